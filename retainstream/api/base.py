@@ -1,0 +1,196 @@
+"""What all API modules share: the blueprint class, the guard of a route, the error envelope, ETag and paging. No route lives here."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import marshmallow as ma
+from flask import Response, current_app, g, request
+from flask_smorest import Api, Blueprint
+from werkzeug.exceptions import HTTPException
+
+from retainstream.errors import HTTP_CODES, InvalidInput, RetainStreamError
+from retainstream.security.actor import Actor
+from retainstream.security.permissions import Permission
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+View = TypeVar("View", bound=Callable[..., Any])
+API_PREFIX = "/api/v1"
+
+
+class ErrorBodySchema(ma.Schema):
+    """The inside of the envelope."""
+
+    code = ma.fields.String(required=True, metadata={"description": "Stable word for programs"})
+    message = ma.fields.String(required=True, metadata={"description": "One sentence for people"})
+    fields = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.List(ma.fields.String()), required=True)
+    request_id = ma.fields.String(required=True)
+    detail = ma.fields.Dict(keys=ma.fields.String())
+
+
+class ErrorSchema(ma.Schema):
+    """The envelope of every error."""
+
+    error = ma.fields.Nested(ErrorBodySchema, required=True)
+
+
+def envelope(
+    status: int, code: str, message: str, *, fields: dict[str, list[str]] | None = None, detail: dict[str, object] | None = None
+) -> Response:
+    """Return the JSON answer of an error."""
+    body: dict[str, object] = {"code": code, "message": message, "fields": fields or {}, "request_id": g.get("request_id", "")}
+    if detail:
+        body["detail"] = detail
+    response = current_app.response_class(json.dumps({"error": body}, default=str), mimetype="application/json")
+    response.status_code = status
+    return response
+
+
+def _flatten(messages: object, path: str = "") -> dict[str, list[str]]:
+    """Return marshmallow's nested messages as path -> sentences."""
+    if isinstance(messages, dict):
+        flat: dict[str, list[str]] = {}
+        for key, inner in messages.items():
+            step = str(key)
+            if path == "" and step in ("json", "query", "form", "files", "path", "headers", "query_and_headers", "json_or_form"):
+                flat.update(_flatten(inner, ""))
+            else:
+                flat.update(_flatten(inner, step if not path else f"{path}.{step}"))
+        return flat
+    if isinstance(messages, list):
+        return {path or "body": [str(message) for message in messages]}
+    return {path or "body": [str(messages)]}
+
+
+def error_response(error: Exception) -> Response:
+    """Return the envelope of a domain error or of one that the framework raised."""
+    if isinstance(error, RetainStreamError):
+        response = envelope(error.status, error.code, error.message, fields=error.fields, detail=error.detail)
+        if error.retry_after is not None:
+            response.headers["Retry-After"] = str(error.retry_after)
+        if error.status == 401:
+            response.headers["WWW-Authenticate"] = 'Bearer realm="RetainStream"'
+        return response
+    http = cast(HTTPException, error)
+    status = http.code or 500
+    data = getattr(http, "data", None) or {}
+    fields = _flatten(data.get("messages") or data.get("errors") or {})
+    message = "Some fields are not as expected." if fields else str(http.description or http.name)
+    response = envelope(status, HTTP_CODES.get(status, "error"), message, fields=fields)
+    for name, value in http.get_headers():
+        if name.lower() in ("allow", "retry-after", "www-authenticate"):
+            response.headers[name] = value
+    return response
+
+
+def is_api_path(path: str) -> bool:
+    """Tell whether errors on this path are answered in JSON."""
+    return path.startswith("/api/") or path in ("/api", "/health", "/ready", "/live", "/metrics")
+
+
+class EnvelopeApi(Api):  # type: ignore[misc]
+    """flask-smorest with our envelope; errors on pages are left to the pages."""
+
+    ERROR_SCHEMA = ErrorSchema
+
+    def _register_error_handlers(self) -> None:
+        """The app registers one handler for both faces; see `retainstream.app`."""
+
+
+class ApiBlueprint(Blueprint):  # type: ignore[misc]
+    """A blueprint under the canonical prefix whose routes must each say who may call them."""
+
+    def __init__(self, name: str, path: str, description: str) -> None:
+        super().__init__(f"api_{name}", __name__, url_prefix=f"{API_PREFIX}{path}", description=description)
+
+
+def requires(permission: Permission) -> Callable[[View], View]:
+    """Guard a view: the caller must be signed in and hold the permission. The outermost decorator below the route."""
+
+    def decorate(view: View) -> View:
+        @functools.wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            actor().require(permission)
+            return view(*args, **kwargs)
+
+        guarded.guard = permission  # type: ignore[attr-defined]
+        document = dict(getattr(view, "_apidoc", {}))
+        manual = {**document.get("manual_doc", {}), "security": [{"bearer": []}, {"apiKey": []}]}
+        manual["description"] = f"Needs `{permission.value}`."
+        document["manual_doc"] = manual
+        guarded._apidoc = document  # type: ignore[attr-defined]
+        return cast(View, guarded)
+
+    return decorate
+
+
+def public(view: View) -> View:
+    """Mark a view as open to everybody."""
+    view.guard = "public"  # type: ignore[attr-defined]
+    return view
+
+
+def actor() -> Actor:
+    """Return the caller; raises Unauthenticated when there is none. Resolved once a request."""
+    if "actor" not in g:
+        from retainstream.api.authentication import authenticate
+
+        g.actor = authenticate(request)
+    return cast(Actor, g.actor)
+
+
+def json_response(payload: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return a compact JSON answer without the schema's detour; for hot or streamed routes."""
+    response = current_app.response_class(
+        json.dumps(payload, separators=(",", ":"), ensure_ascii=False, allow_nan=False), status=status, mimetype="application/json"
+    )
+    response.headers.update(headers or {})
+    return response
+
+
+def with_etag(payload: object) -> Response:
+    """Return JSON with a strong ETag; 304 without a body when the caller already has it."""
+    response = json_response(payload)
+    response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32])
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response.make_conditional(request)
+
+
+def accepted(job: dict[str, object]) -> Response:
+    """Return 202 with a job and where to follow it."""
+    return json_response({"job": job}, 202, {"Location": f"{API_PREFIX}/jobs/{job['id']}"})
+
+
+class SpecAlias:
+    """WSGI middleware: /api/x answers as /api/v1/x, so that scripts for the first design keep working."""
+
+    def __init__(self, inner: WSGIApplication) -> None:
+        self.inner = inner
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if path.startswith("/api/") and not path.startswith("/api/v1/") and path != "/api/v1":
+            environ["PATH_INFO"] = f"{API_PREFIX}/{path[5:]}"
+        return self.inner(environ, start_response)
+
+
+class PageQuerySchema(ma.Schema):
+    """Paging of a list: a cursor (stable under inserts) or a page number."""
+
+    limit = ma.fields.Integer(load_default=50, validate=ma.validate.Range(min=1, max=500))
+    cursor = ma.fields.String(load_default=None, validate=ma.validate.Length(max=500))
+    page = ma.fields.Integer(load_default=None, validate=ma.validate.Range(min=1, max=1_000_000))
+    page_size = ma.fields.Integer(load_default=None, validate=ma.validate.Range(min=1, max=500))
+
+
+def path_id(value: str, what: str) -> int:
+    """Return a path part as a row id; raises InvalidInput naming the thing otherwise."""
+    if not value.isascii() or not value.isdigit() or len(value) > 18:
+        raise InvalidInput(f"A {what} is named by a whole number, not {value[:40]!r}.", fields={"id": ["a whole number"]})
+    return int(value)

@@ -1,0 +1,47 @@
+"""Opaque cursors: the sort key of the last row of a page, so that a list stays stable under inserts."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list: `items`, the cursor of the next page (None at the end) and the count of the whole list."""
+
+    items: list[dict[str, object]]
+    next_cursor: str | None
+    total: int
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the API's form of the page."""
+        return {"items": self.items, "next_cursor": self.next_cursor, "total": self.total}
+
+
+def encode_cursor(sort: str, key: list[Scalar]) -> str:
+    """Return an opaque text for the sort's name and the last row's key."""
+    return base64.urlsafe_b64encode(json.dumps([sort, key]).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, sort: str, length: int) -> list[Scalar]:
+    """Return the key in a cursor.
+
+    Raises
+    ------
+    ValueError
+        When the text is no cursor, belongs to another sort, or does not have `length` scalars.
+    """
+    try:
+        value = json.loads(base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)))
+    except (binascii.Error, ValueError, UnicodeError, RecursionError) as bad:
+        raise ValueError("not a cursor of this list") from bad
+    if not (isinstance(value, list) and len(value) == 2 and value[0] == sort and isinstance(value[1], list) and len(value[1]) == length):
+        raise ValueError("a cursor of another list or sort order")
+    if not all(item is None or isinstance(item, str | int | float) for item in value[1]):
+        raise ValueError("not a cursor of this list")
+    return value[1]

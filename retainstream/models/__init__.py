@@ -1,0 +1,48 @@
+"""Tables and constraints, one file per aggregate. Importing this package registers every table on the metadata."""
+
+from retainstream.models.access import ApiToken, Invitation, RefreshToken, TokenFamily, User, UserSession
+from retainstream.models.audit import AuditEntry
+from retainstream.models.churn_definition import ChurnDefinition
+from retainstream.models.customer import AttributeDefinition, AttributeVersion, Customer, Identity, Label
+from retainstream.models.erasure import ErasureEntry
+from retainstream.models.idempotency import IdempotencyKey
+from retainstream.models.import_batch import ImportBatch, ImportRowError
+from retainstream.models.job import JobRun, Schedule
+from retainstream.models.model_version import AliasMove, FeatureImportance, FeatureSet, ModelArtifact, ModelMetric, ModelVersion
+from retainstream.models.outbox import OutboxMessage
+from retainstream.models.score import LatestScore, ScoreHistory, ScoringRun
+from retainstream.models.setting import Revision, Setting
+
+__all__ = [
+    "AliasMove",
+    "ApiToken",
+    "AttributeDefinition",
+    "AttributeVersion",
+    "AuditEntry",
+    "ChurnDefinition",
+    "Customer",
+    "ErasureEntry",
+    "FeatureImportance",
+    "FeatureSet",
+    "IdempotencyKey",
+    "Identity",
+    "ImportBatch",
+    "ImportRowError",
+    "Invitation",
+    "JobRun",
+    "Label",
+    "LatestScore",
+    "ModelArtifact",
+    "ModelMetric",
+    "ModelVersion",
+    "OutboxMessage",
+    "RefreshToken",
+    "Revision",
+    "Schedule",
+    "ScoreHistory",
+    "ScoringRun",
+    "Setting",
+    "TokenFamily",
+    "User",
+    "UserSession",
+]

@@ -1,0 +1,1 @@
+"""How the box tells what it does: metrics, log lines, request ids."""

@@ -1,0 +1,1 @@
+"""Pure rules and crypto of access; no database, no Flask."""

@@ -1,0 +1,80 @@
+"""What a person may change while the box runs: every preference with its default and its check."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from retainstream.errors import InvalidInput
+from retainstream.lib import clock
+from retainstream.models import Setting
+from retainstream.security.actor import Actor
+from retainstream.services import audit, revisions
+
+BAND_NAMES = ("low", "medium", "high", "very_high")
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """All preferences with their defaults.
+
+    Attributes
+    ----------
+    risk_bands : tuple of three floats
+        Probabilities at which medium, high and very high begin; rising, inside (0, 1).
+    percentile_bands : tuple of three floats
+        The same as shares of the ranked customers, for a model whose probabilities may not be shown.
+    acceptance, value_minor, contact_cost_minor
+        Net gain of reaching a customer is acceptance x probability x value - cost. The acceptance is the mean of the Beta(6, 14) and value and cost are
+        those (200 and 1 + 10, in the main unit) of Verbraken, Verbeke and Baesens (2013).
+    high_value_share : float
+        Share of active customers, by monthly revenue, that count as high value.
+    """
+
+    risk_bands: tuple[float, float, float] = (0.20, 0.45, 0.70)
+    percentile_bands: tuple[float, float, float] = (0.80, 0.90, 0.97)
+    acceptance: float = 0.30
+    value_minor: int = 20_000
+    contact_cost_minor: int = 1_100
+    high_value_share: float = 0.20
+
+    def band_of(self, probability: float | None, percentile: float) -> int:
+        """Return 0 to 3 for low to very high, by probability or, where that is withheld, by percentile (0 to 1)."""
+        edges, value = (self.percentile_bands, percentile) if probability is None else (self.risk_bands, probability)
+        return sum(value >= edge for edge in edges)
+
+
+def read(session: Session) -> Preferences:
+    """Return the preferences in force."""
+    known = set(asdict(Preferences()))
+    stored: dict[str, Any] = {row.name: row.value for row in session.scalars(select(Setting)) if row.name in known}
+    return Preferences(**{name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()})
+
+
+def write(session: Session, actor: Actor, changes: dict[str, Any]) -> Preferences:
+    """Store changed preferences and return all; raises InvalidInput naming the field, and then stores none."""
+    problems = {name: [complaint] for name, value in changes.items() if (complaint := _complaint(name, value))}
+    if problems:
+        raise InvalidInput("Some preferences are not as expected.", fields=problems)
+    for name, value in changes.items():
+        session.merge(Setting(name=name, value=value, updated_at=clock.now_us(), updated_by=actor.user_id))
+    audit.record(session, actor, "settings.change", "settings", fields=changes)
+    revisions.bump(session, "settings")
+    session.flush()
+    return read(session)
+
+
+def _complaint(name: str, value: object) -> str | None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if name in ("risk_bands", "percentile_bands"):
+        fine = isinstance(value, list | tuple) and len(value) == 3 and all(isinstance(v, int | float) for v in value)
+        fine = fine and 0 < value[0] < value[1] < value[2] < 1  # type: ignore[index]
+        return None if fine else "three rising numbers between 0 and 1"
+    if name in ("acceptance", "high_value_share"):
+        return None if number and 0 < value <= 1 else "a number above 0 and up to 1"  # type: ignore[operator]
+    if name in ("value_minor", "contact_cost_minor"):
+        return None if isinstance(value, int) and number and 0 <= value <= 10**12 else "a whole number of minor units"
+    return "there is no such preference"

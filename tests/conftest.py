@@ -1,0 +1,141 @@
+"""The fixed cast, a migrated database file copied for each test, and doors into the app. Fakes stand only at the ports."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from retainstream.app import create_app, create_minimal_app
+from retainstream.config import ROOT, Settings
+from retainstream.db import db, unit_of_work
+
+PASSWORD = "correct horse 42"
+ROLES = {"owner": "admin", "analyst": "analyst", "agent": "agent", "viewer": "viewer"}
+
+
+def migrate_file(settings: Settings) -> None:
+    """Bring the database of these settings to the newest revision."""
+    from flask_migrate import upgrade
+
+    from retainstream.extensions import migrate
+
+    app = create_minimal_app(settings)
+    migrate.init_app(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
+    with app.app_context():
+        upgrade()
+        db.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty database file; copied, never opened, by the tests."""
+    folder = tmp_path_factory.mktemp("template")
+    settings = Settings(instance=str(folder))
+    migrate_file(settings)
+    return settings.database_file
+
+
+@pytest.fixture
+def settings(tmp_path: Path, migrated_file: Path) -> Settings:
+    """Settings of a fresh box: quick password hashes, limits out of the way, no background jobs."""
+    instance = tmp_path / "instance"
+    instance.mkdir()
+    shutil.copy(migrated_file, instance / "retainstream.db")
+    return Settings(
+        instance=str(instance),
+        bcrypt_cost=4,
+        jobs=False,
+        limit_anonymous="1000000 per 1 minute",
+        limit_signed_in="1000000 per 1 minute",
+        limit_login="1000000 per 1 minute",
+        log_level="error",
+        train_trials=2,
+    )
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    """The whole web app."""
+    made = create_app(settings)
+    made.testing = True
+    made.config["PROPAGATE_EXCEPTIONS"] = False
+    yield made
+    with made.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """An HTTP client without a log-in."""
+    return app.test_client()
+
+
+@pytest.fixture
+def minimal_app(settings: Settings) -> Iterator[Flask]:
+    """The app of a command or a job, with its context pushed: for tests of services."""
+    made = create_minimal_app(settings)
+    made.config["SECRET_KEY"] = settings.resolved_secret_key()
+    with made.app_context():
+        yield made
+        db.engine.dispose()
+
+
+@dataclass(frozen=True)
+class Cast:
+    """The people of the tests: owner (admin), analyst, agent, viewer. An outsider has no account and so no entry."""
+
+    users: dict[str, int]
+    emails: dict[str, str]
+    tokens: dict[str, str]
+    password: str = PASSWORD
+
+    def token(self, who: str) -> dict[str, str]:
+        """Return the Authorization header of one of the cast."""
+        return {"Authorization": f"Bearer {self.tokens[who]}"}
+
+
+@pytest.fixture
+def cast(app: Flask, settings: Settings) -> Cast:
+    """The cast on the database of `app`, each with an access token."""
+    from retainstream.security.passwords import hash_password
+    from retainstream.services.access.accounts import create_user
+    from retainstream.services.access.login import issue_tokens
+
+    hashed = hash_password(PASSWORD, settings.bcrypt_cost)
+    lasting = replace(settings, access_minutes=120)
+    users, emails, tokens = {}, {}, {}
+    with app.app_context(), unit_of_work() as session:
+        for who, role in ROLES.items():
+            user = create_user(session, email=f"{who}@example.com", name=who.title(), role=role, password_hash=hashed)
+            users[who], emails[who] = user.id, user.email
+            tokens[who] = issue_tokens(session, lasting, user).access
+    return Cast(users, emails, tokens)
+
+
+@pytest.fixture
+def run_jobs(app: Flask) -> Callable[[], list[dict[str, object]]]:
+    """Return a function that runs every queued job to its end in this process and returns what became of them."""
+
+    def run() -> list[dict[str, object]]:
+        from retainstream.jobs.inline import run_queued
+
+        with app.app_context():
+            return run_queued(app.config["RETAINSTREAM"])
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data sets; tests that need it are skipped where it is absent."""
+    folder = Path(os.environ.get("RETAINSTREAM_TEST_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("the real data sets are not on this machine; set RETAINSTREAM_TEST_DATA to their folder")
+    return folder
