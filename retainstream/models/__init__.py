@@ -1,9 +1,9 @@
 """Tables and constraints, one file per aggregate. Importing this package registers every table on the metadata."""
 
-from retainstream.models.access import ApiToken, Invitation, RefreshToken, TokenFamily, User, UserSession
+from retainstream.models.access import ApiToken, Invitation, PasswordReset, RefreshToken, TokenFamily, User, UserSession
 from retainstream.models.audit import AuditEntry
 from retainstream.models.churn_definition import ChurnDefinition
-from retainstream.models.customer import AttributeDefinition, AttributeVersion, Customer, Identity, Label
+from retainstream.models.customer import AttributeDefinition, AttributeVersion, Customer, Identity, IdentityChange, Label
 from retainstream.models.erasure import ErasureEntry
 from retainstream.models.idempotency import IdempotencyKey
 from retainstream.models.import_batch import ImportBatch, ImportRowError
@@ -26,6 +26,7 @@ __all__ = [
     "FeatureSet",
     "IdempotencyKey",
     "Identity",
+    "IdentityChange",
     "ImportBatch",
     "ImportRowError",
     "Invitation",
@@ -36,6 +37,7 @@ __all__ = [
     "ModelMetric",
     "ModelVersion",
     "OutboxMessage",
+    "PasswordReset",
     "RefreshToken",
     "Revision",
     "Schedule",

@@ -1,0 +1,134 @@
+"""Counters for rate limits in a SQLite file of their own, shared by all workers and threads. The file is disposable: deleting it forgets all counts.
+
+A hit is one upsert that answers the new count, so that the count is exact however many processes hit at the same moment.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+
+from limits.storage import Storage
+
+SCHEME = "retainstream-sqlite"
+_SWEEP_EVERY = 2_000
+_HIT = """
+INSERT INTO counters (key, count, expires) VALUES (?1, ?2, ?3)
+ON CONFLICT (key) DO UPDATE SET
+  count = CASE WHEN expires <= ?4 THEN excluded.count ELSE count + excluded.count END,
+  expires = CASE WHEN expires <= ?4 THEN excluded.expires ELSE expires END
+RETURNING count, expires
+"""
+
+
+class SqliteRateStorage(Storage):
+    """A `limits` storage for the fixed window.
+
+    Parameters
+    ----------
+    uri : str
+        `retainstream-sqlite:///` and the file's path.
+    driver : module
+        The process's one SQLite driver; two libraries on one file would drop each other's locks.
+    """
+
+    STORAGE_SCHEME: ClassVar[list[str]] = [SCHEME]
+
+    def __init__(
+        self, uri: str | None = None, wrap_exceptions: bool = False, *, driver: ModuleType, **_options: Any
+    ) -> None:
+        super().__init__(uri, wrap_exceptions=wrap_exceptions)
+        self.path = Path((uri or "").removeprefix(f"{SCHEME}://"))
+        self.driver = driver
+        self._local = threading.local()
+        self._hits = 0
+
+    @property
+    def base_exceptions(self) -> type[Exception]:
+        """The driver's errors."""
+        error: type[Exception] = self.driver.Error
+        return error
+
+    def _connection(self) -> Any:
+        """Return this thread's connection; a forked child opens its own."""
+        local = self._local
+        if getattr(local, "pid", None) != os.getpid():
+            local.connection = self._open()
+            local.pid = os.getpid()
+        return local.connection
+
+    def _open(self) -> Any:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return self._connect()
+        except self.driver.OperationalError:
+            raise
+        except self.driver.DatabaseError:
+            # The file is damaged. Nothing in it is worth a repair.
+            self.path.unlink(missing_ok=True)
+            return self._connect()
+
+    def _connect(self) -> Any:
+        connection = self.driver.connect(str(self.path), timeout=5.0, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=OFF")
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS counters (key TEXT PRIMARY KEY, count INTEGER, expires REAL) WITHOUT ROWID"
+            )
+        except self.driver.DatabaseError:
+            connection.close()
+            raise
+        return connection
+
+    def hit(self, key: str, seconds: float, amount: int = 1) -> tuple[int, float]:
+        """Return the count after this hit and when the window ends (seconds since the epoch); a new window lasts `seconds`."""
+        now = time.time()
+        count, expires = self._connection().execute(_HIT, (key, amount, now + seconds, now)).fetchone()
+        self._hits += 1
+        if self._hits % _SWEEP_EVERY == 0:
+            self._connection().execute("DELETE FROM counters WHERE expires <= ?", (now,))
+        return count, expires
+
+    def give_back(self, key: str) -> None:
+        """Take one hit back."""
+        self._connection().execute("UPDATE counters SET count = count - 1 WHERE key = ? AND count > 0", (key,))
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        """Return the count after this hit."""
+        return self.hit(key, expiry, amount)[0]
+
+    def get(self, key: str) -> int:
+        """Return the count; 0 when the window has ended."""
+        row = (
+            self._connection()
+            .execute("SELECT count FROM counters WHERE key = ? AND expires > ?", (key, time.time()))
+            .fetchone()
+        )
+        return row[0] if row else 0
+
+    def get_expiry(self, key: str) -> float:
+        """Return when the window ends, in seconds since the epoch; now when there is none."""
+        row = self._connection().execute("SELECT expires FROM counters WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else time.time()
+
+    def check(self) -> bool:
+        """Tell whether the file answers."""
+        try:
+            self._connection().execute("SELECT 1 FROM counters LIMIT 1").fetchone()
+        except self.driver.Error:
+            return False
+        return True
+
+    def reset(self) -> int | None:
+        """Forget all counts and return how many there were."""
+        removed: int = self._connection().execute("DELETE FROM counters").rowcount
+        return removed
+
+    def clear(self, key: str) -> None:
+        """Forget one count."""
+        self._connection().execute("DELETE FROM counters WHERE key = ?", (key,))
