@@ -24,7 +24,11 @@ def run() -> None:
         raw.execute("PRAGMA foreign_keys=OFF")
         try:
             context.configure(
-                connection=connection, target_metadata=Base.metadata, render_as_batch=True, include_object=include_object, compare_type=True
+                connection=connection,
+                target_metadata=Base.metadata,
+                render_as_batch=True,
+                include_object=include_object,
+                compare_type=True,
             )
             with context.begin_transaction():
                 context.run_migrations()

@@ -23,7 +23,10 @@ def upgrade() -> None:
         sa.Column("actionable", sa.Boolean(), nullable=False),
         sa.Column("sensitive", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("kind IN ('number','integer','boolean','category','text','date')", name=op.f("ck_attribute_definitions_kind")),
+        sa.CheckConstraint(
+            "kind IN ('number','integer','boolean','category','text','date')",
+            name=op.f("ck_attribute_definitions_kind"),
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_attribute_definitions")),
         sa.UniqueConstraint("name", name=op.f("uq_attribute_definitions_name")),
         sa.UniqueConstraint("slot", name=op.f("uq_attribute_definitions_slot")),
@@ -39,7 +42,8 @@ def upgrade() -> None:
         sa.Column("parameters", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.CheckConstraint(
-            "kind IN ('labelled_column','cancel','payment_failure','trial_end','non_renewal','inactivity')", name=op.f("ck_churn_definitions_kind")
+            "kind IN ('labelled_column','cancel','payment_failure','trial_end','non_renewal','inactivity')",
+            name=op.f("ck_churn_definitions_kind"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_churn_definitions")),
         sa.UniqueConstraint("name", "version", name=op.f("uq_churn_definitions_name_version")),
@@ -165,7 +169,9 @@ def upgrade() -> None:
         sa.Column("body", sa.Text(), nullable=True),
         sa.Column("location", sa.String(length=300), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_idempotency_keys_user_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_idempotency_keys_user_id"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_idempotency_keys")),
         sa.UniqueConstraint("user_id", "route", "key", name=op.f("uq_idempotency_keys_user_id_route_key")),
     )
@@ -194,9 +200,14 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("applied_at", sa.BigInteger(), nullable=True),
         sa.Column("undone_at", sa.BigInteger(), nullable=True),
-        sa.CheckConstraint("state IN ('queued','applying','applied','failed','cancelled','undoing','undone')", name=op.f("ck_import_batches_state")),
+        sa.CheckConstraint(
+            "state IN ('queued','applying','applied','failed','cancelled','undoing','undone')",
+            name=op.f("ck_import_batches_state"),
+        ),
         sa.ForeignKeyConstraint(["created_by"], ["users.id"], name=op.f("fk_import_batches_created_by")),
-        sa.ForeignKeyConstraint(["definition_id"], ["churn_definitions.id"], name=op.f("fk_import_batches_definition_id")),
+        sa.ForeignKeyConstraint(
+            ["definition_id"], ["churn_definitions.id"], name=op.f("fk_import_batches_definition_id")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_import_batches")),
     )
     with op.batch_alter_table("import_batches", schema=None) as batch_op:
@@ -215,7 +226,9 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("used_at", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(["created_by"], ["users.id"], name=op.f("fk_invitations_created_by"), ondelete="SET NULL"),
+        sa.ForeignKeyConstraint(
+            ["created_by"], ["users.id"], name=op.f("fk_invitations_created_by"), ondelete="SET NULL"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_invitations")),
         sa.UniqueConstraint("token_hash", name=op.f("uq_invitations_token_hash")),
     )
@@ -245,7 +258,9 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=True),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
-        sa.CheckConstraint("state IN ('queued','running','succeeded','failed','cancelled')", name=op.f("ck_job_runs_state")),
+        sa.CheckConstraint(
+            "state IN ('queued','running','succeeded','failed','cancelled')", name=op.f("ck_job_runs_state")
+        ),
         sa.CheckConstraint("progress >= 0 AND progress <= 1", name=op.f("ck_job_runs_progress")),
         sa.ForeignKeyConstraint(["requested_by"], ["users.id"], name=op.f("fk_job_runs_requested_by")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_job_runs")),
@@ -253,7 +268,12 @@ def upgrade() -> None:
     with op.batch_alter_table("job_runs", schema=None) as batch_op:
         batch_op.create_index("ix_job_runs_kind_id", ["kind", "id"], unique=False)
         batch_op.create_index("ix_job_runs_state_id", ["state", "id"], unique=False)
-        batch_op.create_index("uq_job_runs_open_dedupe", ["dedupe_key"], unique=True, sqlite_where=sa.text("state IN ('queued','running')"))
+        batch_op.create_index(
+            "uq_job_runs_open_dedupe",
+            ["dedupe_key"],
+            unique=True,
+            sqlite_where=sa.text("state IN ('queued','running')"),
+        )
 
     op.create_table(
         "model_versions",
@@ -274,13 +294,35 @@ def upgrade() -> None:
         sa.Column("trained_at", sa.BigInteger(), nullable=False),
         sa.Column("trained_by", sa.Integer(), nullable=True),
         sa.Column("job_id", sa.Integer(), nullable=True),
-        sa.ForeignKeyConstraint(["definition_id"], ["churn_definitions.id"], name=op.f("fk_model_versions_definition_id")),
+        sa.ForeignKeyConstraint(
+            ["definition_id"], ["churn_definitions.id"], name=op.f("fk_model_versions_definition_id")
+        ),
         sa.ForeignKeyConstraint(["feature_set_id"], ["feature_sets.id"], name=op.f("fk_model_versions_feature_set_id")),
         sa.ForeignKeyConstraint(["trained_by"], ["users.id"], name=op.f("fk_model_versions_trained_by")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_model_versions")),
     )
     with op.batch_alter_table("model_versions", schema=None) as batch_op:
         batch_op.create_index("ix_model_versions_trained", ["trained_at"], unique=False)
+
+    op.create_table(
+        "password_resets",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("created_by", sa.Integer(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("used_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["created_by"], ["users.id"], name=op.f("fk_password_resets_created_by"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_password_resets_user_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_password_resets")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_password_resets_token_hash")),
+    )
+    with op.batch_alter_table("password_resets", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_password_resets_created_by"), ["created_by"], unique=False)
+        batch_op.create_index(batch_op.f("ix_password_resets_user_id"), ["user_id"], unique=False)
 
     op.create_table(
         "settings",
@@ -332,7 +374,9 @@ def upgrade() -> None:
         sa.Column("moved_at", sa.BigInteger(), nullable=False),
         sa.Column("moved_by", sa.Integer(), nullable=True),
         sa.Column("reason", sa.String(length=200), nullable=False),
-        sa.ForeignKeyConstraint(["model_version_id"], ["model_versions.id"], name=op.f("fk_alias_moves_model_version_id")),
+        sa.ForeignKeyConstraint(
+            ["model_version_id"], ["model_versions.id"], name=op.f("fk_alias_moves_model_version_id")
+        ),
         sa.ForeignKeyConstraint(["moved_by"], ["users.id"], name=op.f("fk_alias_moves_moved_by")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alias_moves")),
     )
@@ -374,9 +418,16 @@ def upgrade() -> None:
         sa.Column("shap_value", sa.Float(), nullable=False),
         sa.Column("share", sa.Float(), nullable=False),
         sa.Column("rank", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["model_version_id"], ["model_versions.id"], name=op.f("fk_feature_importance_model_version_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["model_version_id"],
+            ["model_versions.id"],
+            name=op.f("fk_feature_importance_model_version_id"),
+            ondelete="CASCADE",
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_feature_importance")),
-        sa.UniqueConstraint("model_version_id", "feature_name", name=op.f("uq_feature_importance_model_version_id_feature_name")),
+        sa.UniqueConstraint(
+            "model_version_id", "feature_name", name=op.f("uq_feature_importance_model_version_id_feature_name")
+        ),
     )
     op.create_table(
         "import_row_errors",
@@ -389,7 +440,9 @@ def upgrade() -> None:
         sa.Column("code", sa.String(length=40), nullable=False),
         sa.Column("user_id", sa.String(length=200), nullable=True),
         sa.Column("cells", sa.JSON(), nullable=True),
-        sa.ForeignKeyConstraint(["batch_id"], ["import_batches.id"], name=op.f("fk_import_row_errors_batch_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["batch_id"], ["import_batches.id"], name=op.f("fk_import_row_errors_batch_id"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_import_row_errors")),
     )
     with op.batch_alter_table("import_row_errors", schema=None) as batch_op:
@@ -401,7 +454,12 @@ def upgrade() -> None:
         sa.Column("model_version_id", sa.Integer(), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(["model_version_id"], ["model_versions.id"], name=op.f("fk_model_artifacts_model_version_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["model_version_id"],
+            ["model_versions.id"],
+            name=op.f("fk_model_artifacts_model_version_id"),
+            ondelete="CASCADE",
+        ),
         sa.PrimaryKeyConstraint("model_version_id", name=op.f("pk_model_artifacts")),
     )
     op.create_table(
@@ -414,9 +472,16 @@ def upgrade() -> None:
         sa.Column("low", sa.Float(), nullable=True),
         sa.Column("high", sa.Float(), nullable=True),
         sa.Column("n", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["model_version_id"], ["model_versions.id"], name=op.f("fk_model_metrics_model_version_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["model_version_id"],
+            ["model_versions.id"],
+            name=op.f("fk_model_metrics_model_version_id"),
+            ondelete="CASCADE",
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_model_metrics")),
-        sa.UniqueConstraint("model_version_id", "subject", "name", name=op.f("uq_model_metrics_model_version_id_subject_name")),
+        sa.UniqueConstraint(
+            "model_version_id", "subject", "name", name=op.f("uq_model_metrics_model_version_id_subject_name")
+        ),
     )
     op.create_table(
         "refresh_tokens",
@@ -426,7 +491,9 @@ def upgrade() -> None:
         sa.Column("issued_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("used_at", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(["family_id"], ["token_families.id"], name=op.f("fk_refresh_tokens_family_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["family_id"], ["token_families.id"], name=op.f("fk_refresh_tokens_family_id"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_refresh_tokens")),
         sa.UniqueConstraint("token_hash", name=op.f("uq_refresh_tokens_token_hash")),
     )
@@ -452,8 +519,12 @@ def upgrade() -> None:
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
         sa.Column("job_id", sa.Integer(), nullable=True),
         sa.CheckConstraint("state IN ('running','complete','abandoned')", name=op.f("ck_scoring_runs_state")),
-        sa.ForeignKeyConstraint(["definition_id"], ["churn_definitions.id"], name=op.f("fk_scoring_runs_definition_id")),
-        sa.ForeignKeyConstraint(["model_version_id"], ["model_versions.id"], name=op.f("fk_scoring_runs_model_version_id")),
+        sa.ForeignKeyConstraint(
+            ["definition_id"], ["churn_definitions.id"], name=op.f("fk_scoring_runs_definition_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["model_version_id"], ["model_versions.id"], name=op.f("fk_scoring_runs_model_version_id")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_scoring_runs")),
     )
     with op.batch_alter_table("scoring_runs", schema=None) as batch_op:
@@ -546,7 +617,9 @@ def upgrade() -> None:
         sa.Column("t29", sa.String(), nullable=True),
         sa.Column("t30", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(["batch_id"], ["import_batches.id"], name=op.f("fk_attribute_versions_batch_id")),
-        sa.ForeignKeyConstraint(["customer_id"], ["customers.id"], name=op.f("fk_attribute_versions_customer_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["customer_id"], ["customers.id"], name=op.f("fk_attribute_versions_customer_id"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_attribute_versions")),
     )
     with op.batch_alter_table("attribute_versions", schema=None) as batch_op:
@@ -561,10 +634,35 @@ def upgrade() -> None:
         sa.Column("email", sa.String(length=254), nullable=True),
         sa.Column("phone", sa.String(length=60), nullable=True),
         sa.Column("other", sa.JSON(), nullable=True),
-        sa.ForeignKeyConstraint(["customer_id"], ["customers.id"], name=op.f("fk_identities_customer_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["customer_id"], ["customers.id"], name=op.f("fk_identities_customer_id"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("customer_id", name=op.f("pk_identities")),
         sa.UniqueConstraint("user_id", name=op.f("uq_identities_user_id")),
     )
+    op.create_table(
+        "identity_changes",
+        sa.Column("batch_id", sa.Integer(), nullable=False),
+        sa.Column("customer_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=300), nullable=True),
+        sa.Column("email", sa.String(length=254), nullable=True),
+        sa.Column("phone", sa.String(length=60), nullable=True),
+        sa.Column("other", sa.JSON(), nullable=True),
+        sa.Column("before_name", sa.String(length=300), nullable=True),
+        sa.Column("before_email", sa.String(length=254), nullable=True),
+        sa.Column("before_phone", sa.String(length=60), nullable=True),
+        sa.Column("before_other", sa.JSON(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["batch_id"], ["import_batches.id"], name=op.f("fk_identity_changes_batch_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["customer_id"], ["customers.id"], name=op.f("fk_identity_changes_customer_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("batch_id", "customer_id", name=op.f("pk_identity_changes")),
+    )
+    with op.batch_alter_table("identity_changes", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_identity_changes_customer_id"), ["customer_id"], unique=False)
+
     op.create_table(
         "labels",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -575,7 +673,9 @@ def upgrade() -> None:
         sa.Column("churned_at", sa.BigInteger(), nullable=True),
         sa.Column("known_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["batch_id"], ["import_batches.id"], name=op.f("fk_labels_batch_id")),
-        sa.ForeignKeyConstraint(["customer_id"], ["customers.id"], name=op.f("fk_labels_customer_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["customer_id"], ["customers.id"], name=op.f("fk_labels_customer_id"), ondelete="CASCADE"
+        ),
         sa.ForeignKeyConstraint(["definition_id"], ["churn_definitions.id"], name=op.f("fk_labels_definition_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_labels")),
     )
@@ -597,8 +697,12 @@ def upgrade() -> None:
         sa.Column("reasons", sa.Text(), nullable=False),
         sa.Column("notices", sa.Text(), nullable=True),
         sa.CheckConstraint("band BETWEEN 0 AND 3", name=op.f("ck_latest_scores_band")),
-        sa.CheckConstraint("probability IS NULL OR (probability >= 0 AND probability <= 1)", name=op.f("ck_latest_scores_probability")),
-        sa.ForeignKeyConstraint(["customer_id"], ["customers.id"], name=op.f("fk_latest_scores_customer_id"), ondelete="CASCADE"),
+        sa.CheckConstraint(
+            "probability IS NULL OR (probability >= 0 AND probability <= 1)", name=op.f("ck_latest_scores_probability")
+        ),
+        sa.ForeignKeyConstraint(
+            ["customer_id"], ["customers.id"], name=op.f("fk_latest_scores_customer_id"), ondelete="CASCADE"
+        ),
         sa.ForeignKeyConstraint(["run_id"], ["scoring_runs.id"], name=op.f("fk_latest_scores_run_id")),
         sa.PrimaryKeyConstraint("customer_id", name=op.f("pk_latest_scores")),
     )
@@ -613,7 +717,9 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Integer(), nullable=False),
         sa.Column("margin", sa.Float(), nullable=False),
         sa.Column("version_id", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(["customer_id"], ["customers.id"], name=op.f("fk_score_history_customer_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["customer_id"], ["customers.id"], name=op.f("fk_score_history_customer_id"), ondelete="CASCADE"
+        ),
         sa.ForeignKeyConstraint(["run_id"], ["scoring_runs.id"], name=op.f("fk_score_history_run_id")),
         sa.PrimaryKeyConstraint("customer_id", "run_id", name=op.f("pk_score_history")),
         sqlite_with_rowid=False,
@@ -624,6 +730,8 @@ def upgrade() -> None:
         "CREATE VIRTUAL TABLE customer_search USING fts5("
         "user_id, name, email, content='identities', content_rowid='customer_id', tokenize='trigram')"
     )
+    # Erased people must not live on in the index's old segments.
+    op.execute("INSERT INTO customer_search (customer_search, rank) VALUES ('secure-delete', 1)")
     op.execute(
         "CREATE TRIGGER identities_search_insert AFTER INSERT ON identities BEGIN "
         "INSERT INTO customer_search (rowid, user_id, name, email) VALUES (new.customer_id, new.user_id, new.name, new.email); END"
@@ -664,6 +772,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_labels_batch")
 
     op.drop_table("labels")
+    with op.batch_alter_table("identity_changes", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_identity_changes_customer_id"))
+
+    op.drop_table("identity_changes")
     op.drop_table("identities")
     with op.batch_alter_table("attribute_versions", schema=None) as batch_op:
         batch_op.drop_index("ix_attribute_versions_customer")
@@ -712,6 +824,11 @@ def downgrade() -> None:
 
     op.drop_table("token_families")
     op.drop_table("settings")
+    with op.batch_alter_table("password_resets", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_password_resets_user_id"))
+        batch_op.drop_index(batch_op.f("ix_password_resets_created_by"))
+
+    op.drop_table("password_resets")
     with op.batch_alter_table("model_versions", schema=None) as batch_op:
         batch_op.drop_index("ix_model_versions_trained")
 
