@@ -1,0 +1,176 @@
+"""Customers: lists, one customer with explanation and history, change, erase and export. Imports are in `api.imports`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from typing import Any, BinaryIO, cast
+
+from flask import Response, current_app
+
+from retainstream.api.base import ApiBlueprint, PageQuerySchema, actor, json_response, requires, with_etag
+from retainstream.db import read_unit, unit_of_work
+from retainstream.lib import clock
+from retainstream.models import Customer
+from retainstream.schemas.customers import (
+    CustomerChangeSchema,
+    CustomerFilterSchema,
+    CustomerListSchema,
+    CustomerRecordSchema,
+    ErasedSchema,
+)
+from retainstream.schemas.predictions import ExplanationSchema, HistorySchema
+from retainstream.security.actor import Actor
+from retainstream.security.permissions import Permission
+from retainstream.services import explanations
+from retainstream.services.customers import erasure, export, lists, record
+from retainstream.services.customers.filters import CustomerFilter
+from retainstream.services.preferences import BAND_NAMES
+
+blueprint = ApiBlueprint("customers", "/customers", "Customers with their scores and reasons")
+
+
+class CustomerQuerySchema(CustomerFilterSchema, PageQuerySchema):
+    """Filters and paging of a list of customers."""
+
+
+def _filter(query: dict[str, Any], caller: Actor) -> CustomerFilter:
+    return CustomerFilter(
+        status=query["status"],
+        q=query["q"],
+        plans=query["plan"],
+        bands=tuple(BAND_NAMES.index(word) for word in query["band"]),
+        tags=query["tag"],
+        min_probability=query["min_probability"],
+        max_probability=query["max_probability"],
+        min_revenue=query["min_revenue"],
+        max_revenue=query["max_revenue"],
+        min_tenure=query["min_tenure"],
+        max_tenure=query["max_tenure"],
+        personal=caller.may(Permission.CUSTOMERS_PERSONAL),
+    )
+
+
+def _page(query: dict[str, Any]) -> lists.PageRequest:
+    return lists.PageRequest(query["page_size"] or query["limit"], query["cursor"], query["page"])
+
+
+def _list(wanted: CustomerFilter, query: dict[str, Any]) -> Response:
+    with read_unit() as session:
+        return with_etag(lists.page(session, actor(), wanted, query["sort"], _page(query)).to_dict())
+
+
+@blueprint.route("")
+@requires(Permission.CUSTOMERS_READ)
+@blueprint.arguments(CustomerQuerySchema, location="query")
+@blueprint.response(200, CustomerListSchema)
+def customers(query: dict[str, Any]) -> Response:
+    """Customers by search and filters, those most at risk first unless sorted otherwise."""
+    return _list(_filter(query, actor()), query)
+
+
+@blueprint.route("/high-risk")
+@requires(Permission.CUSTOMERS_READ)
+@blueprint.arguments(CustomerQuerySchema, location="query")
+@blueprint.response(200, CustomerListSchema)
+def high_risk(query: dict[str, Any]) -> Response:
+    """Customers in the bands high and very high who have not left."""
+    return _list(_filter({**query, "status": "active", "band": query["band"] or BAND_NAMES[2:]}, actor()), query)
+
+
+@blueprint.route("/high-value")
+@requires(Permission.CUSTOMERS_READ)
+@blueprint.arguments(CustomerQuerySchema, location="query")
+@blueprint.response(200, CustomerListSchema)
+def high_value(query: dict[str, Any]) -> Response:
+    """The customers who pay most: the share of active ones that the preference `high_value_share` names."""
+    wanted = _filter({**query, "status": "active"}, actor())
+    with read_unit() as session:
+        threshold = lists.high_value_threshold(session)
+        if threshold is None:
+            return with_etag({"items": [], "next_cursor": None, "total": 0})
+        priced = CustomerFilter(**{**vars(wanted), "extra": (Customer.revenue_minor >= threshold,)})
+        return with_etag(lists.page(session, actor(), priced, query["sort"], _page(query)).to_dict())
+
+
+@blueprint.route("/export.csv")
+@requires(Permission.CUSTOMERS_EXPORT)
+@blueprint.arguments(CustomerFilterSchema, location="query")
+@blueprint.response(200, {"type": "string"}, content_type="text/csv")
+def export_csv(query: dict[str, Any]) -> Response:
+    """The same customers as the list, all of them, as CSV with every attribute."""
+    caller = actor()
+    spool = tempfile.TemporaryFile("w+", encoding="utf-8", newline="")  # noqa: SIM115 - the answer's stream closes it
+    with read_unit() as session:
+        rows = export.write(session, caller, _filter(query, caller), query["sort"], spool)
+    with unit_of_work() as session:
+        export.record(session, caller, rows)
+    spool.flush()
+    spool.seek(0)
+    name = f"customers-{clock.now():%Y-%m-%d}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(_blocks(cast(BinaryIO, spool.buffer)), mimetype="text/csv", headers=headers)
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while block := file.read(65_536):
+            yield block
+
+
+@blueprint.route("/<string:user_id>")
+@requires(Permission.CUSTOMERS_READ)
+@blueprint.response(200, CustomerRecordSchema)
+def customer(user_id: str) -> Response:
+    """One customer with all attributes."""
+    with read_unit() as session:
+        return with_etag(record.read(session, actor(), user_id))
+
+
+@blueprint.route("/<string:user_id>/explanation")
+@requires(Permission.PREDICTIONS_READ)
+@blueprint.response(200, ExplanationSchema)
+def explanation(user_id: str) -> Response:
+    """Why the score is what it is: exact contributions of every feature, which add up to the margin."""
+    with read_unit() as session:
+        found, _ = record.require(session, user_id)
+        return with_etag(explanations.explanation(session, found.id))
+
+
+@blueprint.route("/<string:user_id>/history")
+@requires(Permission.PREDICTIONS_READ)
+@blueprint.response(200, HistorySchema)
+def history(user_id: str) -> Response:
+    """Every score on record, newest first."""
+    with read_unit() as session:
+        found, _ = record.require(session, user_id)
+        return with_etag(explanations.history(session, found.id))
+
+
+@blueprint.route("/<string:user_id>", methods=["PATCH"])
+@requires(Permission.CUSTOMERS_WRITE)
+@blueprint.arguments(CustomerChangeSchema)
+@blueprint.response(200, CustomerRecordSchema)
+def change(body: dict[str, Any], user_id: str) -> Response:
+    """Change a customer; the old values stay on record as an earlier version."""
+    profile = {name: body[name] for name in ("plan", "signup_at", "tenure_months") if name in body}
+    if "revenue" in body:
+        amount = body["revenue"] or {"amount_minor": None, "currency": None}
+        profile |= {"revenue_minor": amount["amount_minor"], "currency": amount["currency"]}
+    personal = {name: body[name] for name in record.PERSONAL if name in body}
+    wanted = record.Change(profile, personal, body.get("attributes", {}), body.get("tags"))
+    with unit_of_work() as session:
+        return json_response(record.change(session, actor(), user_id, wanted))
+
+
+@blueprint.route("/<string:user_id>", methods=["DELETE"])
+@requires(Permission.CUSTOMERS_ERASE)
+@blueprint.response(200, ErasedSchema)
+def erase(user_id: str) -> Response:
+    """Erase one person for good; a later import does not bring them back."""
+    key = current_app.config["RETAINSTREAM"].resolved_secret_key().encode()
+    with unit_of_work() as session:
+        removed = erasure.erase(session, actor(), user_id, key=key)
+    return json_response({"erased": True, "removed": removed})
+
+

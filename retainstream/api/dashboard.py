@@ -1,0 +1,54 @@
+"""The overview: headline figures, distribution, drivers, and the request for new predictions."""
+
+from __future__ import annotations
+
+from flask import Response, current_app
+
+from retainstream.api.base import ApiBlueprint, accepted, actor, requires, with_etag
+from retainstream.api.idempotency import idempotent
+from retainstream.db import read_unit, unit_of_work
+from retainstream.schemas.dashboard import DistributionSchema, DriversSchema, MetricsSchema
+from retainstream.schemas.jobs import JobAnswerSchema
+from retainstream.security.permissions import Permission
+from retainstream.services import dashboard, scoring
+from retainstream.services.jobs import present
+
+blueprint = ApiBlueprint("dashboard", "/dashboard", "The overview's figures")
+
+
+@blueprint.route("/metrics")
+@requires(Permission.DASHBOARD_READ)
+@blueprint.response(200, MetricsSchema)
+def metrics() -> Response:
+    """Headline figures, each with what judged it."""
+    with read_unit() as session:
+        return with_etag(dashboard.metrics(session, current_app.config["RETAINSTREAM"]))
+
+
+@blueprint.route("/distribution")
+@requires(Permission.DASHBOARD_READ)
+@blueprint.response(200, DistributionSchema)
+def distribution() -> Response:
+    """How the scores of active customers spread."""
+    with read_unit() as session:
+        return with_etag(dashboard.distribution(session, current_app.config["RETAINSTREAM"]))
+
+
+@blueprint.route("/features")
+@requires(Permission.DASHBOARD_READ)
+@blueprint.response(200, DriversSchema)
+def features() -> Response:
+    """What the champion looks at, strongest first."""
+    with read_unit() as session:
+        return with_etag(dashboard.features(session))
+
+
+@blueprint.route("/predict", methods=["POST"])
+@requires(Permission.PREDICTIONS_WRITE)
+@idempotent
+@blueprint.response(202, JobAnswerSchema)
+def predict() -> Response:
+    """Score all customers anew, as a job."""
+    with unit_of_work() as session:
+        job = scoring.request(session, actor(), scope="all")
+        return accepted(present(job))

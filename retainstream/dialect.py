@@ -1,0 +1,31 @@
+"""What only SQLite has, besides the pragmas in `db.py`: full-text search. Another database would need its own version of this module."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, bindparam, column, text
+from sqlalchemy.sql.expression import TextClause
+
+SHORTEST_SEARCH = 3
+"""Trigrams need three characters; shorter texts are looked up as the beginning of an identifier."""
+
+
+def quoted_for_search(words: str) -> str:
+    """Return a person's text as one quoted FTS5 phrase, so that none of it is read as an operator."""
+    return '"' + words.replace('"', '""').replace("\x00", " ") + '"'
+
+
+def search_condition(customer_id: ColumnElement[int], words: str, *, personal: bool) -> ColumnElement[bool]:
+    """Return the condition that a customer's identifier (and name and e-mail, when `personal`) holds the words.
+
+    Case does not count. Words of one or two characters match the beginning of the identifier only.
+    """
+    if len(words) < SHORTEST_SEARCH:
+        escaped = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        found: TextClause = text("SELECT customer_id FROM identities WHERE user_id LIKE :search_prefix ESCAPE '\\'").bindparams(
+            bindparam("search_prefix", escaped + "%")
+        )
+        return customer_id.in_(found.columns(column("customer_id")))
+    phrase = quoted_for_search(words)
+    match = phrase if personal else f"user_id : {phrase}"
+    found = text("SELECT rowid FROM customer_search WHERE customer_search MATCH :search_match").bindparams(bindparam("search_match", match))
+    return customer_id.in_(found.columns(column("rowid")))

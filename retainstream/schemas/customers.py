@@ -1,0 +1,171 @@
+"""Shapes of customers, in and out."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import marshmallow as ma
+
+from retainstream.lib import clock
+
+RISK_WORDS = ("low", "medium", "high", "very_high")
+SORTS = tuple(f"{sign}{name}" for sign in ("", "-") for name in ("risk", "revenue", "tenure", "signup", "plan", "created", "user_id"))
+MOMENT = {"format": "date-time"}
+MAX_MINOR = 10**15
+
+
+class MoneySchema(ma.Schema):
+    """An amount in minor units."""
+
+    amount_minor = ma.fields.Integer(required=True, strict=True, validate=ma.validate.Range(min=-MAX_MINOR, max=MAX_MINOR))
+    currency = ma.fields.String(required=True, validate=ma.validate.Regexp(r"^[A-Z]{3}$", error="three capital letters, such as EUR"))
+
+
+class ReasonSchema(ma.Schema):
+    """What the model saw, which way it moved the score, and how large a part of the margin that was."""
+
+    feature = ma.fields.String(required=True)
+    title = ma.fields.String(required=True)
+    value = ma.fields.Raw(required=True, allow_none=True)
+    direction = ma.fields.String(required=True, validate=ma.validate.OneOf(("raises", "lowers")))
+    share = ma.fields.Float(required=True)
+    contribution = ma.fields.Float(metadata={"description": "On the margin (log-odds)"})
+    sentence = ma.fields.String(required=True)
+
+
+class ScoreFieldsSchema(ma.Schema):
+    """The score in force of a customer; every field is null for one that was never scored."""
+
+    churn_probability = ma.fields.Float(required=True, allow_none=True, validate=ma.validate.Range(min=0, max=1))
+    risk_percentile = ma.fields.Float(required=True, allow_none=True)
+    confidence = ma.fields.Float(required=True, allow_none=True)
+    interval = ma.fields.List(ma.fields.Float(), required=True, allow_none=True, metadata={"description": "Venn-Abers [p0, p1]"})
+    risk_band = ma.fields.String(required=True, allow_none=True, validate=ma.validate.OneOf(RISK_WORDS))
+    predicted = ma.fields.Boolean(required=True, allow_none=True)
+    margin = ma.fields.Float(required=True, allow_none=True)
+    reasons = ma.fields.List(ma.fields.Nested(ReasonSchema), required=True)
+    model_version = ma.fields.Integer(required=True, allow_none=True)
+    as_of = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
+    data_as_of = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
+    scored_at = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
+    stale = ma.fields.Boolean(required=True, allow_none=True)
+
+
+class CustomerSchema(ScoreFieldsSchema):
+    """A customer as lists show it. Name, e-mail and phone come only with their permission."""
+
+    user_id = ma.fields.String(required=True)
+    plan = ma.fields.String(required=True, allow_none=True)
+    revenue = ma.fields.Nested(MoneySchema, required=True, allow_none=True)
+    signup_at = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
+    tenure_months = ma.fields.Float(required=True, allow_none=True)
+    churned = ma.fields.Boolean(required=True, allow_none=True)
+    tags = ma.fields.List(ma.fields.String(), required=True)
+    created_at = ma.fields.String(required=True, metadata=MOMENT)
+    updated_at = ma.fields.String(required=True, metadata=MOMENT)
+    name = ma.fields.String(allow_none=True)
+    email = ma.fields.String(allow_none=True)
+    phone = ma.fields.String(allow_none=True)
+
+
+class AttributeSchema(ma.Schema):
+    """One attribute with its definition."""
+
+    name = ma.fields.String(required=True)
+    title = ma.fields.String(required=True)
+    kind = ma.fields.String(required=True)
+    unit = ma.fields.String(required=True, allow_none=True)
+    value = ma.fields.Raw(required=True, allow_none=True)
+    feature = ma.fields.Boolean(required=True)
+
+
+class CustomerRecordSchema(CustomerSchema):
+    """A customer with all attributes."""
+
+    attributes = ma.fields.List(ma.fields.Nested(AttributeSchema), required=True)
+    other_personal = ma.fields.Dict(keys=ma.fields.String())
+
+
+class CustomerListSchema(ma.Schema):
+    """One page of customers."""
+
+    items = ma.fields.List(ma.fields.Nested(CustomerSchema), required=True)
+    next_cursor = ma.fields.String(required=True, allow_none=True)
+    total = ma.fields.Integer(required=True)
+
+
+class WordsField(ma.fields.Field[tuple[str, ...]]):
+    """Words separated by commas in a query string."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
+        if not isinstance(value, str) or len(value) > 2_000:
+            raise ma.ValidationError("words separated by commas")
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+class CustomerFilterSchema(ma.Schema):
+    """Filters of a list of customers."""
+
+    status = ma.fields.String(load_default="active", validate=ma.validate.OneOf(("active", "left", "all")))
+    q = ma.fields.String(load_default="", validate=ma.validate.Length(max=200), metadata={"description": "Part of identifier, name or e-mail"})
+    plan = WordsField(load_default=(), metadata={"type": "string", "description": "Plans, separated by commas"})
+    band = WordsField(load_default=(), metadata={"type": "string", "description": "low, medium, high, very_high; separated by commas"})
+    tag = WordsField(load_default=(), metadata={"type": "string", "description": "Tags that must all be there"})
+    min_probability = ma.fields.Float(load_default=None, validate=ma.validate.Range(min=0, max=1))
+    max_probability = ma.fields.Float(load_default=None, validate=ma.validate.Range(min=0, max=1))
+    min_revenue = ma.fields.Integer(load_default=None, validate=ma.validate.Range(min=-MAX_MINOR, max=MAX_MINOR))
+    max_revenue = ma.fields.Integer(load_default=None, validate=ma.validate.Range(min=-MAX_MINOR, max=MAX_MINOR))
+    min_tenure = ma.fields.Float(load_default=None, validate=ma.validate.Range(min=0, max=10_000))
+    max_tenure = ma.fields.Float(load_default=None, validate=ma.validate.Range(min=0, max=10_000))
+    sort = ma.fields.String(load_default="-risk", validate=ma.validate.OneOf(SORTS))
+
+    @ma.validates("band")
+    def check_band(self, value: tuple[str, ...], data_key: str) -> None:
+        """Name the bands that exist."""
+        if any(word not in RISK_WORDS for word in value):
+            raise ma.ValidationError("some of " + ", ".join(RISK_WORDS))
+
+
+class MomentField(ma.fields.String):
+    """An ISO 8601 instant or day, read as integer microseconds UTC."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        written = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            moment = datetime.fromisoformat(written.replace("Z", "+00:00"))
+            return clock.to_us(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        except (ValueError, OverflowError):
+            raise ma.ValidationError("a date such as 2026-03-31 or 2026-03-31T12:00:00Z") from None
+
+
+class TagField(ma.fields.String):
+    """A short word for a group of customers."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        written = super()._deserialize(value, attr, data, **kwargs)
+        if not re.fullmatch(r"[^\s,][^,\x00-\x1f]{0,58}[^\s,]|[^\s,\x00-\x1f]", written):
+            raise ma.ValidationError("1 to 60 characters without commas")
+        return written
+
+
+class CustomerChangeSchema(ma.Schema):
+    """What may be changed; a key that is absent stays, null clears."""
+
+    plan = ma.fields.String(allow_none=True, validate=ma.validate.Length(min=1, max=200))
+    revenue = ma.fields.Nested(MoneySchema, allow_none=True)
+    signup_at = MomentField(allow_none=True, metadata={"description": "ISO 8601 date or date-time"})
+    tenure_months = ma.fields.Float(allow_none=True, validate=ma.validate.Range(min=0, max=10_000))
+    name = ma.fields.String(allow_none=True, validate=ma.validate.Length(min=1, max=300))
+    email = ma.fields.String(allow_none=True, validate=ma.validate.Length(min=3, max=254))
+    phone = ma.fields.String(allow_none=True, validate=ma.validate.Length(min=1, max=60))
+    tags = ma.fields.List(TagField(), validate=ma.validate.Length(max=50))
+    attributes = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.Raw(allow_none=True), validate=ma.validate.Length(max=500))
+
+
+class ErasedSchema(ma.Schema):
+    """How many rows of each table an erasure removed."""
+
+    erased = ma.fields.Boolean(required=True)
+    removed = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.Integer(), required=True)

@@ -1,0 +1,171 @@
+"""Pages of customers in a chosen order. Rows without a value for the order come last, by id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy.orm import Session
+
+from retainstream.errors import InvalidInput
+from retainstream.lib import clock
+from retainstream.lib.money import money
+from retainstream.lib.pagination import Page, Scalar, decode_cursor, encode_cursor
+from retainstream.models import Customer, Identity, LatestScore
+from retainstream.security.actor import Actor
+from retainstream.security.permissions import Permission
+from retainstream.services import predictions, preferences
+from retainstream.services.customers.filters import CustomerFilter, count
+
+
+@dataclass(frozen=True)
+class Order:
+    """A column to sort by; nulls come last in both directions."""
+
+    column: ColumnElement[Any]
+    descending: bool
+    needs_score: bool = False
+
+
+def _orders() -> dict[str, Order]:
+    columns: dict[str, tuple[ColumnElement[Any], bool]] = {
+        "risk": (LatestScore.margin, True),  # type: ignore[dict-item]
+        "revenue": (Customer.revenue_minor, False),  # type: ignore[dict-item]
+        "tenure": (Customer.tenure_months, False),  # type: ignore[dict-item]
+        "signup": (Customer.signup_at, False),  # type: ignore[dict-item]
+        "plan": (Customer.plan, False),  # type: ignore[dict-item]
+        "created": (Customer.created_at, False),  # type: ignore[dict-item]
+        "user_id": (Identity.user_id, False),  # type: ignore[dict-item]
+    }
+    found = {name: Order(column, False, scored) for name, (column, scored) in columns.items()}
+    return found | {f"-{name}": Order(column, True, scored) for name, (column, scored) in columns.items()}
+
+
+ORDERS = _orders()
+"""Names that `sort` takes; a leading minus means largest first."""
+DEFAULT_ORDER = "-risk"
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """Which part of a list: after a cursor, or a page by number (from 1)."""
+
+    limit: int = 50
+    cursor: str | None = None
+    page: int | None = None
+
+
+def _base(order: Order, wanted: CustomerFilter, *, present: bool) -> Select[tuple[int, Any]]:
+    """Return ids with the sort's value: those that have one, or (`present` False) those that have none."""
+    query = select(Customer.id, order.column).select_from(Customer).join(Identity, Identity.customer_id == Customer.id)
+    if present and (order.needs_score or wanted.needs_score):
+        query = query.join(LatestScore, LatestScore.customer_id == Customer.id)
+    elif order.needs_score or wanted.needs_score:
+        query = query.outerjoin(LatestScore, LatestScore.customer_id == Customer.id)
+    condition = order.column.is_not(None) if present else order.column.is_(None)
+    return query.where(condition, *wanted.conditions())
+
+
+def _after(order: Order, value: Scalar, last_id: int) -> ColumnElement[bool]:
+    beyond = order.column < value if order.descending else order.column > value
+    return or_(beyond, and_(order.column == value, Customer.id > last_id))
+
+
+def page_of_ids(
+    session: Session, wanted: CustomerFilter, sort: str, request: PageRequest
+) -> tuple[list[int], str | None]:
+    """Return the ids of one page in order, and the cursor of the next page.
+
+    Raises
+    ------
+    InvalidInput
+        For an unknown sort, or a cursor of another list.
+    """
+    order = ORDERS.get(sort)
+    if order is None:
+        raise InvalidInput(f"A list cannot be sorted by {sort!r}.", fields={"sort": ["one of " + ", ".join(sorted(ORDERS))]})
+    present, value, last_id = True, None, 0
+    if request.cursor:
+        try:
+            phase, value, raw_id = decode_cursor(request.cursor, f"customers:{sort}", 3)
+            present, last_id = bool(phase), int(raw_id or 0)
+        except (ValueError, TypeError, OverflowError) as bad:
+            raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": [str(bad)]}) from bad
+    skip = (request.page - 1) * request.limit if request.page else 0
+    rows: list[tuple[int, Any, bool]] = []
+    if present:
+        first = _base(order, wanted, present=True)
+        if request.cursor:
+            first = first.where(_after(order, value, last_id))
+        direction = order.column.desc() if order.descending else order.column.asc()
+        first = first.order_by(direction, Customer.id).offset(skip).limit(request.limit + 1)
+        rows = [(row[0], row[1], True) for row in session.execute(first)]
+    if len(rows) <= request.limit:
+        rest = _base(order, wanted, present=False).order_by(Customer.id)
+        if not present:
+            rest = rest.where(Customer.id > last_id)
+        if skip and not rows:
+            with_value = session.scalar(_count_of(_base(order, wanted, present=True))) or 0
+            rest = rest.offset(max(0, skip - with_value))
+        rows += [(row[0], None, False) for row in session.execute(rest.limit(request.limit + 1 - len(rows)))]
+    page = rows[: request.limit]
+    cursor = None
+    if len(rows) > request.limit:
+        last = page[-1]
+        cursor = encode_cursor(f"customers:{sort}", [int(last[2]), last[1], last[0]])
+    return [row[0] for row in page], cursor
+
+
+def _count_of(query: Select[Any]) -> Select[tuple[int]]:
+    from sqlalchemy import func
+
+    return select(func.count()).select_from(query.subquery())
+
+
+def present(session: Session, actor: Actor, ids: Sequence[int]) -> list[dict[str, object]]:
+    """Return the API's items for customers, in the order of `ids`. Personal details need their permission."""
+    rows = session.execute(
+        select(Customer, Identity).join(Identity, Identity.customer_id == Customer.id).where(Customer.id.in_(ids))
+    ).all()
+    scores = predictions.scores_of(session, list(ids))
+    found = {customer.id: _item(customer, identity, scores.get(customer.id), actor) for customer, identity in rows}
+    return [found[one] for one in ids if one in found]
+
+
+def _item(customer: Customer, identity: Identity, score: dict[str, object] | None, actor: Actor) -> dict[str, object]:
+    item: dict[str, object] = {
+        "user_id": identity.user_id,
+        "plan": customer.plan,
+        "revenue": money(customer.revenue_minor, customer.currency or "USD"),
+        "signup_at": clock.iso(customer.signup_at),
+        "tenure_months": customer.tenure_months,
+        "churned": customer.churned,
+        "tags": customer.tags,
+        "created_at": clock.iso(customer.created_at),
+        "updated_at": clock.iso(customer.updated_at),
+        **(score or predictions.NO_SCORE),
+    }
+    if actor.may(Permission.CUSTOMERS_PERSONAL):
+        item |= {"name": identity.name, "email": identity.email, "phone": identity.phone}
+    return item
+
+
+def page(session: Session, actor: Actor, wanted: CustomerFilter, sort: str, request: PageRequest) -> Page:
+    """Return one page of customers with scores and reasons, and the count of the whole list."""
+    found, cursor = page_of_ids(session, wanted, sort, request)
+    return Page(present(session, actor, found), cursor, count(session, wanted))
+
+
+def high_value_threshold(session: Session) -> int | None:
+    """Return the monthly revenue, in minor units, from which a customer counts as high value; None when no revenue is known."""
+    wanted = CustomerFilter()
+    priced = wanted.conditions() + [Customer.revenue_minor.is_not(None)]
+    total = session.scalar(_count_of(select(Customer.id).where(*priced))) or 0
+    if total == 0:
+        return None
+    rank = max(0, round(total * preferences.read(session).high_value_share) - 1)
+    return session.scalar(
+        select(Customer.revenue_minor).where(*priced).order_by(Customer.revenue_minor.desc()).offset(rank).limit(1)
+    )

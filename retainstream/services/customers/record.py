@@ -1,0 +1,157 @@
+"""One customer: reading everything that is known, and changing it as a new version of the attributes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from retainstream.errors import InvalidInput, NotFound
+from retainstream.lib import clock
+from retainstream.models import AttributeDefinition, Customer, Identity
+from retainstream.security.actor import Actor
+from retainstream.security.permissions import Permission
+from retainstream.services import attributes, audit, revisions
+from retainstream.services.customers import lists
+from retainstream.services.customers.filters import by_user_id
+
+LONGEST_TEXT = 1_000
+MAX_TAGS = 50
+PERSONAL = ("name", "email", "phone")
+PROFILE = ("plan", "revenue_minor", "currency", "signup_at", "tenure_months")
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a caller wants to change; only keys that are present count, and None clears.
+
+    `profile` takes the names in `PROFILE`, `personal` those in `PERSONAL`, `attributes` the names of attribute definitions.
+    """
+
+    profile: Mapping[str, Any]
+    personal: Mapping[str, str | None]
+    attributes: Mapping[str, object]
+    tags: list[str] | None = None
+
+    def names(self) -> list[str]:
+        """Return the names of all changed fields, for the audit."""
+        named = [*self.profile, *self.personal, *(f"attributes.{name}" for name in self.attributes)]
+        return named if self.tags is None else [*named, "tags"]
+
+
+def require(session: Session, user_id: str) -> tuple[Customer, Identity]:
+    """Return a visible customer with its identity; raises NotFound."""
+    found = by_user_id(session, user_id)
+    if found is None:
+        raise NotFound(f"There is no customer with the identifier {user_id[:80]!r}.")
+    return found
+
+
+def read(session: Session, actor: Actor, user_id: str) -> dict[str, object]:
+    """Return everything about a customer: the list's item plus all attributes."""
+    customer, identity = require(session, user_id)
+    (item,) = lists.present(session, actor, [customer.id])
+    values = attributes.current_values(session, [customer.id]).get(customer.id, {})
+    described: list[dict[str, object]] = []
+    for definition in attributes.definitions(session):
+        value = values.get(definition.name)
+        shown = clock.iso(int(value)) if definition.kind == "date" and isinstance(value, int) else value
+        described.append(
+            {
+                "name": definition.name,
+                "title": definition.title,
+                "kind": definition.kind,
+                "unit": definition.unit,
+                "value": shown,
+                "feature": definition.feature,
+            }
+        )
+    item["attributes"] = described
+    if actor.may(Permission.CUSTOMERS_PERSONAL):
+        item["other_personal"] = identity.other or {}
+    return item
+
+
+def change(session: Session, actor: Actor, user_id: str, wanted: Change) -> dict[str, object]:
+    """Change a customer and return it as it is now.
+
+    Raises
+    ------
+    NotFound
+        For an unknown identifier.
+    InvalidInput
+        Naming each attribute that does not exist or whose value does not fit its kind; then nothing is changed.
+    """
+    actor.require(Permission.CUSTOMERS_WRITE)
+    if wanted.personal:
+        actor.require(Permission.CUSTOMERS_PERSONAL)
+    customer, identity = require(session, user_id)
+    values = _cast(session, wanted.attributes)
+    if wanted.profile or values:
+        attributes.write_edit(session, customer, values=values, profile=wanted.profile)
+    for name, value in wanted.personal.items():
+        setattr(identity, name, value)
+    if wanted.tags is not None:
+        customer.tags = sorted(set(wanted.tags))
+    if wanted.names():
+        customer.updated_at = clock.now_us()
+        audit.record(session, actor, "customer.change", "customer", customer.id, fields=wanted.names())
+        revisions.bump(session, "customers")
+    session.flush()
+    return read(session, actor, user_id)
+
+
+def _cast(session: Session, given: Mapping[str, object]) -> dict[str, attributes.Value]:
+    if not given:
+        return {}
+    known = {item.name: item for item in attributes.definitions(session, given)}
+    problems: dict[str, list[str]] = {}
+    values: dict[str, attributes.Value] = {}
+    for name, value in given.items():
+        if name not in known:
+            problems[f"attributes.{name}"] = ["there is no attribute of this name"]
+            continue
+        try:
+            values[name] = cast_value(known[name], value)
+        except ValueError as expected:
+            problems[f"attributes.{name}"] = [f"expected {expected}"]
+    if problems:
+        raise InvalidInput("Some attributes are not as expected.", fields=problems)
+    return values
+
+
+def cast_value(definition: AttributeDefinition, value: object) -> attributes.Value:
+    """Return a JSON value as the attribute's kind; None clears. Raises ValueError saying what was expected."""
+    if value is None:
+        return None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if definition.kind == "boolean":
+        if isinstance(value, bool) or value in (0, 1):
+            return int(value)  # type: ignore[call-overload,no-any-return]
+        raise ValueError("true or false")
+    if definition.kind == "integer":
+        if number and float(value).is_integer() and abs(value) < 2**53:  # type: ignore[arg-type,operator]
+            return int(value)  # type: ignore[call-overload,no-any-return]
+        raise ValueError("a whole number")
+    if definition.kind == "number":
+        if number and abs(value) < 1e300 and math.isfinite(value):  # type: ignore[arg-type,operator]
+            return float(value)  # type: ignore[arg-type]
+        raise ValueError("a number")
+    if definition.kind == "date":
+        return _date(value)
+    if isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT:
+        return value
+    raise ValueError(f"a text of 1 to {LONGEST_TEXT} characters")
+
+
+def _date(value: object) -> int:
+    from datetime import UTC, datetime
+
+    try:
+        moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+    except ValueError:
+        raise ValueError("a date such as 2026-03-31 or 2026-03-31T12:00:00Z") from None
+    return clock.to_us(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
