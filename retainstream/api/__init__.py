@@ -5,11 +5,12 @@ from __future__ import annotations
 from flask import Flask
 
 from retainstream.api.base import EnvelopeApi, SpecAlias
+from retainstream.extensions import csrf
 
 
 def register(app: Flask) -> None:
     """Attach the API, its specification and the /api alias to the app."""
-    from retainstream.api import jobs, probes
+    from retainstream.api import audit, auth, jobs, limits, probes, users
 
     app.config.update(
         API_TITLE="RetainStream API",
@@ -18,8 +19,16 @@ def register(app: Flask) -> None:
         OPENAPI_URL_PREFIX="/api/v1",
         OPENAPI_JSON_PATH="openapi.json",
     )
+    limits.register(app)
     api = EnvelopeApi(app)
-    for blueprint in (jobs.blueprint,):
+    for blueprint in (
+        auth.blueprint,
+        users.reset_blueprint,
+        users.blueprint,
+        audit.blueprint,
+        jobs.blueprint,
+    ):
+        csrf.exempt(blueprint)  # the API refuses cookies, so nobody's browser can be made to call it
         api.register_blueprint(blueprint)
     app.register_blueprint(probes.blueprint)
     app.wsgi_app = SpecAlias(app.wsgi_app)  # type: ignore[method-assign]

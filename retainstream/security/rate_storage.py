@@ -10,7 +10,7 @@ import threading
 import time
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from limits.storage import Storage
 
@@ -23,6 +23,13 @@ ON CONFLICT (key) DO UPDATE SET
   expires = CASE WHEN expires <= ?4 THEN excluded.expires ELSE expires END
 RETURNING count, expires
 """
+
+
+class Hit(NamedTuple):
+    """The count after a hit, and when its window ends in seconds since the epoch."""
+
+    count: int
+    ends: float
 
 
 class SqliteRateStorage(Storage):
@@ -85,14 +92,14 @@ class SqliteRateStorage(Storage):
             raise
         return connection
 
-    def hit(self, key: str, seconds: float, amount: int = 1) -> tuple[int, float]:
-        """Return the count after this hit and when the window ends (seconds since the epoch); a new window lasts `seconds`."""
+    def hit(self, key: str, seconds: float, amount: int = 1) -> Hit:
+        """Count `amount` and return what came of it; a new window lasts `seconds`."""
         now = time.time()
         count, expires = self._connection().execute(_HIT, (key, amount, now + seconds, now)).fetchone()
         self._hits += 1
         if self._hits % _SWEEP_EVERY == 0:
             self._connection().execute("DELETE FROM counters WHERE expires <= ?", (now,))
-        return count, expires
+        return Hit(count, expires)
 
     def give_back(self, key: str) -> None:
         """Take one hit back."""
@@ -100,7 +107,13 @@ class SqliteRateStorage(Storage):
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Return the count after this hit."""
-        return self.hit(key, expiry, amount)[0]
+        hit = self._local.latest = self.hit(key, expiry, amount)
+        return hit.count
+
+    @property
+    def latest(self) -> Hit | None:
+        """What this thread's last `incr` came to: the request's own limit, since one thread serves a request from its first hook to its last."""
+        return getattr(self._local, "latest", None)
 
     def get(self, key: str) -> int:
         """Return the count; 0 when the window has ended."""

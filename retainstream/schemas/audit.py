@@ -1,0 +1,56 @@
+"""Shapes of the audit trail."""
+
+from __future__ import annotations
+
+import marshmallow as ma
+
+from retainstream.schemas.paging import LARGEST_ID, ListSchema, text_field
+
+
+class AuditQuerySchema(ma.Schema):
+    """Filters of the trail, and its paging: by cursor alone, since the trail grows at the end that is read first."""
+
+    limit = ma.fields.Integer(load_default=50, validate=ma.validate.Range(min=1, max=500))
+    cursor = ma.fields.String(load_default=None, validate=ma.validate.Length(max=500))
+
+    action = text_field(60, load_default=None, metadata={"description": "Such as `user.change`"})
+    user_id = ma.fields.Integer(
+        load_default=None, validate=ma.validate.Range(min=1, max=LARGEST_ID), metadata={"description": "Who did it"}
+    )
+    target_kind = text_field(40, load_default=None)
+
+
+class AuditActorSchema(ma.Schema):
+    """Who acted; a machine has no user."""
+
+    kind = ma.fields.String(required=True)
+    user_id = ma.fields.Integer(required=True, allow_none=True)
+    email = ma.fields.String(required=True, allow_none=True)
+    api_token_id = ma.fields.Integer(required=True, allow_none=True)
+
+
+class AuditTargetSchema(ma.Schema):
+    """What was acted on."""
+
+    kind = ma.fields.String(required=True)
+    id = ma.fields.String(required=True, allow_none=True)
+
+
+class AuditEntrySchema(ma.Schema):
+    """One write or log-in."""
+
+    id = ma.fields.Integer(required=True)
+    at = ma.fields.String(required=True, metadata={"format": "date-time"})
+    actor = ma.fields.Nested(AuditActorSchema, required=True)
+    action = ma.fields.String(required=True)
+    target = ma.fields.Nested(AuditTargetSchema, required=True, allow_none=True)
+    outcome = ma.fields.String(required=True)
+    fields_ = ma.fields.List(ma.fields.String(), required=True, data_key="fields", attribute="fields")
+    request_id = ma.fields.String(required=True, allow_none=True)
+    address = ma.fields.String(required=True, allow_none=True)
+
+
+class AuditListSchema(ListSchema):
+    """A page of the trail, newest first."""
+
+    items = ma.fields.List(ma.fields.Nested(AuditEntrySchema), required=True)

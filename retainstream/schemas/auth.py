@@ -1,0 +1,108 @@
+"""Shapes of registering, logging in, and API tokens."""
+
+from __future__ import annotations
+
+import marshmallow as ma
+
+from retainstream.schemas.paging import ListSchema, secret_field, text_field
+from retainstream.schemas.users import UserSchema
+from retainstream.security.permissions import Permission
+
+SCOPES = [permission.value for permission in Permission]
+
+
+class RegisterSchema(ma.Schema):
+    """A new account: the first needs the set-up code, later ones an invitation unless registration is open."""
+
+    email = text_field(254, 3, required=True)
+    password = secret_field(200, 10, required=True)
+    name = text_field(200, load_default="")
+    setup_code = secret_field(100, load_default=None, allow_none=True)
+    invitation = secret_field(200, load_default=None, allow_none=True)
+
+
+class LoginSchema(ma.Schema):
+    """Who, and the proof."""
+
+    email = text_field(254, 1, required=True)
+    password = secret_field(1000, required=True)
+
+
+class RefreshSchema(ma.Schema):
+    """A refresh token; it holds for one use."""
+
+    refresh_token = secret_field(200, required=True)
+
+
+class LogoutSchema(ma.Schema):
+    """How far the log-out goes."""
+
+    everywhere = ma.fields.Boolean(load_default=False, metadata={"description": "End every log-in and browser session of the caller"})
+
+
+class TokenPairSchema(ma.Schema):
+    """A short-lived access token and the refresh token that gets the next pair."""
+
+    access_token = ma.fields.String(required=True)
+    refresh_token = ma.fields.String(required=True)
+    token_type = ma.fields.String(required=True, validate=ma.validate.Equal("Bearer"))
+    expires_in = ma.fields.Integer(required=True, metadata={"description": "Seconds until the access token expires"})
+
+
+class SignedInSchema(TokenPairSchema):
+    """A pair and whose it is."""
+
+    user = ma.fields.Nested(UserSchema, required=True)
+
+
+class MeSchema(ma.Schema):
+    """The caller, with what the token shown may do."""
+
+    user = ma.fields.Nested(UserSchema, required=True)
+    permissions = ma.fields.List(ma.fields.String(validate=ma.validate.OneOf(SCOPES)), required=True)
+    means = ma.fields.String(required=True, validate=ma.validate.OneOf(["access_token", "api_token"]))
+
+
+class ApiTokenSchema(ma.Schema):
+    """A token for scripts, without its secret."""
+
+    id = ma.fields.Integer(required=True)
+    name = ma.fields.String(required=True)
+    prefix = ma.fields.String(required=True, metadata={"description": "First characters, to tell tokens apart"})
+    scopes = ma.fields.List(ma.fields.String(), required=True)
+    created_at = ma.fields.String(required=True, metadata={"format": "date-time"})
+    expires_at = ma.fields.String(required=True, allow_none=True, metadata={"format": "date-time"})
+    last_used_at = ma.fields.String(required=True, allow_none=True, metadata={"format": "date-time"})
+    revoked_at = ma.fields.String(required=True, allow_none=True, metadata={"format": "date-time"})
+
+
+class FreshApiTokenSchema(ApiTokenSchema):
+    """A token with its secret, which is shown this once."""
+
+    token = ma.fields.String(required=True)
+
+
+class ApiTokenListSchema(ListSchema):
+    """A page of tokens."""
+
+    items = ma.fields.List(ma.fields.Nested(ApiTokenSchema), required=True)
+
+
+class NewApiTokenSchema(ma.Schema):
+    """What the token is for, what it may do, and for how long."""
+
+    name = text_field(100, 1, required=True)
+    scopes = ma.fields.List(
+        ma.fields.String(validate=ma.validate.OneOf(SCOPES)),
+        load_default=None,
+        allow_none=True,
+        validate=ma.validate.Length(min=1, max=len(SCOPES)),
+        metadata={"description": "A subset of your own permissions; all of them when absent"},
+    )
+    days = ma.fields.Integer(
+        strict=True,
+        load_default=None,
+        allow_none=True,
+        validate=ma.validate.Range(min=1, max=3650),
+        metadata={"description": "Life in days; without an end when absent"},
+    )

@@ -1,0 +1,49 @@
+"""What all lists share: the answer around the items, and text that a database and a log can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import marshmallow as ma
+
+from retainstream.errors import InvalidInput
+
+LARGEST_ID = 2**63 - 1
+
+
+def plain_text(value: str) -> None:
+    """Refuse control characters and halves of surrogate pairs, which neither a database nor a log line can hold."""
+    if any(ord(char) < 32 or 0x7F <= ord(char) < 0xA0 or 0xD800 <= ord(char) <= 0xDFFF for char in value):
+        raise ma.ValidationError("Text without control characters.")
+
+
+def text_field(longest: int, shortest: int = 0, **options: object) -> ma.fields.String:
+    """Return a field for one line of text."""
+    return ma.fields.String(validate=[ma.validate.Length(min=shortest, max=longest), plain_text], **options)  # type: ignore[arg-type]
+
+
+def secret_field(longest: int = 200, shortest: int = 1, **options: object) -> ma.fields.String:
+    """Return a field for a password or token that is only ever loaded; any characters, since a person chose them."""
+    return ma.fields.String(load_only=True, validate=ma.validate.Length(min=shortest, max=longest), **options)  # type: ignore[arg-type]
+
+
+def id_field(**options: object) -> ma.fields.Integer:
+    """Return a field for a row's id."""
+    return ma.fields.Integer(strict=True, validate=ma.validate.Range(min=1, max=LARGEST_ID), **options)  # type: ignore[arg-type]
+
+
+class ListSchema(ma.Schema):
+    """The answer of a list without its items: subclasses add `items`."""
+
+    next_cursor = ma.fields.String(required=True, allow_none=True, metadata={"description": "Send as `cursor` for the next page; null at the end"})
+    total = ma.fields.Integer(required=True, metadata={"description": "Length of the whole list"})
+
+
+def offset_and_limit(query: Mapping[str, Any]) -> tuple[int, int]:
+    """Return how many items to skip and how many to answer, of a loaded `PageQuerySchema`; raises InvalidInput for a cursor and a page at once."""
+    size: int = query["page_size"] or query["limit"]
+    page: int | None = query["page"]
+    if page is not None and query["cursor"] is not None:
+        raise InvalidInput("Page a list either by cursor or by page.", fields={"page": ["no page together with a cursor"]})
+    return (0 if page is None else (page - 1) * size), size

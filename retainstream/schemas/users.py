@@ -1,0 +1,63 @@
+"""Shapes of users, invitations and password links."""
+
+from __future__ import annotations
+
+import marshmallow as ma
+
+from retainstream.schemas.paging import ListSchema, secret_field, text_field
+from retainstream.security.permissions import Role
+
+ROLES = [role.value for role in Role]
+
+
+def role_field(**options: object) -> ma.fields.String:
+    """Return a field for one of the four roles."""
+    return ma.fields.String(validate=ma.validate.OneOf(ROLES), **options)  # type: ignore[arg-type]
+
+
+class UserSchema(ma.Schema):
+    """A person who may sign in."""
+
+    id = ma.fields.Integer(required=True)
+    email = ma.fields.String(required=True)
+    name = ma.fields.String(required=True)
+    role = role_field(required=True)
+    active = ma.fields.Boolean(required=True)
+    created_at = ma.fields.String(required=True, metadata={"format": "date-time"})
+    last_login_at = ma.fields.String(required=True, allow_none=True, metadata={"format": "date-time"})
+
+
+class UserListSchema(ListSchema):
+    """A page of users."""
+
+    items = ma.fields.List(ma.fields.Nested(UserSchema), required=True)
+
+
+class InviteSchema(ma.Schema):
+    """Whom to invite, and as what."""
+
+    email = text_field(254, 3, required=True)
+    role = role_field(required=True)
+
+
+class LeaveSchema(ma.Schema):
+    """A secret that is shown this once."""
+
+    token = ma.fields.String(required=True, metadata={"description": "Shown once; only its hash is kept"})
+    email = ma.fields.String(required=True)
+    expires_at = ma.fields.String(required=True, metadata={"format": "date-time"})
+
+
+class UserChangeSchema(ma.Schema):
+    """What to change; what is left out stays."""
+
+    name = text_field(200)
+    role = role_field()
+    active = ma.fields.Boolean()
+
+
+class ResetSchema(ma.Schema):
+    """A new password by one-time token."""
+
+    token = secret_field(required=True)
+    password = secret_field(200, 10, required=True)
