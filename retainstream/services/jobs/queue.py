@@ -1,0 +1,146 @@
+"""What people and services do with jobs: queue, look, list, cancel. Claiming and ending them is `lease`."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.orm import Session
+
+from retainstream.errors import Conflict, InvalidInput, NotFound
+from retainstream.lib import clock
+from retainstream.lib.pagination import Page, decode_cursor, encode_cursor
+from retainstream.models import JobRun
+from retainstream.security.actor import Actor
+from retainstream.services import audit
+
+OPEN_STATES = ("queued", "running")
+STATES = ("queued", "running", "succeeded", "failed", "cancelled")
+
+
+def enqueue(
+    session: Session, actor: Actor, kind: str, payload: dict[str, object], dedupe_key: str | None = None
+) -> JobRun:
+    """Queue a job in the caller's unit of work and return its row.
+
+    Parameters
+    ----------
+    kind : str
+        A word of the table in `retainstream.jobs.handlers`.
+    payload : dict
+        What the job needs to know, as JSON; rows by their ids, never secrets.
+    dedupe_key : str, optional
+        At most one job with this key is queued or running at any time.
+
+    Raises
+    ------
+    Conflict
+        When an open job has the same dedupe key; `detail["job_id"]` names it.
+    """
+    if dedupe_key is not None:
+        already = session.scalar(
+            select(JobRun.id).where(JobRun.dedupe_key == dedupe_key, JobRun.state.in_(OPEN_STATES))
+        )
+        if already is not None:
+            raise Conflict(f"The same work is already queued or running as job {already}.", detail={"job_id": already})
+    job = JobRun(
+        kind=kind,
+        state="queued",
+        payload=payload,
+        dedupe_key=dedupe_key,
+        requested_by=actor.user_id,
+        created_at=clock.now_us(),
+    )
+    session.add(job)
+    session.flush()
+    audit.record(session, actor, "job.queue", "job", job.id, fields=["kind", "payload"])
+    return job
+
+
+def present(job: JobRun) -> dict[str, object]:
+    """Return the form of a job that the API, the pages and the command line show."""
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "state": job.state,
+        "phase": job.phase,
+        "progress": round(job.progress, 4),
+        "result": job.result,
+        "error": job.error,
+        "created_at": clock.iso(job.created_at),
+        "started_at": clock.iso(job.started_at),
+        "finished_at": clock.iso(job.finished_at),
+        "cancel_requested": job.cancel_requested,
+        "attempts": job.attempts,
+        "requested_by": job.requested_by,
+    }
+
+
+def get(session: Session, job_id: int) -> JobRun:
+    """Return one job; raises NotFound."""
+    job = session.get(JobRun, job_id)
+    if job is None:
+        raise NotFound(f"There is no job {job_id}.")
+    return job
+
+
+def list_jobs(
+    session: Session,
+    *,
+    kind: str | None = None,
+    state: str | None = None,
+    limit: int = 50,
+    cursor: str | None = None,
+    page: int | None = None,
+) -> Page:
+    """Return jobs, newest first: by cursor, or by page number from 1; raises InvalidInput for a cursor of another list."""
+    conditions: list[ColumnElement[bool]] = []
+    if kind is not None:
+        conditions.append(JobRun.kind == kind)
+    if state is not None:
+        conditions.append(JobRun.state == state)
+    total = session.scalar(select(func.count()).select_from(JobRun).where(*conditions)) or 0
+    query = select(JobRun).where(*conditions).order_by(JobRun.id.desc()).limit(limit + 1)
+    if page is not None:
+        query = query.offset((page - 1) * limit)
+    elif cursor:
+        query = query.where(JobRun.id < _last_id(cursor))
+    rows = list(session.scalars(query))
+    following = encode_cursor("jobs", [rows[limit - 1].id]) if len(rows) > limit else None
+    return Page([present(job) for job in rows[:limit]], following, total)
+
+
+def _last_id(cursor: str) -> int:
+    try:
+        (last,) = decode_cursor(cursor, "jobs", 1)
+    except ValueError as bad:
+        raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": [str(bad)]}) from bad
+    if not isinstance(last, int) or not 0 <= last < 2**63:
+        raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": ["not a cursor of this list"]})
+    return cast(int, last)
+
+
+def cancel(session: Session, actor: Actor, job_id: int) -> JobRun:
+    """Cancel a queued job at once, or ask a running one to stop; a job that was asked before stays as it is.
+
+    Raises
+    ------
+    NotFound
+        When there is no such job.
+    Conflict
+        When the job has ended already.
+    """
+    job = get(session, job_id)
+    if job.state not in OPEN_STATES:
+        raise Conflict(f"Job {job_id} has ended already; it is {job.state}.", detail={"state": job.state})
+    if job.cancel_requested:
+        return job
+    changes: dict[str, object] = {"cancel_requested": True}
+    if job.state == "queued":
+        changes |= {"state": "cancelled", "phase": "cancelled", "finished_at": clock.now_us()}
+    session.execute(
+        update(JobRun).where(JobRun.id == job_id).values(**changes), execution_options={"synchronize_session": False}
+    )
+    session.refresh(job)
+    audit.record(session, actor, "job.cancel", "job", job_id, fields=changes)
+    return job
