@@ -1,0 +1,29 @@
+"""Pages for people: each view validates, calls one service and renders. `register` lists every blueprint; JSON routes live in `retainstream.api`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from flask import Flask, request
+
+from retainstream.config import Settings
+from retainstream.extensions import csrf
+
+
+def register(app: Flask) -> None:
+    """Attach the pages, the browser's session, the form protection and what templates may use."""
+    from retainstream.web import account, api_docs, browser_session, current_jobs, home, set_up, sign_in, template_tools
+
+    settings: Settings = app.config["RETAINSTREAM"]
+    app.config["PERMANENT_SESSION_LIFETIME"] = timedelta(days=settings.session_days)
+    # The API refuses cookies, so a form of another site cannot use it. Everything else is protected by the hook below.
+    app.config["WTF_CSRF_CHECK_DEFAULT"] = False
+    browser_session.register()
+    template_tools.register(app)
+    for module in (sign_in, set_up, account, home, current_jobs, api_docs):
+        app.register_blueprint(module.blueprint)
+
+    @app.before_request
+    def protect_forms() -> None:
+        if request.endpoint and not request.path.startswith("/api/"):
+            csrf.protect()

@@ -1,0 +1,77 @@
+"""The strip of running work that pages follow by polling. Lists of jobs and their results belong to the API for now."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, current_app, render_template, request
+from sqlalchemy.orm import Session
+
+from retainstream.db import read_unit
+from retainstream.security.permissions import Permission
+from retainstream.services import jobs
+from retainstream.web.guards import requires_page
+
+blueprint = Blueprint("web_current_jobs", __name__)
+POLL_SECONDS = 2
+_NAMES = {"train": "Training", "score": "Scoring", "import": "Import", "undo": "Undoing an import"}
+
+
+@dataclass(frozen=True)
+class JobView:
+    """One job as a person sees it; `percent` is None while it waits."""
+
+    id: int
+    name: str
+    state: str
+    phase: str
+    percent: int | None
+    message: str
+
+    @property
+    def open(self) -> bool:
+        """Tell whether it still waits or runs."""
+        return self.state in ("queued", "running")
+
+
+@dataclass(frozen=True)
+class JobsView:
+    """Open jobs, and the one that ended last."""
+
+    open: tuple[JobView, ...]
+    last: JobView | None
+    last_at: str | None
+
+
+def read(session: Session) -> JobsView:
+    """Return what runs, waits, and ended last."""
+    items = jobs.list_jobs(session, limit=20).items
+    running = tuple(_view(item) for item in reversed(items) if item["state"] in ("queued", "running"))
+    ended = next((item for item in items if item["state"] not in ("queued", "running")), None)
+    return JobsView(running, _view(ended) if ended else None, str(ended["finished_at"]) if ended else None)
+
+
+def _view(job: dict[str, object]) -> JobView:
+    state, progress = str(job["state"]), job["progress"]
+    error = job["error"]
+    message = str(error.get("message", "")) if isinstance(error, dict) else ""
+    percent = int(100 * progress) if isinstance(progress, float | int) and state == "running" else None
+    return JobView(int(str(job["id"])), _NAMES.get(str(job["kind"]), str(job["kind"])), state, str(job["phase"]), percent, message)
+
+
+@blueprint.get("/jobs/current")
+@requires_page(Permission.JOBS_READ)
+def current() -> Response:
+    """Answer the strip; 304 while nothing changed. `was=open` tells that the page saw work that may have ended since: then the page reloads."""
+    with read_unit() as session:
+        view = read(session)
+    response = current_app.make_response(render_template("_jobs.html", jobs=view, poll_seconds=POLL_SECONDS))
+    response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32])
+    response.headers["Cache-Control"] = "private, no-cache"
+    response.vary.add("HX-Request")
+    if request.args.get("was") == "open" and not view.open:
+        # Figures changed with the work that just ended.
+        response.headers["HX-Refresh"] = "true"
+        return response
+    return response.make_conditional(request)

@@ -1,0 +1,87 @@
+"""What every template may use: addresses of static files that change with their content, and formats of figures, money and times."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import Flask, Response, current_app, request
+
+from retainstream.config import Settings
+from retainstream.lib.money import exponent, to_major
+
+_SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹", "KRW": "₩", "CHF": "CHF ", "BRL": "R$"}
+_A_YEAR = "public, max-age=31536000, immutable"
+_THIN = "\N{NARROW NO-BREAK SPACE}"
+
+
+def register(app: Flask) -> None:
+    """Attach the filters, the globals and the caching of static files."""
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals["static_url"] = static_url
+    app.jinja_env.filters.update(whole=whole, percent=percent, cash=cash, moment=moment)
+
+    @app.after_request
+    def cache_static(response: Response) -> Response:
+        if request.endpoint == "static" and response.status_code in (200, 304):
+            lasting = "v" in request.args or "/vendor/" in request.path
+            response.headers["Cache-Control"] = _A_YEAR if lasting else "no-cache"
+        return response
+
+
+def static_url(name: str) -> str:
+    """Return the address of a static file; it carries a part of the content's hash, so browsers may keep it for good."""
+    return f"/static/{name}?v={_fingerprint(Path(str(current_app.static_folder)) / name)}"
+
+
+@lru_cache(maxsize=256)
+def _digest(path: Path, changed_ns: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def _fingerprint(path: Path) -> str:
+    return _digest(path, path.stat().st_mtime_ns)
+
+
+def whole(value: float | None) -> str:
+    """Return a count with separators; a dash where there is none."""
+    return "–" if value is None else f"{round(value):,}"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """Return a share between 0 and 1 as per cent."""
+    return "–" if value is None else f"{100 * value:.{digits}f}%"
+
+
+def cash(value: dict[str, Any] | None, *, short: bool = False) -> str:
+    """Return an amount in the API's form for people; `short` leaves the decimals out from 1,000 on."""
+    if value is None:
+        return "–"
+    currency = str(value["currency"])
+    amount = to_major(int(value["amount_minor"]), currency)
+    digits = 0 if short and abs(amount) >= 1000 else exponent(currency)
+    sign = "−" if amount < 0 else ""
+    return f"{sign}{_SYMBOLS.get(currency, currency + _THIN)}{abs(amount):,.{digits}f}"
+
+
+def moment(value: str | None, *, today: datetime | None = None) -> str:
+    """Return an ISO instant as "20 Nov, 06:10" in the box's time zone; with the year when it is not this one."""
+    if value is None:
+        return "–"
+    settings: Settings = current_app.config["RETAINSTREAM"]
+    zone = ZoneInfo(settings.time_zone)
+    local = datetime.fromisoformat(value.replace("Z", "+00:00")).astimezone(zone)
+    now = (today or _now()).astimezone(zone)
+    year = "" if local.year == now.year else f" {local.year}"
+    return f"{local.day} {local:%b}{year}, {local:%H:%M}"
+
+
+def _now() -> datetime:
+    from retainstream.lib import clock
+
+    return clock.now().astimezone(UTC)
