@@ -139,3 +139,47 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the real data sets are not on this machine; set RETAINSTREAM_TEST_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def scored_file(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> Path:
+    """A database with 600 customers of the generator, imported, trained on and scored through the product's own doors."""
+    import io
+
+    from retainstream.jobs.inline import run_queued
+    from retainstream.ml.datagen import generate_streaming_customers
+
+    instance = tmp_path_factory.mktemp("scored")
+    shutil.copy(migrated_file, instance / "retainstream.db")
+    chosen = Settings(instance=str(instance), secret_key="s" * 40, bcrypt_cost=4, jobs=False, train_trials=2, log_level="error")
+    made = create_app(chosen)
+    token = _sign_in(made, chosen)
+    table = generate_streaming_customers(600, random_state=1).to_csv(index=False).encode()
+    client = made.test_client()
+    sent = {"file": (io.BytesIO(table), "customers.csv")}
+    assert client.post("/api/v1/customers/import", data=sent, headers=token).status_code == 202
+    with made.app_context():
+        assert [job["state"] for job in run_queued(chosen)] == ["succeeded"]
+        assert client.post("/api/v1/model/train", json={}, headers=token).status_code == 202
+        assert [job["state"] for job in run_queued(chosen)] == ["succeeded", "succeeded"]
+        with unit_of_work() as session:
+            session.connection().exec_driver_sql("UPDATE users SET active = 0")
+        db.engine.dispose()
+    return chosen.database_file
+
+
+def _sign_in(app: Flask, settings: Settings) -> dict[str, str]:
+    from retainstream.security.passwords import hash_password
+    from retainstream.services.access.accounts import create_user
+    from retainstream.services.access.login import issue_tokens
+
+    with app.app_context(), unit_of_work() as session:
+        user = create_user(session, email="maker@example.com", name="", role="admin", password_hash=hash_password(PASSWORD, 4))
+        return {"Authorization": f"Bearer {issue_tokens(session, settings, user).access}"}
+
+
+@pytest.fixture
+def scored(settings: Settings, scored_file: Path) -> Settings:
+    """Use before `app` or `client`: the box of this test holds 600 scored customers. The maker's account is switched off."""
+    shutil.copy(scored_file, settings.database_file)
+    return settings

@@ -10,7 +10,7 @@ from retainstream.db import read_unit, unit_of_work
 from retainstream.schemas.dashboard import DistributionSchema, DriversSchema, MetricsSchema
 from retainstream.schemas.jobs import JobAnswerSchema
 from retainstream.security.permissions import Permission
-from retainstream.services import dashboard, scoring
+from retainstream.services import dashboard, predictions
 from retainstream.services.jobs import present
 
 blueprint = ApiBlueprint("dashboard", "/dashboard", "The overview's figures")
@@ -50,5 +50,5 @@ def features() -> Response:
 def predict() -> Response:
     """Score all customers anew, as a job."""
     with unit_of_work() as session:
-        job = scoring.request(session, actor(), scope="all")
+        job = predictions.generate(session, actor())
         return accepted(present(job))
