@@ -9,6 +9,7 @@ import pytest
 import xgboost as xgb
 
 from retainstream.ml import contributions as module
+from retainstream.ml import tree_patterns
 from retainstream.ml.contributions import ContributionError, exact_contributions
 
 
@@ -17,6 +18,7 @@ def fast_from_the_first_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small tables must go the fast way too; several chunks, the last one short."""
     monkeypatch.setattr(module, "_DIRECT_ROWS", 2)
     monkeypatch.setattr(module, "_CHUNK_ROWS", 1_000)
+    monkeypatch.setattr(tree_patterns, "_CHUNK_ROWS", 1_000)
 
 
 def made_data(kind: str, rows: int = 2_300, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -155,7 +157,7 @@ def test_categorical_booster_is_explained_directly() -> None:
 def test_rows_that_do_not_add_up_are_recomputed(monkeypatch: pytest.MonkeyPatch) -> None:
     matrix, y = made_data("floats")
     booster = trained(matrix, y)
-    fast = module._fast_values
+    fast = module.pattern_values
     sample = module._sample_rows(matrix)
     damaged = np.setdiff1d(np.arange(len(matrix)), sample)[[3, 400, -1]]
 
@@ -164,15 +166,15 @@ def test_rows_that_do_not_add_up_are_recomputed(monkeypatch: pytest.MonkeyPatch)
         values[damaged, 2] += [0.5, -0.01, np.nan]
         return values
 
-    monkeypatch.setattr(module, "_fast_values", misrouted)
+    monkeypatch.setattr(module, "pattern_values", misrouted)
     assert_exact(booster, matrix, recomputed=3)
 
 
 def test_wrong_values_that_add_up_are_caught_by_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     matrix, y = made_data("floats")
     booster = trained(matrix, y)
-    fast = module._fast_values
-    monkeypatch.setattr(module, "_fast_values", lambda trees, rows: np.roll(fast(trees, rows), 1, axis=1))
+    fast = module.pattern_values
+    monkeypatch.setattr(module, "pattern_values", lambda trees, rows: np.roll(fast(trees, rows), 1, axis=1))
     assert_exact(booster, matrix, recomputed=len(matrix))
 
 
