@@ -12,7 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from retainstream import models
 from retainstream.config import ROOT, Settings, load_settings
 from retainstream.db import db, engine_options, prepare_engine
-from retainstream.errors import Busy, RetainStreamError
+from retainstream.errors import Busy, InvalidInput, RetainStreamError
 from retainstream.extensions import csrf, login_manager, migrate
 
 
@@ -80,6 +80,10 @@ def _register_errors(app: Flask, error_page: object) -> None:
             return error_response(error)
         return error_page(error)  # type: ignore[operator,no-any-return]
 
+    def half_a_character(error: UnicodeEncodeError) -> Response:
+        """A text with half of a surrogate pair gets through JSON, but no database can store it."""
+        return present(InvalidInput("A text holds half of a surrogate pair, which is no character; send valid Unicode."))
+
     def unexpected(error: Exception) -> Response:
         app.logger.exception("unhandled error", extra={"request_id": g.get("request_id")})
         return present(InternalServerError("Something went wrong here. The log has the details under the request id."))
@@ -92,4 +96,5 @@ def _register_errors(app: Flask, error_page: object) -> None:
     app.register_error_handler(RetainStreamError, present)
     app.register_error_handler(HTTPException, present)
     app.register_error_handler(OperationalError, database)
+    app.register_error_handler(UnicodeEncodeError, half_a_character)
     app.register_error_handler(Exception, unexpected)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 from dataclasses import dataclass
 
 Scalar = str | int | float | bool | None
@@ -42,6 +43,15 @@ def decode_cursor(cursor: str, sort: str, length: int) -> list[Scalar]:
         raise ValueError("not a cursor of this list") from bad
     if not (isinstance(value, list) and len(value) == 2 and value[0] == sort and isinstance(value[1], list) and len(value[1]) == length):
         raise ValueError("a cursor of another list or sort order")
-    if not all(item is None or isinstance(item, str | int | float) for item in value[1]):
+    if not all(_storable(item) for item in value[1]):
         raise ValueError("not a cursor of this list")
     return value[1]
+
+
+def _storable(item: object) -> bool:
+    """Tell whether a value can be compared with a column: a cursor is what anybody may send."""
+    if isinstance(item, int):
+        return -(2**63) <= item < 2**63
+    if isinstance(item, str):
+        return not any("\ud800" <= letter <= "\udfff" for letter in item)
+    return item is None or (isinstance(item, float) and math.isfinite(item))
