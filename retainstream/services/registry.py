@@ -1,0 +1,329 @@
+"""Owns model artifacts: stores immutable versions, loads them with their hash verified, and moves the dated aliases.
+
+Training a model and scoring with one live elsewhere; nothing here looks at customers.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from retainstream.db import read_unit
+from retainstream.errors import Conflict, InvalidInput, NotFound, NotReady
+from retainstream.lib import clock
+from retainstream.lib.pagination import Page, decode_cursor, encode_cursor
+from retainstream.ml.features import FeatureSpec, feature_set_hash
+from retainstream.models import AliasMove, FeatureImportance, FeatureSet, ModelArtifact, ModelMetric, ModelVersion, User
+from retainstream.security.actor import Actor
+from retainstream.services import audit, revisions
+
+if TYPE_CHECKING:
+    from retainstream.ml import ChurnPredictor
+
+CHAMPION = "champion"
+NO_MODEL = "There is no model in service yet: train one first."
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The version in service, without its bytes. `trained_at` and `since` are microseconds UTC."""
+
+    version_id: int
+    sha256: str
+    kind: str
+    calibrated: bool
+    definition_id: int
+    feature_set_id: int
+    trained_at: int
+    since: int
+
+
+class LoadedModels(Generic[Value]):
+    """The few models that this process used last, by hash; one load at a time, so that two callers never parse the same bytes."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, Value] = OrderedDict()
+
+    def get(self, sha256: str, load: Callable[[], Value]) -> Value:
+        """Return the model with this hash, calling `load` when it is not here."""
+        with self._lock:
+            if sha256 not in self._kept:
+                self._kept[sha256] = load()
+                while len(self._kept) > self._size:
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end(sha256)
+            return self._kept[sha256]
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._kept.clear()
+
+
+_loaded: LoadedModels[ChurnPredictor] = LoadedModels(2)
+
+
+def champion(session: Session) -> Champion | None:
+    """Return the version in service, or None."""
+    newest = select(AliasMove.id).where(AliasMove.alias == CHAMPION).order_by(AliasMove.id.desc()).limit(1).scalar_subquery()
+    version = ModelVersion
+    query = (
+        select(
+            version.id, version.artifact_sha256, version.kind, version.calibrated, version.definition_id, version.feature_set_id,
+            version.trained_at, AliasMove.moved_at,
+        )
+        .join(AliasMove, AliasMove.model_version_id == version.id)
+        .where(AliasMove.id == newest)
+    )  # fmt: skip
+    row = session.execute(query).first()
+    return None if row is None or row[1] is None else Champion(row[0], row[1], *row[2:])
+
+
+def required_champion(session: Session) -> Champion:
+    """Return the version in service; raises NotReady when there is none."""
+    found = champion(session)
+    if found is None:
+        raise NotReady(NO_MODEL)
+    return found
+
+
+def load(session: Session, version_id: int, sha256: str | None = None) -> ChurnPredictor:
+    """Return a version's predictor, its bytes verified against the hash on record before anything in them is read.
+
+    Raises
+    ------
+    NotFound
+        When there is no such version.
+    Conflict
+        When the version was refused at training, so that it has no bytes, or its bytes are damaged.
+    """
+    expected = sha256 or session.scalar(select(ModelVersion.artifact_sha256).where(ModelVersion.id == version_id))
+    if expected is None:
+        required_version(session, version_id)
+        raise Conflict(f"Model version {version_id} was refused after its training, so there is nothing to load.")
+    return _loaded.get(expected, lambda: _parse(session, version_id, expected))
+
+
+def _parse(session: Session, version_id: int, expected: str) -> ChurnPredictor:
+    from retainstream.ml import ChurnPredictor
+    from retainstream.ml.artifact import ArtifactError
+
+    data = session.scalar(select(ModelArtifact.data).where(ModelArtifact.model_version_id == version_id))
+    if data is None:
+        raise Conflict(f"The bytes of model version {version_id} are missing from the database.")
+    try:
+        return ChurnPredictor.from_artifact(data, expected)
+    except ArtifactError as damaged:
+        raise Conflict(f"Model version {version_id} cannot be loaded: {damaged}") from damaged
+
+
+def warm() -> bool:
+    """Load the champion into this process, so that the first prediction need not wait; tell whether there is one.
+
+    Needs an application context, and no open unit of work.
+    """
+    with read_unit() as session:
+        found = champion(session)
+        if found is None:
+            return False
+        load(session, found.version_id, found.sha256)
+    return True
+
+
+def forget_loaded() -> None:
+    """Drop the models that this process holds, for tests and before measuring memory."""
+    _loaded.clear()
+
+
+def required_version(session: Session, version_id: int) -> ModelVersion:
+    """Return a version's row; raises NotFound."""
+    version = session.get(ModelVersion, version_id)
+    if version is None:
+        raise NotFound(f"There is no model version {version_id}.")
+    return version
+
+
+def store_feature_set(session: Session, features: tuple[FeatureSpec, ...]) -> FeatureSet:
+    """Return the row of a feature set, made on first use; the same features in the same order share one."""
+    sha256 = feature_set_hash(features)
+    found = session.scalar(select(FeatureSet).where(FeatureSet.sha256 == sha256))
+    if found is None:
+        found = FeatureSet(sha256=sha256, features=[spec.to_dict() for spec in features], created_at=clock.now_us())
+        session.add(found)
+        session.flush()
+    return found
+
+
+def store(session: Session, version: ModelVersion, artifact: bytes | None) -> ModelVersion:
+    """Add a version, with its bytes when it may be served. The row never changes afterwards."""
+    session.add(version)
+    session.flush()
+    if artifact is not None:
+        assert version.artifact_sha256 is not None
+        session.add(ModelArtifact(model_version_id=version.id, sha256=version.artifact_sha256, data=artifact))
+        session.flush()
+    revisions.bump(session, "model")
+    return version
+
+
+def promote(session: Session, actor: Actor, version_id: int, reason: str = "promoted by hand") -> bool:
+    """Put a version into service by a dated move; tell whether anything changed (it may be in service already).
+
+    Raises
+    ------
+    NotFound
+        When there is no such version.
+    Conflict
+        When the version was refused after its training.
+    """
+    version = required_version(session, version_id)
+    if not version.servable or version.artifact_sha256 is None:
+        raise Conflict(f"Model version {version_id} was refused after its training and cannot be put into service: {verdict_sentence(version)}")
+    current = champion(session)
+    if current is not None and current.version_id == version_id:
+        return False
+    session.add(
+        AliasMove(alias=CHAMPION, model_version_id=version_id, moved_at=clock.now_us(), moved_by=actor.user_id, reason=reason[:200])
+    )
+    audit.record(session, actor, "model.promote", "model_version", version_id)
+    revisions.bump(session, "model")
+    session.flush()
+    return True
+
+
+def rollback(session: Session, actor: Actor) -> int:
+    """Put the version back that was in service before the present one, and return its id; raises Conflict when there is none."""
+    current = champion(session)
+    previous = None
+    if current is not None:
+        query = (
+            select(AliasMove.model_version_id)
+            .join(ModelVersion, ModelVersion.id == AliasMove.model_version_id)
+            .where(AliasMove.alias == CHAMPION, AliasMove.model_version_id != current.version_id, ModelVersion.servable)
+            .order_by(AliasMove.id.desc())
+            .limit(1)
+        )
+        previous = session.scalar(query)
+    if current is None or previous is None:
+        raise Conflict("There is no earlier model to go back to.")
+    promote(session, actor, previous, f"rolled back from version {current.version_id}")
+    return previous
+
+
+def verdict_sentence(version: ModelVersion) -> str:
+    """Return what was said of a version when it was judged."""
+    return str(version.verdict.get("message", ""))
+
+
+def newest_version(session: Session) -> ModelVersion | None:
+    """Return the version that was trained last, served or refused."""
+    return session.scalar(select(ModelVersion).order_by(ModelVersion.id.desc()).limit(1))
+
+
+def metric(session: Session, version_id: int, name: str) -> ModelMetric | None:
+    """Return one figure of a version's own model."""
+    query = select(ModelMetric).where(ModelMetric.model_version_id == version_id, ModelMetric.subject == "xgboost", ModelMetric.name == name)
+    return session.scalar(query)
+
+
+def versions(session: Session, *, limit: int = 50, cursor: str | None = None, page: int | None = None) -> Page:
+    """Return versions, newest first, served and refused; raises InvalidInput for a cursor of another list."""
+    query = select(ModelVersion).order_by(ModelVersion.id.desc())
+    if cursor:
+        try:
+            (last,) = decode_cursor(cursor, "model_versions", 1)
+        except ValueError as bad:
+            raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": [str(bad)]}) from bad
+        query = query.where(ModelVersion.id < last)
+    elif page is not None:
+        query = query.offset((page - 1) * limit)
+    rows = list(session.scalars(query.limit(limit + 1)))
+    current = champion(session)
+    shown = rows[:limit]
+    wanted = [row.id for row in shown]
+    aucs = {
+        row.model_version_id: row
+        for row in session.scalars(
+            select(ModelMetric).where(ModelMetric.model_version_id.in_(wanted), ModelMetric.subject == "xgboost", ModelMetric.name == "auc")
+        )
+    }
+    items = [summary(row, aucs.get(row.id), current) for row in shown]
+    total = session.scalar(select(func.count()).select_from(ModelVersion)) or 0
+    return Page(items, encode_cursor("model_versions", [shown[-1].id]) if len(rows) > limit else None, total)
+
+
+def summary(version: ModelVersion, auc: ModelMetric | None, current: Champion | None) -> dict[str, object]:
+    """Return one line about a version."""
+    return {
+        "id": version.id,
+        "kind": version.kind,
+        "champion": current is not None and current.version_id == version.id,
+        "servable": version.servable,
+        "verdict": version.verdict,
+        "calibrated": version.calibrated,
+        "aborted": version.aborted,
+        "trained_at": clock.iso(version.trained_at),
+        "n": version.data_window.get("rows"),
+        "n_churned": version.data_window.get("churned"),
+        "auc": None if auc is None else auc.value,
+        "auc_interval": None if auc is None or auc.low is None else [auc.low, auc.high],
+        "seed": version.seed,
+    }
+
+
+def card(session: Session, version_id: int) -> dict[str, object]:
+    """Return everything about one version: data, features, parameters, figures with intervals, rivals, curves, moves and hashes."""
+    version = required_version(session, version_id)
+    features = session.get(FeatureSet, version.feature_set_id)
+    assert features is not None
+    size = session.scalar(select(func.length(ModelArtifact.data)).where(ModelArtifact.model_version_id == version_id))
+    trainer = session.scalar(select(User.email).where(User.id == version.trained_by)) if version.trained_by is not None else None
+    moves = session.scalars(select(AliasMove).where(AliasMove.model_version_id == version_id).order_by(AliasMove.id))
+    return {
+        **summary(version, metric(session, version_id, "auc"), champion(session)),
+        "definition_id": version.definition_id,
+        "trained_by": trainer,
+        "job_id": version.job_id,
+        "data_window": version.data_window,
+        "parameters": version.parameters,
+        "libraries": version.libraries,
+        "feature_hash": features.sha256,
+        "features": features.features,
+        "metrics": metrics_of(session, version_id),
+        "importance": importance_of(session, version_id),
+        "report": version.report,
+        "artifact": None if version.artifact_sha256 is None else {"sha256": version.artifact_sha256, "bytes": size},
+        "moves": [
+            {"alias": move.alias, "moved_at": clock.iso(move.moved_at), "reason": move.reason, "moved_by": move.moved_by} for move in moves
+        ],
+    }
+
+
+def metrics_of(session: Session, version_id: int) -> dict[str, dict[str, dict[str, float | int | None]]]:
+    """Return all figures of a version: {subject: {name: {value, low, high, n}}}; the model itself is the subject `xgboost`."""
+    found: dict[str, dict[str, dict[str, float | int | None]]] = {}
+    for row in session.scalars(select(ModelMetric).where(ModelMetric.model_version_id == version_id).order_by(ModelMetric.id)):
+        found.setdefault(row.subject, {})[row.name] = {"value": row.value, "low": row.low, "high": row.high, "n": row.n}
+    return found
+
+
+def importance_of(session: Session, version_id: int) -> list[dict[str, object]]:
+    """Return a version's features with their mean absolute contribution to the margin, largest first."""
+    query = select(FeatureImportance).where(FeatureImportance.model_version_id == version_id).order_by(FeatureImportance.rank)
+    return [{"feature": row.feature_name, "value": row.shap_value, "share": row.share, "rank": row.rank} for row in session.scalars(query)]
+
+
+def features_of(session: Session, version_id: int) -> list[FeatureSpec]:
+    """Return the features that a version reads, in order."""
+    query = select(FeatureSet.features).join(ModelVersion, ModelVersion.feature_set_id == FeatureSet.id).where(ModelVersion.id == version_id)
+    stored = session.scalar(query)
+    return [FeatureSpec.from_dict(item) for item in stored or []]
