@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from flask import Request, current_app, g
 
-from retainstream.db import read_unit, unit_of_work
+from retainstream.db import unit_of_work
 from retainstream.errors import Busy, Unauthenticated
 from retainstream.security import access_tokens
 from retainstream.security.actor import Actor
@@ -57,15 +57,14 @@ def _look_up(request: Request) -> Actor:
     if token.startswith(api_tokens.PREFIX):
         found = _by_api_token(token)
     else:
-        claims = access_tokens.read(access_tokens.signing_key(current_app.config["SECRET_KEY"]), token)
-        with read_unit() as session:
-            found = resolve.by_claims(session, claims)
+        found = resolve.by_claims(
+            access_tokens.read(access_tokens.signing_key(current_app.config["SECRET_KEY"]), token)
+        )
     return replace(found, request_id=g.get("request_id"), address=request.remote_addr)
 
 
 def _by_api_token(token: str) -> Actor:
-    with read_unit() as session:
-        found, touch_due = resolve.by_api_token(session, token)
+    found, touch_due = resolve.by_api_token(token)
     if touch_due and found.api_token_id is not None:
         # A busy database must not refuse a reader for the sake of this note; the next request writes it.
         with contextlib.suppress(Busy), unit_of_work() as session:

@@ -28,7 +28,9 @@ class IdempotencyHeaderSchema(ma.Schema):
     key = ma.fields.String(
         data_key=HEADER,
         validate=[ma.validate.Length(min=1, max=LONGEST_KEY), ma.validate.Regexp(r"^[!-~]+$")],
-        metadata={"description": "Repeating a call with the same key within a day answers what the first one did, with `Idempotent-Replay: true`"},
+        metadata={
+            "description": "Repeating a call with the same key within a day answers what the first one did, with `Idempotent-Replay: true`"
+        },
     )
 
 
@@ -55,17 +57,21 @@ def idempotent(view: View | None = None, *, secret: bool = False) -> Any:
     document = deepcopy(getattr(view, "_apidoc", {}))
     header = {"in": "header", "required": False, "schema": IdempotencyHeaderSchema}
     document.setdefault("arguments", {}).setdefault("parameters", []).append(header)
-    once._apidoc = document  # type: ignore[attr-defined]
+    once._apidoc = document  # type: ignore[attr-defined]  # noqa: SLF001 - where flask-smorest keeps it
     return cast(View, once)
 
 
 def _answer_once(key: str, secret: bool, work: Callable[[], Response]) -> Response:
     if not 1 <= len(key) <= LONGEST_KEY or not all("!" <= char <= "~" for char in key):
-        raise InvalidInput(f"The {HEADER} is not as expected.", fields={HEADER: [f"1 to {LONGEST_KEY} visible ASCII characters"]})
+        raise InvalidInput(
+            f"The {HEADER} is not as expected.", fields={HEADER: [f"1 to {LONGEST_KEY} visible ASCII characters"]}
+        )
     request_hash = _request_hash()
     rule = request.url_rule.rule if request.url_rule else request.path
     with unit_of_work() as session:
-        begun = idempotency.begin(session, actor(), route=f"{request.method} {rule}", key=key, request_hash=request_hash)
+        begun = idempotency.begin(
+            session, actor(), route=f"{request.method} {rule}", key=key, request_hash=request_hash
+        )
     if isinstance(begun, idempotency.Answer):
         return _replay(begun)
     try:
@@ -79,7 +85,9 @@ def _answer_once(key: str, secret: bool, work: Callable[[], Response]) -> Respon
             idempotency.free(session, begun)
         else:
             body = None if secret else response.get_data(as_text=True)
-            idempotency.keep(session, begun, status=response.status_code, body=body, location=response.headers.get("Location"))
+            idempotency.keep(
+                session, begun, status=response.status_code, body=body, location=response.headers.get("Location")
+            )
     return response
 
 

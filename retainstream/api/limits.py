@@ -46,8 +46,20 @@ def register(app: Flask) -> None:
     limiter = Limiter(
         _address,
         application_limits=[
-            ApplicationLimit(settings.limit_anonymous, key_function=_address, scope="anonymous", exempt_when=_is_signed_in, error_message=_MESSAGE),
-            ApplicationLimit(settings.limit_signed_in, key_function=_person, scope="signed-in", exempt_when=_is_anonymous, error_message=_MESSAGE),
+            ApplicationLimit(
+                settings.limit_anonymous,
+                key_function=_address,
+                scope="anonymous",
+                exempt_when=_is_signed_in,
+                error_message=_MESSAGE,
+            ),
+            ApplicationLimit(
+                settings.limit_signed_in,
+                key_function=_person,
+                scope="signed-in",
+                exempt_when=_is_anonymous,
+                error_message=_MESSAGE,
+            ),
         ],
         storage_uri=f"{SCHEME}://{settings.instance_path / 'limits.db'}",
         storage_options={"driver": sqlite_module()},  # type: ignore[dict-item]
@@ -71,7 +83,7 @@ def register(app: Flask) -> None:
         seconds = max(0, math.ceil(hit.ends - time.time()))
         headers = response.headers
         headers["RateLimit-Limit"] = str(current.limit.amount)
-        headers["RateLimit-Remaining"] = str(max(0, current.limit.amount - hit.count))
+        headers["RateLimit-Remaining"] = str(max(0, current.limit.amount - hit.number))
         headers["RateLimit-Reset"] = str(seconds)
         if response.status_code == 429 and "Retry-After" not in headers:
             headers["Retry-After"] = str(max(1, seconds))

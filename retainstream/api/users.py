@@ -7,12 +7,28 @@ from typing import Any
 from flask import Response, current_app, request
 
 from retainstream.api.authentication import nobody
-from retainstream.api.base import ApiBlueprint, PageQuerySchema, actor, json_response, path_id, public, requires, with_etag
+from retainstream.api.base import (
+    ApiBlueprint,
+    PageQuerySchema,
+    actor,
+    json_response,
+    path_id,
+    public,
+    requires,
+    with_etag,
+)
 from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.lib import clock
 from retainstream.schemas.paging import offset_and_limit
-from retainstream.schemas.users import InviteSchema, LeaveSchema, ResetSchema, UserChangeSchema, UserListSchema, UserSchema
+from retainstream.schemas.users import (
+    InviteSchema,
+    LeaveSchema,
+    ResetSchema,
+    UserChangeSchema,
+    UserListSchema,
+    UserSchema,
+)
 from retainstream.security.permissions import Permission
 from retainstream.services.access import accounts
 

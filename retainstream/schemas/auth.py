@@ -37,7 +37,9 @@ class RefreshSchema(ma.Schema):
 class LogoutSchema(ma.Schema):
     """How far the log-out goes."""
 
-    everywhere = ma.fields.Boolean(load_default=False, metadata={"description": "End every log-in and browser session of the caller"})
+    everywhere = ma.fields.Boolean(
+        load_default=False, metadata={"description": "End every log-in and browser session of the caller"}
+    )
 
 
 class TokenPairSchema(ma.Schema):

@@ -36,7 +36,9 @@ def id_field(**options: object) -> ma.fields.Integer:
 class ListSchema(ma.Schema):
     """The answer of a list without its items: subclasses add `items`."""
 
-    next_cursor = ma.fields.String(required=True, allow_none=True, metadata={"description": "Send as `cursor` for the next page; null at the end"})
+    next_cursor = ma.fields.String(
+        required=True, allow_none=True, metadata={"description": "Send as `cursor` for the next page; null at the end"}
+    )
     total = ma.fields.Integer(required=True, metadata={"description": "Length of the whole list"})
 
 
@@ -45,5 +47,7 @@ def offset_and_limit(query: Mapping[str, Any]) -> tuple[int, int]:
     size: int = query["page_size"] or query["limit"]
     page: int | None = query["page"]
     if page is not None and query["cursor"] is not None:
-        raise InvalidInput("Page a list either by cursor or by page.", fields={"page": ["no page together with a cursor"]})
+        raise InvalidInput(
+            "Page a list either by cursor or by page.", fields={"page": ["no page together with a cursor"]}
+        )
     return (0 if page is None else (page - 1) * size), size

@@ -10,7 +10,7 @@ import threading
 import time
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from limits.storage import Storage
 
@@ -28,7 +28,7 @@ RETURNING count, expires
 class Hit(NamedTuple):
     """The count after a hit, and when its window ends in seconds since the epoch."""
 
-    count: int
+    number: int
     ends: float
 
 
@@ -43,7 +43,7 @@ class SqliteRateStorage(Storage):
         The process's one SQLite driver; two libraries on one file would drop each other's locks.
     """
 
-    STORAGE_SCHEME: ClassVar[list[str]] = [SCHEME]
+    STORAGE_SCHEME = [SCHEME]  # noqa: RUF012 - the registry of `limits` reads it so
 
     def __init__(
         self, uri: str | None = None, wrap_exceptions: bool = False, *, driver: ModuleType, **_options: Any
@@ -108,7 +108,7 @@ class SqliteRateStorage(Storage):
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Return the count after this hit."""
         hit = self._local.latest = self.hit(key, expiry, amount)
-        return hit.count
+        return hit.number
 
     @property
     def latest(self) -> Hit | None:

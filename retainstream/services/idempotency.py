@@ -61,7 +61,8 @@ def begin(session: Session, actor: Actor, *, route: str, key: str, request_hash:
         return Claim(row.id)
     if row.request_hash != request_hash:
         raise InvalidInput(
-            "This Idempotency-Key came before with another request; use a new key.", fields={"Idempotency-Key": ["a key of this very request"]}
+            "This Idempotency-Key came before with another request; use a new key.",
+            fields={"Idempotency-Key": ["a key of this very request"]},
         )
     if row.status is None and row.created_at < now - ABANDONED_US:
         row.created_at = now
@@ -70,7 +71,9 @@ def begin(session: Session, actor: Actor, *, route: str, key: str, request_hash:
     if row.status is None:
         raise Conflict("The first call with this Idempotency-Key still runs; ask again in a moment.", retry_after=2)
     if row.body is None:
-        raise Conflict("The first call with this Idempotency-Key was answered with a secret, which is shown once and not kept.")
+        raise Conflict(
+            "The first call with this Idempotency-Key was answered with a secret, which is shown once and not kept."
+        )
     return Answer(row.status, row.body, row.location)
 
 

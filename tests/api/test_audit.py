@@ -18,12 +18,23 @@ def test_the_trail_is_newest_first_and_can_be_filtered(client: FlaskClient, cast
     _some_history(client, cast)
     owner = cast.token("owner")
     everything = client.get("/api/v1/audit", headers=owner).json
-    assert [entry["action"] for entry in everything["items"]] == ["user.change", "token.create", "login.succeed", "login.try"]
-    assert everything["items"][3]["outcome"] == "refused" and everything["items"][3]["actor"]["user_id"] is None
+    assert [entry["action"] for entry in everything["items"]] == [
+        "user.change",
+        "token.create",
+        "login.succeed",
+        "login.try",
+    ]
+    assert everything["items"][3]["outcome"] == "refused"
+    assert everything["items"][3]["actor"]["user_id"] is None
     assert everything["items"][0]["actor"]["email"] == cast.emails["owner"]
     assert everything["items"][0]["target"] == {"kind": "user", "id": str(cast.users["viewer"])}
     assert everything["items"][0]["at"].endswith("Z")
-    for query, count in (("action=login.try", 1), (f"user_id={cast.users['viewer']}", 2), ("target_kind=api_token", 1), ("action=nothing", 0)):
+    for query, count in (
+        ("action=login.try", 1),
+        (f"user_id={cast.users['viewer']}", 2),
+        ("target_kind=api_token", 1),
+        ("action=nothing", 0),
+    ):
         assert client.get(f"/api/v1/audit?{query}", headers=owner).json["total"] == count
 
 
@@ -35,7 +46,8 @@ def test_pages_of_the_trail_neither_repeat_nor_skip_while_it_grows(client: Flask
         seen += [entry["id"] for entry in page["items"]]
         cursor = page["next_cursor"]
         client.post("/api/v1/auth/login", json={"email": "nobody@example.com", "password": "wrong"})
-    assert len(seen) == 4 and seen == sorted(set(seen), reverse=True)
+    assert len(seen) == 4
+    assert seen == sorted(set(seen), reverse=True)
     assert client.get("/api/v1/audit?cursor=x", headers=owner).status_code == 422
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -36,7 +38,11 @@ def test_every_view_is_guarded_or_openly_public(app: Flask) -> None:
 
 
 def test_what_is_public_in_the_api_is_listed_here(app: Flask) -> None:
-    public = {rule.rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/api/") and guard_of(app, rule) == "public"}
+    public = {
+        rule.rule
+        for rule in app.url_map.iter_rules()
+        if rule.rule.startswith("/api/") and guard_of(app, rule) == "public"
+    }
     entrances = {"/api/v1/auth/register", "/api/v1/auth/login", "/api/v1/auth/refresh", "/api/v1/auth/reset"}
     assert entrances <= public
     assert {rule for rule in public - entrances if "docs" not in rule and "openapi" not in rule} == set()
@@ -44,7 +50,7 @@ def test_what_is_public_in_the_api_is_listed_here(app: Flask) -> None:
 
 def call(client: FlaskClient, app: Flask, rule: Rule, method: str, headers: dict[str, str]) -> int:
     with app.test_request_context():
-        values = {name: "999999" for name in rule.arguments}
+        values = dict.fromkeys(rule.arguments, "999999")
         path = app.url_map.bind("localhost").build(rule.endpoint, values, method)
     return client.open(path, method=method, headers=headers).status_code
 
@@ -70,22 +76,29 @@ def test_each_role_is_refused_exactly_where_the_map_says(client: FlaskClient, ap
 
 def test_without_a_log_in_every_guarded_route_answers_401(client: FlaskClient, app: Flask) -> None:
     answers = {
-        f"{method} {rule.rule}": call(client, app, rule, method, {}) for rule in guarded_api_rules(app) for method in methods_of(rule)
+        f"{method} {rule.rule}": call(client, app, rule, method, {})
+        for rule in guarded_api_rules(app)
+        for method in methods_of(rule)
     }
-    assert len(answers) > 8 and {path: status for path, status in answers.items() if status != 401} == {}
+    assert len(answers) > 8
+    assert {path: status for path, status in answers.items() if status != 401} == {}
 
 
 def test_an_api_token_without_scopes_for_a_route_is_refused_there(client: FlaskClient, app: Flask, cast: Cast) -> None:
-    made = client.post("/api/v1/auth/tokens", json={"name": "narrow", "scopes": ["audit:read"]}, headers=cast.token("owner"))
+    made = client.post(
+        "/api/v1/auth/tokens", json={"name": "narrow", "scopes": ["audit:read"]}, headers=cast.token("owner")
+    )
     headers = {"X-API-Key": made.json["token"]}
     for rule in guarded_api_rules(app):
         for method in methods_of(rule):
             status = call(client, app, rule, method, headers)
-            assert (status == 403) == (guard_of(app, rule) is not Permission.AUDIT_READ), f"{method} {rule.rule}: {status}"
+            assert (status == 403) == (guard_of(app, rule) is not Permission.AUDIT_READ), (
+                f"{method} {rule.rule}: {status}"
+            )
 
 
 def test_each_role_may_do_all_that_lower_ones_may() -> None:
     ladder = [Role.VIEWER, Role.AGENT, Role.ANALYST, Role.ADMIN]
-    for lower, higher in zip(ladder, ladder[1:], strict=False):
+    for lower, higher in itertools.pairwise(ladder):
         assert ROLE_PERMISSIONS[lower] < ROLE_PERMISSIONS[higher]
     assert ROLE_PERMISSIONS[Role.ADMIN] == frozenset(Permission)

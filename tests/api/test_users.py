@@ -22,7 +22,8 @@ def test_users_are_listed_by_cursor_and_by_page(client: FlaskClient, cast: Cast)
     first = client.get("/api/v1/users?limit=3", headers=owner).json
     rest = client.get(f"/api/v1/users?limit=3&cursor={first['next_cursor']}", headers=owner).json
     assert [user["id"] for user in first["items"] + rest["items"]] == sorted(cast.users.values())
-    assert first["total"] == 4 and rest["next_cursor"] is None
+    assert first["total"] == 4
+    assert rest["next_cursor"] is None
     assert client.get("/api/v1/users?page=2&page_size=3", headers=owner).json["items"] == rest["items"]
     assert client.get(f"/api/v1/users?page=2&cursor={first['next_cursor']}", headers=owner).status_code == 422
     assert client.get("/api/v1/users?cursor=bm90", headers=owner).status_code == 422
@@ -35,7 +36,8 @@ def test_a_changed_role_counts_from_the_next_request(client: FlaskClient, cast: 
     target = f"/api/v1/users/{cast.users['analyst']}"
     assert client.get("/api/v1/users", headers=cast.token("analyst")).status_code == 403
     answer = client.patch(target, json={"role": "admin", "name": " Zoë "}, headers=cast.token("owner"))
-    assert answer.json["role"] == "admin" and answer.json["name"] == "Zoë"
+    assert answer.json["role"] == "admin"
+    assert answer.json["name"] == "Zoë"
     assert client.get("/api/v1/users", headers=cast.token("analyst")).status_code == 200
 
 
@@ -57,7 +59,9 @@ def test_the_last_active_administrator_stays(client: FlaskClient, cast: Cast) ->
 def test_deactivating_ends_everything_for_good(client: FlaskClient, cast: Cast) -> None:
     agent, owner, target = cast.token("agent"), cast.token("owner"), f"/api/v1/users/{cast.users['agent']}"
     secret = client.post("/api/v1/auth/tokens", json={"name": "x"}, headers=agent).json["token"]
-    refresh = client.post("/api/v1/auth/login", json={"email": cast.emails["agent"], "password": PASSWORD}).json["refresh_token"]
+    refresh = client.post("/api/v1/auth/login", json={"email": cast.emails["agent"], "password": PASSWORD}).json[
+        "refresh_token"
+    ]
     assert client.delete(target, headers=owner).status_code == 204
     client.patch(target, json={"active": True}, headers=owner)
     assert client.get("/api/v1/auth/me", headers=agent).status_code == 401
@@ -70,7 +74,8 @@ def test_a_password_link_holds_once_and_ends_what_is_open(client: FlaskClient, c
     path = f"/api/v1/users/{cast.users['agent']}/reset"
     stale = client.post(path, headers=cast.token("owner")).json["token"]
     leave = client.post(path, headers=cast.token("owner"))
-    assert leave.status_code == 201 and leave.json["email"] == cast.emails["agent"]
+    assert leave.status_code == 201
+    assert leave.json["email"] == cast.emails["agent"]
     token = leave.json["token"]
     assert client.post("/api/v1/auth/reset", json={"token": stale, "password": NEW}).status_code == 403
     assert client.post("/api/v1/auth/reset", json={"token": token, "password": cast.emails["agent"]}).status_code == 422
@@ -88,8 +93,13 @@ def test_what_does_not_exist_or_is_taken_is_said(client: FlaskClient, cast: Cast
     assert client.patch("/api/v1/users/999", json={"name": "x"}, headers=owner).status_code == 404
     assert client.delete("/api/v1/users/abc", headers=owner).status_code == 422
     assert client.patch("/api/v1/users/999999999999999999", json={}, headers=owner).status_code == 404
-    assert client.post("/api/v1/users", json={"email": "AGENT@example.com", "role": "viewer"}, headers=owner).status_code == 409
-    assert client.post("/api/v1/users", json={"email": "x@example.com", "role": "king"}, headers=owner).status_code == 422
+    assert (
+        client.post("/api/v1/users", json={"email": "AGENT@example.com", "role": "viewer"}, headers=owner).status_code
+        == 409
+    )
+    assert (
+        client.post("/api/v1/users", json={"email": "x@example.com", "role": "king"}, headers=owner).status_code == 422
+    )
 
 
 def test_every_write_is_audited_with_field_names_and_no_values(client: FlaskClient, cast: Cast, app: Flask) -> None:

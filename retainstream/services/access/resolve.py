@@ -1,12 +1,19 @@
-"""Who is calling: from a token to an Actor in one small query. On the way of every request, so plain rows and no ORM objects."""
+"""Who is calling: from a token to an Actor in one small query, on the way of every request.
+
+The API's two look-ups bypass the session: one autocommitted SELECT is a consistent snapshot in itself, and on a pooled connection it takes a tenth of
+the time of a unit of work around the same statement.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from retainstream.db import db
 from retainstream.errors import Unauthenticated
 from retainstream.lib import clock
 from retainstream.lib.identifiers import hash_token
@@ -16,12 +23,13 @@ from retainstream.security.permissions import Role, permissions_of
 
 TOUCH_US = clock.HOUR_US
 
-_BY_CLAIMS = text(
-    "SELECT u.email, u.name, u.role, u.active, u.epoch, f.revoked_at FROM users u JOIN token_families f ON f.user_id = u.id WHERE u.id = :user AND f.id = :family"
+_BY_CLAIMS = (
+    "SELECT u.email, u.name, u.role, u.active, u.epoch, f.revoked_at"
+    " FROM users u JOIN token_families f ON f.user_id = u.id WHERE u.id = ? AND f.id = ?"
 )
-_BY_API_TOKEN = text(
+_BY_API_KEY = (
     "SELECT u.id, u.email, u.name, u.role, u.active, t.id, t.scopes, t.expires_at, t.revoked_at, t.last_used_at"
-    " FROM api_tokens t JOIN users u ON u.id = t.user_id WHERE t.token_hash = :hash"
+    " FROM api_tokens t JOIN users u ON u.id = t.user_id WHERE t.token_hash = ?"
 )
 _BY_SESSION = text(
     "SELECT u.id, u.email, u.name, u.role, u.active, u.epoch, s.id, s.epoch, s.expires_at, s.revoked_at, s.last_seen_at"
@@ -29,9 +37,18 @@ _BY_SESSION = text(
 )
 
 
-def by_claims(session: Session, claims: AccessClaims) -> Actor:
+def _row(sql: str, *values: object) -> Sequence[Any] | None:
+    connection = db.engine.raw_connection()
+    try:
+        row: Sequence[Any] | None = connection.cursor().execute(sql, values).fetchone()
+        return row
+    finally:
+        connection.close()
+
+
+def by_claims(claims: AccessClaims) -> Actor:
     """Return the caller behind a genuine access token; raises Unauthenticated when the account, the epoch or the log-in no longer holds."""
-    row = session.execute(_BY_CLAIMS, {"user": claims.user_id, "family": claims.family_id}).first()
+    row = _row(_BY_CLAIMS, claims.user_id, claims.family_id)
     if row is None or not row[3] or row[4] != claims.epoch or row[5] is not None:
         raise Unauthenticated("This log-in was ended; log in again.")
     email, name, role = row[0], row[1], Role(row[2])
@@ -46,20 +63,19 @@ def by_claims(session: Session, claims: AccessClaims) -> Actor:
     )
 
 
-def by_api_token(session: Session, token: str) -> tuple[Actor, bool]:
+def by_api_token(token: str) -> tuple[Actor, bool]:
     """Return the caller behind an API token, and whether its last use should be noted again; raises Unauthenticated when it does not hold.
 
     The permissions are those of the owner's role today, cut down to the token's scopes.
     """
-    row = session.execute(_BY_API_TOKEN, {"hash": hash_token(token)}).first()
+    row = _row(_BY_API_KEY, hash_token(token))
     now = clock.now_us()
     if row is None or not row[4] or row[8] is not None or (row[7] is not None and row[7] <= now):
         raise Unauthenticated("The API token is unknown, expired or revoked.")
-    scopes = json.loads(row[6]) if isinstance(row[6], str) else row[6]
     role = Role(row[3])
     caller = Actor(
         kind="api_token",
-        permissions=permissions_of(role, scopes),
+        permissions=permissions_of(role, json.loads(row[6])),
         user_id=row[0],
         email=row[1],
         name=row[2],
