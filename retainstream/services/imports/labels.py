@@ -1,0 +1,137 @@
+"""Finding the column that says who left, and which of its values means it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from retainstream.services.imports.columns import ColumnProfile
+from retainstream.services.imports.names import (
+    KEPT_VALUES,
+    LEFT_VALUES,
+    is_outcome_detail,
+    is_prediction,
+    label_strength,
+    words_of,
+)
+from retainstream.services.imports.values import Blanks, boolean_pair
+
+_MAX_VALUES = 6
+_NEGATIONS = frozenset(["not", "non", "no", "never", "un", "in", "de"])
+_LETTERS = re.compile(r"[^\W\d_]+")
+
+
+@dataclass(frozen=True)
+class LabelCandidate:
+    """A column that may say who left.
+
+    Attributes
+    ----------
+    strength : float
+        How clearly header and values speak of leaving; larger is clearer.
+    certain : bool
+        False when the header names leaving but the values do not say which is which; the rarer value is then taken.
+    """
+
+    position: int
+    strength: float
+    churned: tuple[str, ...]
+    kept: tuple[str, ...]
+    certain: bool
+
+
+def find_candidates(columns: Iterable[ColumnProfile]) -> list[LabelCandidate]:
+    """Return every column that may be the label, the clearest first."""
+    found = [candidate for column in columns if (candidate := _candidate(column)) is not None]
+    return sorted(found, key=lambda candidate: (-candidate.strength, candidate.position))
+
+
+def choose_label(
+    candidates: Sequence[LabelCandidate], sample: Sequence[list[str | None]]
+) -> tuple[LabelCandidate | None, list[int], list[int]]:
+    """Choose the clearest candidate; two that are equally clear and disagree are left to a person.
+
+    Returns
+    -------
+    (label or None, copies, ambiguous)
+        `copies` are positions of columns that say the same as the label on every sampled row; `ambiguous` are the positions
+        of equally good candidates when none was chosen.
+    """
+    if not candidates:
+        return None, [], []
+    best = candidates[0]
+    copies = [other.position for other in candidates[1:] if _agree(best, other, sample)]
+    rivals = [
+        other.position for other in candidates[1:] if other.strength >= best.strength - 0.4 and other.position not in copies
+    ]
+    if rivals:
+        return None, [], [best.position, *rivals]
+    return best, copies, []
+
+
+def value_direction(text: str) -> int:
+    """1 when a value itself says that the customer left ("Attrited Customer"), -1 when it says they stayed, else 0."""
+    words = _LETTERS.findall(text.casefold())
+    joined = "".join(words)
+    if joined in LEFT_VALUES or joined in KEPT_VALUES:
+        return 1 if joined in LEFT_VALUES else -1
+    direction = 0
+    for index, word in enumerate(words):
+        found = 1 if word in LEFT_VALUES else -1 if word in KEPT_VALUES else 0
+        if found:
+            direction = -found if index and words[index - 1] in _NEGATIONS else found
+    return direction
+
+
+def _candidate(column: ColumnProfile) -> LabelCandidate | None:
+    values = list(column.counts)
+    if not 1 <= len(values) <= _MAX_VALUES or not column.filled:
+        return None
+    words = words_of(column.name)
+    if is_prediction(words) or (is_outcome_detail(words, numeric=False) and len(values) > 2):
+        return None
+    name = label_strength(words)
+    directions = [value_direction(value) for value in values]
+    if len(values) >= 2 and all(directions) and len(set(directions)) == 2:
+        churned = tuple(value for value, direction in zip(values, directions, strict=True) if direction > 0)
+        kept = tuple(value for value, direction in zip(values, directions, strict=True) if direction < 0)
+        strength = max(abs(name), 1.5) if name else 1.5
+        return LabelCandidate(column.position, strength + (0.5 if name > 0.5 else 0.0), churned, kept, True)
+    if abs(name) < 1.0:
+        return None
+    return _by_name(column, values, name)
+
+
+def _by_name(column: ColumnProfile, values: list[str], name: float) -> LabelCandidate | None:
+    """Read yes and no under a header that names leaving (or staying, which turns them round)."""
+    strength = abs(name) if name > 0 else 1.2
+    if len(values) == 1:
+        pair = next((found for other in ("no", "yes", "0", "1", "f", "t", "false", "true", "n", "y")
+                     if (found := boolean_pair([values[0], other])) is not None), None)  # fmt: skip
+    elif len(values) == 2:
+        pair = boolean_pair(values)
+    else:
+        return None
+    if pair is not None:
+        left, stayed = pair if name > 0 else pair[::-1]
+        return LabelCandidate(column.position, strength, (left,), (stayed,), True)
+    if len(values) == 2 and abs(name) >= 3.0:
+        spoken = [value_direction(value) for value in values]
+        # Counts are sorted: without a word of its own, the second value, the rarer one, is taken.
+        left = values[0] if spoken[0] > 0 or spoken[1] < 0 else values[1]
+        stayed = values[0] if left == values[1] else values[1]
+        return LabelCandidate(column.position, strength - 0.3, (left,), (stayed,), any(spoken))
+    return None
+
+
+def _agree(first: LabelCandidate, second: LabelCandidate, sample: Sequence[list[str | None]]) -> bool:
+    blank = Blanks()
+    seen = 0
+    for left, right in zip(sample[first.position], sample[second.position], strict=True):
+        if left is None or right is None or blank(left) or blank(right):
+            continue
+        seen += 1
+        if (left in first.churned) != (right in second.churned):
+            return False
+    return seen > 0
