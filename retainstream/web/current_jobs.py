@@ -14,7 +14,8 @@ from retainstream.services import jobs
 from retainstream.web.guards import requires_page
 
 blueprint = Blueprint("web_current_jobs", __name__)
-POLL_SECONDS = 2
+BUSY_SECONDS = 2
+IDLE_SECONDS = 20
 _NAMES = {"train": "Training", "score": "Scoring", "import": "Import", "undo": "Undoing an import"}
 
 
@@ -43,6 +44,11 @@ class JobsView:
     last: JobView | None
     last_at: str | None
 
+    @property
+    def poll_seconds(self) -> int:
+        """Return after how long the page asks again: soon while something runs, now and then otherwise."""
+        return BUSY_SECONDS if self.open else IDLE_SECONDS
+
 
 def read(session: Session) -> JobsView:
     """Return what runs, waits, and ended last."""
@@ -66,7 +72,7 @@ def current() -> Response:
     """Answer the strip; 304 while nothing changed. `was=open` tells that the page saw work that may have ended since: then the page reloads."""
     with read_unit() as session:
         view = read(session)
-    response = current_app.make_response(render_template("_jobs.html", jobs=view, poll_seconds=POLL_SECONDS))
+    response = current_app.make_response(render_template("_jobs.html", jobs=view))
     response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32])
     response.headers["Cache-Control"] = "private, no-cache"
     response.vary.add("HX-Request")

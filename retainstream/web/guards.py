@@ -52,5 +52,6 @@ def signed_in_actor() -> Actor:
 def _ask_to_sign_in() -> BaseResponse:
     if request.headers.get("HX-Request"):
         return Response(status=401, headers={"HX-Redirect": "/sign-in"})
+    # The sign-in page itself sends on to set-up while nobody has registered.
     wanted = request.full_path.rstrip("?") if request.method == "GET" else "/"
     return redirect("/sign-in" if wanted == "/" else f"/sign-in?{urlencode({'next': wanted})}", 303)

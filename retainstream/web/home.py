@@ -2,17 +2,113 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, current_app, redirect, render_template
+from collections.abc import Callable
+from dataclasses import replace
+from typing import cast
+
+from flask import Blueprint, current_app, flash, render_template, request
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
+from retainstream.config import Settings
+from retainstream.db import read_unit, unit_of_work
+from retainstream.errors import Conflict, NotReady
+from retainstream.models import JobRun
+from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
-from retainstream.web.browser_session import current_actor
-from retainstream.web.guards import requires_page
+from retainstream.services import dashboard, predictions, registry, training
+from retainstream.services.customers import lists
+from retainstream.services.customers.filters import CustomerFilter
+from retainstream.web import current_jobs, home_view
+from retainstream.web.browser_session import go
+from retainstream.web.guards import requires_page, signed_in_actor
+from retainstream.web.home_view import HomeView
+from retainstream.web.person_view import person_view
 
 blueprint = Blueprint("web_home", __name__)
+SHOWN_PEOPLE = 10
 
 
 @blueprint.get("/")
 @requires_page(Permission.DASHBOARD_READ)
 def show() -> BaseResponse:
-    return current_app.make_response("home")
+    """Show the page."""
+    person = signed_in_actor()
+    settings: Settings = current_app.config["RETAINSTREAM"]
+    with read_unit() as session:
+        view = read(session, settings, person)
+        jobs = current_jobs.read(session)
+    html = render_template(
+        "home/home.html", home=view, jobs=jobs, person=person_view(person), here="home", origin=request.host_url.rstrip("/")
+    )
+    return current_app.make_response(html)
+
+
+def read(session: Session, settings: Settings, person: Actor) -> HomeView:
+    """Return the page's content for a person; what they may not do has no button."""
+    metrics = dashboard.metrics(session, settings)
+    newest = registry.newest_version(session)
+    refused = registry.verdict_sentence(newest) if newest is not None and not newest.servable else ""
+    stage = home_view.stage_of(metrics)
+    title, lead = home_view.headline(metrics, stage, refused)
+    view = HomeView(
+        stage=stage,
+        headline=title,
+        lead=lead,
+        kpis=home_view.kpis(metrics, refused) if stage != "empty" else (),
+        as_of=home_view.as_of(metrics),
+        warnings=_warnings(session, refused),
+        may_train=stage != "empty" and person.may(Permission.MODEL_TRAIN),
+        may_score=stage in ("unscored", "scored") and person.may(Permission.PREDICTIONS_WRITE),
+        may_import=person.may(Permission.IMPORTS_WRITE),
+    )
+    return _with_scores(session, settings, person, view) if stage == "scored" else view
+
+
+def _with_scores(session: Session, settings: Settings, person: Actor, view: HomeView) -> HomeView:
+    # The same bands as the figure in the headline counts, so that the list and the figure agree.
+    risky = CustomerFilter(bands=(2, 3))
+    page = lists.page(session, person, risky, lists.DEFAULT_ORDER, lists.PageRequest(limit=SHOWN_PEOPLE))
+    people = tuple(home_view.person_card(item) for item in cast("list[dict[str, object]]", page.items))
+    features = dashboard.features(session)
+    return replace(
+        view,
+        people=people,
+        people_note=f"{len(people)} of {page.total:,}, highest risk first" if page.total and page.total > len(people) else "highest risk first",
+        chart=home_view.chart(dashboard.distribution(session, settings)),
+        drivers=home_view.drivers(features),
+        drivers_note=f"share of what moves the scores, version {features['model_version']}",
+    )
+
+
+def _warnings(session: Session, refused: str) -> tuple[str, ...]:
+    last = current_jobs.read(session).last
+    failed = last is not None and last.state == "failed"
+    found = [f"{last.name} failed: {last.message or 'the log of the server says why.'}"] if last is not None and failed else []
+    return (*found, f"The last training was refused: {refused}") if refused else tuple(found)
+
+
+@blueprint.post("/train")
+@requires_page(Permission.MODEL_TRAIN)
+def train() -> BaseResponse:
+    """Queue a training with the defaults."""
+    return _start("Training is queued; the figures change when it ends.", lambda session, actor: training.request(session, actor, {}))
+
+
+@blueprint.post("/score")
+@requires_page(Permission.PREDICTIONS_WRITE)
+def score() -> BaseResponse:
+    """Queue the scoring of all customers."""
+    return _start("Scoring is queued; the figures change when it ends.", predictions.generate)
+
+
+def _start(done: str, work: Callable[[Session, Actor], JobRun]) -> BaseResponse:
+    actor = signed_in_actor()
+    try:
+        with unit_of_work() as session:
+            work(session, actor)
+    except (Conflict, NotReady) as refusal:
+        flash(refusal.message, "bad")
+    else:
+        flash(done, "good")
+    return go("/")
