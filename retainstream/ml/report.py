@@ -1,0 +1,193 @@
+"""What a training found: frozen results with the number and what judged it, to and from JSON.
+
+No computing here; ``training.py`` fills these in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its bootstrap interval (95%, percentile)."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class RivalResult:
+    """A simple rival on the same folds; a difference is the model's figure minus the rival's, paired by customer."""
+
+    name: str
+    title: str
+    auc: Estimate
+    log_loss: Estimate
+    auc_difference: Estimate
+    log_loss_difference: Estimate
+    rows: int
+    feature: str | None = None
+
+
+@dataclass(frozen=True)
+class CalibrationVerdict:
+    """Whether probabilities may be shown: judged on rows the calibrators never saw, at 99% (two tests, one verdict)."""
+
+    method: str
+    passed: bool
+    reasons: tuple[str, ...]
+    slope: Estimate
+    intercept: Estimate
+    ece: float
+    ece_limit: float | None
+    held_out_log_loss: dict[str, float]
+    rows: int
+
+
+@dataclass(frozen=True)
+class CalibrationBin:
+    """One of ten equal-count bins; ``low`` and ``high`` are a 95% Wilson interval of the observed share."""
+
+    mean_probability: float
+    observed: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class GainPoint:
+    """Reaching the top ``share_reached`` of customers finds ``share_churners`` of the churners."""
+
+    share_reached: float
+    share_churners: float
+    lift: float
+
+
+@dataclass(frozen=True)
+class Importance:
+    """Mean absolute contribution to the out-of-fold margin (log-odds), and its share of all features' sum."""
+
+    feature: str
+    value: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Giveaway:
+    """A column that seems to give the answer away: its own out-of-fold AUC, and the model's with and without it."""
+
+    feature: str
+    single_auc: float
+    auc_with: float
+    auc_without: float
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Share of calibrated probabilities that lie outside their own Venn-Abers interval, and its median width."""
+
+    share_outside: float
+    median_width: float
+    rows: int
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """Everything a training says about its model.
+
+    ``metrics`` has: auc, pr_auc, log_loss, brier, ece, calibration_slope, calibration_intercept, top_decile_lift,
+    precision, recall, f1 (at ``threshold``). All are out of fold, averaged over the repeats. Curves are of the served
+    boosters (first repeat). ``timings`` are seconds per phase.
+    """
+
+    n: int
+    n_churned: int
+    base_rate: float
+    n_features: int
+    duplicate_rows: int
+    folds: int
+    repeats: int
+    bootstraps: int
+    seed: int
+    trials: int
+    parameters: dict[str, float]
+    threshold: float
+    economics: dict[str, float]
+    empc: float
+    empc_share_reached: float
+    metrics: dict[str, Estimate]
+    auc_by_repeat: tuple[float, ...]
+    rivals: tuple[RivalResult, ...]
+    calibration: CalibrationVerdict
+    calibration_curve: tuple[CalibrationBin, ...]
+    gains: tuple[GainPoint, ...]
+    importance: tuple[Importance, ...]
+    importance_rows: int
+    recomputed_share: float
+    venn_abers: Coverage
+    giveaways: tuple[Giveaway, ...]
+    auc_without_giveaways: float | None
+    feature_hash: str
+    timings: dict[str, float]
+    versions: dict[str, str]
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def auc(self) -> Estimate:
+        """Area under the ROC curve."""
+        return self.metrics["auc"]
+
+    @property
+    def log_loss(self) -> Estimate:
+        """Mean negative log-likelihood of the calibrated probabilities, in nats."""
+        return self.metrics["log_loss"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values; a figure that does not exist (NaN) is ``None``."""
+        plain = _plain(dataclasses.asdict(self))
+        assert isinstance(plain, dict)
+        return plain
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> TrainingReport:
+        """Rebuild a report from :meth:`to_dict`."""
+        report = _build(cls, data)
+        assert isinstance(report, cls)
+        return report
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value
+
+
+def _build(kind: Any, value: Any) -> Any:
+    """Give a JSON value the type that a dataclass field declares."""
+    if dataclasses.is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        names = {item.name for item in dataclasses.fields(kind)}
+        made: Any = kind
+        return made(**{key: _build(hints[key], item) for key, item in value.items() if key in names})
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is tuple:
+        return tuple(_build(arguments[0], item) for item in value)
+    if origin is dict:
+        return {key: _build(arguments[1], item) for key, item in value.items()}
+    if origin is types.UnionType:
+        return value
+    if kind is float:
+        return math.nan if value is None else float(value)
+    return value

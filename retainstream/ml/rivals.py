@@ -1,0 +1,226 @@
+"""The simple rivals that stand beside the model, on the same folds, and columns that seem to give the answer away.
+
+A rival's probabilities are out of fold like the model's. Comparing them is ``training.py``'s work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from retainstream.ml.encoding import CategoryEncoder
+from retainstream.ml.features import FeatureSpec, infer_features
+from retainstream.ml.folds import group_folds, possible_folds, row_groups
+from retainstream.ml.report import Giveaway
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RIVAL_ROWS = 50_000
+GIVEAWAY_AUC = 0.98
+_GIVEAWAY_ROWS = 20_000
+_PURE_ROWS = 30  # a value that only churners have counts from so many rows ...
+_PURE_SHARE = 0.25  # ... and from this share of all churners
+_BINS = 32
+_SMOOTHING = 5.0
+_ONE_HOT_LEVELS = 64
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Out-of-fold probabilities of one rival, shape (n,)."""
+
+    name: str
+    title: str
+    probability: np.ndarray
+    feature: str | None = None
+
+
+def base_rate(y: np.ndarray) -> Rival:
+    """Everybody gets the churn rate of all rows: AUC 0.5, and the log loss that a model must beat."""
+    return Rival("base_rate", "The same churn rate for everybody", np.full(len(y), float(y.mean())))
+
+
+def best_single_feature(y: np.ndarray, fold: np.ndarray, base: np.ndarray, specs: Sequence[FeatureSpec]) -> Rival:
+    """The one feature with the highest out-of-fold AUC; the pick favours the rival, not the model."""
+    best, best_auc, best_probability = 0, -1.0, np.full(len(y), y.mean())
+    for j in range(base.shape[1]):
+        probability = single_feature(y, fold, base[:, j])
+        auc = area_under_roc(y, probability)
+        if auc > best_auc:
+            best, best_auc, best_probability = j, auc, probability
+    spec = specs[best]
+    return Rival("best_single_feature", f"Only {spec.title}", best_probability, spec.name)
+
+
+def single_feature(y: np.ndarray, fold: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """Out-of-fold churn rate by one column alone: smoothed rates in up to 32 bins, missing being a bin of its own.
+
+    Any shape of dependence counts, not only a rising one. Probabilities, shape (n,).
+    """
+    bins = _bins(column)
+    n_bins = int(bins.max()) + 1
+    probability = np.empty(len(y))
+    for k in np.unique(fold):
+        held = fold == k
+        rate = float(y[~held].mean())
+        count = np.bincount(bins[~held], minlength=n_bins)
+        churned = np.bincount(bins[~held], weights=y[~held], minlength=n_bins)
+        probability[held] = ((churned + _SMOOTHING * rate) / (count + _SMOOTHING))[bins[held]]
+    return probability
+
+
+def _bins(column: np.ndarray) -> np.ndarray:
+    known = column[~np.isnan(column)]
+    values = np.unique(known)
+    edges = values if len(values) <= _BINS else np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1)[1:-1]))
+    bins = np.searchsorted(edges, column, side="right")
+    bins[np.isnan(column)] = len(edges) + 1
+    return np.asarray(bins, dtype=np.int64)
+
+
+def area_under_roc(y: np.ndarray, score: np.ndarray) -> float:
+    """Return the AUC of a score, ties counting half; NaN when one class is absent."""
+    from retainstream.ml.metrics import Ranking
+
+    return float(Ranking(y, score).evaluate(np.ones((1, len(y))))["auc"][0])
+
+
+def logistic_regression(
+    y: np.ndarray, fold: np.ndarray, base: np.ndarray, specs: Sequence[FeatureSpec], seed: int
+) -> Rival:
+    """Logistic regression on standardised numbers (missing: median and a flag) and one-hot categories."""
+    probability = np.empty(len(y))
+    for k in np.unique(fold):
+        held = fold == k
+        design, model = _logistic(base[~held], specs, seed)
+        model.fit(design(base[~held]), y[~held])
+        probability[held] = model.predict_proba(design(base[held]))[:, 1]
+    return Rival("logistic_regression", "Logistic regression", probability)
+
+
+def _logistic(base: np.ndarray, specs: Sequence[FeatureSpec], seed: int):  # type: ignore[no-untyped-def]
+    """Return the design matrix's maker, frozen on the training rows, and an unfitted model."""
+    from sklearn.linear_model import LogisticRegression
+
+    numbers = [j for j, spec in enumerate(specs) if spec.kind != "category"]
+    categories = [j for j, spec in enumerate(specs) if spec.kind == "category"]
+    levels = {j: _common_levels(base[:, j]) for j in categories}
+    columns = base[:, numbers].astype(np.float64)
+    flagged = np.isnan(columns).any(axis=0)
+    centre = np.array([np.median(c[~np.isnan(c)]) if (~np.isnan(c)).any() else 0.0 for c in columns.T])
+    filled = np.where(np.isnan(columns), centre, columns)
+    mean, spread = filled.mean(axis=0), filled.std(axis=0)
+    spread[spread == 0] = 1.0
+
+    def design(rows: np.ndarray) -> np.ndarray:
+        values = rows[:, numbers].astype(np.float64)
+        missing = np.isnan(values)
+        parts = [(np.where(missing, centre, values) - mean) / spread, missing[:, flagged].astype(np.float64)]
+        parts += [(rows[:, [j]] == levels[j]).astype(np.float64) for j in categories]
+        return np.hstack(parts)
+
+    return design, LogisticRegression(C=1.0, max_iter=500, random_state=seed)
+
+
+def _common_levels(column: np.ndarray) -> np.ndarray:
+    values, counts = np.unique(column[~np.isnan(column)], return_counts=True)
+    return np.asarray(values[np.argsort(-counts, kind="stable")][:_ONE_HOT_LEVELS])
+
+
+def suspects(y: np.ndarray, fold: np.ndarray, base: np.ndarray) -> dict[int, float]:
+    """Columns that seem to give the answer away, with their own out-of-fold AUC.
+
+    A column is suspect when alone it reaches an AUC of 0.98, or when one of its values (or its being missing) belongs to
+    churners only and covers a quarter of them (at least 30 rows).
+
+    Returns
+    -------
+    dict of int to float
+        Column position to AUC.
+    """
+    found = {}
+    for j in range(base.shape[1]):
+        auc = area_under_roc(y, single_feature(y, fold, base[:, j]))
+        if auc >= GIVEAWAY_AUC or _has_pure_value(y, base[:, j]):
+            found[j] = auc
+    return found
+
+
+def _has_pure_value(y: np.ndarray, column: np.ndarray) -> bool:
+    values, codes = np.unique(column, return_inverse=True)  # NaNs are one value
+    if len(values) > len(y) // 3:
+        return False
+    count = np.bincount(codes)
+    churned = np.bincount(codes, weights=y)
+    needed = max(_PURE_ROWS, _PURE_SHARE * float(y.sum()))
+    return bool(((churned == count) & (count >= needed)).any())
+
+
+def giveaways(X: pd.DataFrame, y: np.ndarray, features: Sequence[FeatureSpec] | None = None) -> list[Giveaway]:
+    """Warn about columns that seem to give the answer away, before anything is trained for good.
+
+    Parameters
+    ----------
+    X : DataFrame of shape (n, f)
+        Missing values allowed; that a value is missing counts as a signal of its own.
+    y : array of shape (n,), 0 or 1
+        Both must occur.
+    features : sequence of FeatureSpec, optional
+        Guessed from the frame when not given.
+
+    Returns
+    -------
+    list of Giveaway
+        Worst first, usually empty. ``auc_with`` and ``auc_without`` are of a small model on all columns, and on all but
+        every listed one. Above 20,000 rows a seeded sample is read.
+    """
+    specs = list(features) if features is not None else infer_features(X)
+    labels = np.asarray(y).astype(np.int8)
+    rng = np.random.default_rng(0)
+    if len(labels) > _GIVEAWAY_ROWS:
+        rows = np.sort(rng.permutation(len(labels))[:_GIVEAWAY_ROWS])
+        X, labels = X.iloc[rows], labels[rows]
+    base = CategoryEncoder(specs).fit_levels(X).base(X)
+    groups = row_groups(base)
+    folds = possible_folds(labels, groups, 3)
+    if folds < 2:
+        return []
+    fold = group_folds(labels, groups, folds, rng)
+    found = suspects(labels, fold, base)
+    return compare_without(labels, fold, base, specs, found) if found else []
+
+
+def compare_without(
+    y: np.ndarray, fold: np.ndarray, base: np.ndarray, specs: Sequence[FeatureSpec], found: dict[int, float]
+) -> list[Giveaway]:
+    """Score a small model with and without the suspect columns, on the same folds."""
+    everything = list(range(base.shape[1]))
+    auc_with = _small_model_auc(y, fold, base, specs, everything)
+    auc_without = _small_model_auc(y, fold, base, specs, [j for j in everything if j not in found])
+    ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    return [Giveaway(specs[j].name, auc, auc_with, auc_without) for j, auc in ranked]
+
+
+def _small_model_auc(
+    y: np.ndarray, fold: np.ndarray, base: np.ndarray, specs: Sequence[FeatureSpec], columns: list[int]
+) -> float:
+    from retainstream.ml.tuning import DEFAULTS, boost
+
+    if not columns:
+        return 0.5
+    score = np.empty(len(y))
+    kept = [specs[j] for j in columns]
+    levels = {specs[j].name: int(np.nanmax(base[:, j], initial=-1)) + 1 for j in columns if specs[j].kind == "category"}
+    for k in np.unique(fold):
+        held = fold == k
+        encoder = CategoryEncoder(kept)
+        encoder.levels = {name: [""] * count for name, count in levels.items()}  # only their number matters here
+        encoder.add_order(base[~held][:, columns], y[~held])
+        matrix = encoder.matrix(base[:, columns], 0)
+        booster = boost(matrix[~held], y[~held], {**DEFAULTS, "n_estimators": 100, "learning_rate": 0.1}, 1, 0)
+        score[held] = booster.inplace_predict(matrix[held], predict_type="margin")
+    return area_under_roc(y, score)
