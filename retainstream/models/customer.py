@@ -64,6 +64,26 @@ class Identity(Base):
     other: Mapped[dict[str, str] | None] = mapped_column(JSON)
 
 
+class IdentityChange(Base):
+    """Personal details that an import changes for a customer who was there before: staged here until it is applied, kept so that it can be undone.
+
+    The plain columns are the details after the import, `before_*` those in force until then. Erasing the person removes the row.
+    """
+
+    __tablename__ = "identity_changes"
+
+    batch_id: Mapped[int] = mapped_column(ForeignKey("import_batches.id", ondelete="CASCADE"), primary_key=True)
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id", ondelete="CASCADE"), primary_key=True, index=True)
+    name: Mapped[str | None] = mapped_column(String(300))
+    email: Mapped[str | None] = mapped_column(String(254))
+    phone: Mapped[str | None] = mapped_column(String(60))
+    other: Mapped[dict[str, str] | None] = mapped_column(JSON)
+    before_name: Mapped[str | None] = mapped_column(String(300))
+    before_email: Mapped[str | None] = mapped_column(String(254))
+    before_phone: Mapped[str | None] = mapped_column(String(60))
+    before_other: Mapped[dict[str, str] | None] = mapped_column(JSON)
+
+
 class AttributeDefinition(Base):
     """A column of the customers' data: its name, kind, and the slot that holds its values (none: the overflow)."""
 

@@ -1,0 +1,232 @@
+"""Import batches as people see them: queued with their job, listed, shown with their row errors, asked to be undone. Applying them is `apply`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from retainstream.errors import Conflict, InvalidInput, NotFound
+from retainstream.lib import clock
+from retainstream.lib.pagination import Page, decode_cursor, encode_cursor
+from retainstream.models import ChurnDefinition, Customer, Identity, ImportBatch, ImportRowError, JobRun
+from retainstream.security.actor import Actor
+from retainstream.security.permissions import Permission
+from retainstream.services import audit, jobs
+from retainstream.services.imports.files import Upload
+
+STATES = ("queued", "applying", "applied", "failed", "cancelled", "undoing", "undone")
+SHOWN_ERRORS = 20
+SHOWN_KEPT = 1_000
+KEPT_WARNING = "kept_after_undo"
+
+
+def queue(
+    session: Session,
+    actor: Actor,
+    upload: Upload,
+    mapping: dict[str, Any],
+    *,
+    on_error: str,
+    known_at_time: bool,
+    warnings: list[dict[str, Any]],
+    refine: bool = False,
+    source: str = "api",
+) -> tuple[ImportBatch, JobRun]:
+    """Record a received file as a batch and queue the job that applies it.
+
+    Parameters
+    ----------
+    mapping : dict
+        JSON form of the mapping, checked against the file.
+    on_error : str
+        `reject` takes nothing when any row is bad, `skip` takes the good ones.
+    refine : bool
+        The mapping was proposed from the head of a large file; the job checks it against the whole of it.
+    """
+    actor.require(Permission.IMPORTS_WRITE)
+    batch = ImportBatch(
+        state="queued",
+        source=source,
+        filename=upload.filename,
+        file_sha256=upload.sha256,
+        size_bytes=upload.size_bytes,
+        upload_name=upload.name,
+        mapping=mapping,
+        mapping_sha256=mapping_sha256(mapping),
+        on_error=on_error,
+        known_at_time=known_at_time,
+        counts={},
+        warnings=warnings,
+        created_by=actor.user_id,
+        created_at=clock.now_us(),
+    )
+    session.add(batch)
+    session.flush()
+    job = jobs.enqueue(
+        session, actor, "import", {"batch_id": batch.id, "refine": refine}, dedupe_key=f"batch:{batch.id}"
+    )
+    batch.job_id = job.id
+    audit.record(session, actor, "import.queue", "import", batch.id, fields=["filename", "mapping", "on_error"])
+    session.flush()
+    return batch, job
+
+
+def mapping_sha256(mapping: dict[str, Any]) -> str:
+    """Return the SHA-256 of a mapping's canonical JSON, in hexadecimal."""
+    return hashlib.sha256(json.dumps(mapping, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def queue_undo(session: Session, actor: Actor, batch_id: int) -> JobRun:
+    """Queue the job that takes an applied batch back.
+
+    Raises
+    ------
+    NotFound
+        When there is no such import.
+    Conflict
+        When it is not applied, or is being undone already.
+    """
+    actor.require(Permission.IMPORTS_WRITE)
+    batch = get(session, batch_id)
+    if batch.state != "applied":
+        raise Conflict(
+            f"Import {batch_id} is {batch.state}; only one that is applied can be undone.",
+            detail={"state": batch.state},
+        )
+    job = jobs.enqueue(session, actor, "undo", {"batch_id": batch_id}, dedupe_key=f"batch:{batch_id}")
+    audit.record(session, actor, "import.queue_undo", "import", batch_id)
+    return job
+
+
+def get(session: Session, batch_id: int) -> ImportBatch:
+    """Return one batch; raises NotFound."""
+    batch = session.get(ImportBatch, batch_id)
+    if batch is None:
+        raise NotFound(f"There is no import {batch_id}.")
+    return batch
+
+
+def definition_for(session: Session, column: str) -> ChurnDefinition:
+    """Return the definition "this column says who left", made on first use; its name is the column's."""
+    name = column[:100]
+    found = session.scalar(
+        select(ChurnDefinition).where(ChurnDefinition.name == name, ChurnDefinition.kind == "labelled_column")
+    )
+    if found is None:
+        taken = session.scalar(select(func.max(ChurnDefinition.version)).where(ChurnDefinition.name == name)) or 0
+        found = ChurnDefinition(
+            name=name,
+            version=taken + 1,
+            kind="labelled_column",
+            parameters={"column": column},
+            created_at=clock.now_us(),
+        )
+        session.add(found)
+        session.flush()
+    return found
+
+
+def list_batches(session: Session, *, limit: int = 50, cursor: str | None = None, page: int | None = None) -> Page:
+    """Return imports, newest first: by cursor, or by page number from 1; raises InvalidInput for a cursor of another list."""
+    total = session.scalar(select(func.count()).select_from(ImportBatch)) or 0
+    query = (
+        select(ImportBatch, JobRun.state)
+        .outerjoin(JobRun, JobRun.id == ImportBatch.job_id)
+        .order_by(ImportBatch.id.desc())
+    )
+    if page is not None:
+        query = query.offset((page - 1) * limit)
+    elif cursor:
+        query = query.where(ImportBatch.id < _last_id(cursor))
+    rows = session.execute(query.limit(limit + 1)).all()
+    following = encode_cursor("imports", [rows[limit - 1][0].id]) if len(rows) > limit else None
+    return Page([_summary(batch, job_state) for batch, job_state in rows[:limit]], following, total)
+
+
+def _last_id(cursor: str) -> int:
+    try:
+        (last,) = decode_cursor(cursor, "imports", 1)
+    except ValueError as bad:
+        raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": [str(bad)]}) from bad
+    if isinstance(last, bool) or not isinstance(last, int) or not 0 <= last < 2**63:
+        raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": ["not a cursor of this list"]})
+    return last
+
+
+def _summary(batch: ImportBatch, job_state: str | None) -> dict[str, object]:
+    # A queued batch whose job ended without having begun is tidied up by the next job; until then it is shown as it will be.
+    state = job_state if batch.state == "queued" and job_state in ("cancelled", "failed") else batch.state
+    return {
+        "id": batch.id,
+        "state": state,
+        "source": batch.source,
+        "filename": batch.filename,
+        "file_sha256": batch.file_sha256,
+        "size_bytes": batch.size_bytes,
+        "on_error": batch.on_error,
+        "known_at_time": batch.known_at_time,
+        "counts": batch.counts,
+        "error": batch.error,
+        "job_id": batch.job_id,
+        "created_by": batch.created_by,
+        "created_at": clock.iso(batch.created_at),
+        "applied_at": clock.iso(batch.applied_at),
+        "undone_at": clock.iso(batch.undone_at),
+    }
+
+
+def present(session: Session, actor: Actor, batch_id: int) -> dict[str, object]:
+    """Return one import with its mapping, warnings and first row errors; values of cells only for those who may see personal details."""
+    batch = get(session, batch_id)
+    job_state = session.scalar(select(JobRun.state).where(JobRun.id == batch.job_id))
+    personal = actor.may(Permission.CUSTOMERS_PERSONAL)
+    kept = next((item for item in batch.warnings if item.get("code") == KEPT_WARNING), None)
+    errors = session.scalars(
+        select(ImportRowError)
+        .where(ImportRowError.batch_id == batch_id)
+        .order_by(ImportRowError.line, ImportRowError.id)
+        .limit(SHOWN_ERRORS)
+    )
+    return {
+        **_summary(batch, job_state),
+        "mapping": batch.mapping,
+        "warnings": [item for item in batch.warnings if item is not kept],
+        "errors": [
+            {
+                "line": item.line,
+                "column": item.column,
+                "value": item.value if personal else None,
+                "expected": item.expected,
+                "code": item.code,
+            }
+            for item in errors
+        ],
+        "kept_customers": _identifiers(session, kept),
+    }
+
+
+def _identifiers(session: Session, kept: dict[str, object] | None) -> list[str]:
+    """Return the identifiers of customers that an undo kept; people erased since are no longer among them."""
+    ids: Any = kept["customer_ids"] if kept is not None else []
+    if not ids:
+        return []
+    query = select(Identity.user_id).join(Customer, Customer.id == Identity.customer_id)
+    return list(
+        session.scalars(query.where(Identity.customer_id.in_(ids), Customer.visible()).order_by(Identity.user_id))
+    )
+
+
+def row_errors(session: Session, batch_id: int) -> Iterator[ImportRowError]:
+    """Yield the row errors that were kept of an import (of at most 10,000 rows), in the order of the file; raises NotFound."""
+    get(session, batch_id)
+    query = (
+        select(ImportRowError)
+        .where(ImportRowError.batch_id == batch_id)
+        .order_by(ImportRowError.line, ImportRowError.id)
+    )
+    yield from session.scalars(query.execution_options(yield_per=1_000))
