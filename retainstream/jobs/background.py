@@ -20,6 +20,7 @@ from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import Busy
 from retainstream.jobs.runner import Runner
 from retainstream.services import jobs
+from retainstream.services.imports import files as upload_files
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.background import BackgroundScheduler
@@ -144,7 +145,9 @@ class Background:
             jobs.queue_due(session, self.settings.time_zone)
 
     def keep_house(self) -> None:
-        """Throw old rows away, in short transactions."""
+        """Throw old rows and forgotten uploads away, in short transactions."""
+        with read_unit() as session:
+            upload_files.sweep(session, self.settings)
         while not self._stopping.is_set():
             with unit_of_work() as session:
                 gone = jobs.sweep_old_rows(session)

@@ -70,7 +70,7 @@ def _read(job_id: int) -> dict[str, object]:
 
 @contextlib.contextmanager
 def _kept_lease(claimed: jobs.Claim, settings: Settings) -> Iterator[None]:
-    app = cast(Flask, cast(Any, current_app)._get_current_object())
+    app = cast(Flask, cast(Any, current_app)._get_current_object())  # noqa: SLF001 (Flask's documented way to the app itself)
     done = threading.Event()
 
     def beat() -> None:

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 import pytest
 import time_machine
 from flask import Flask
-from hypothesis import given, settings as hypothesis_settings, strategies as st
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
 from retainstream.config import Settings
@@ -222,10 +224,10 @@ def test_schedules_queue_once_a_night_and_catch_up_once() -> None:
     with time_machine.travel(datetime(2026, 3, 1, 12, tzinfo=UTC), tick=False), unit_of_work() as session:
         assert jobs.seed_schedules(session) == 1
         assert jobs.seed_schedules(session) == 0
+        session.execute(update(Schedule).values(kind="count"))
     assert queue_due_at("2026-03-02T02:29:00+00:00") == []
     (first,) = queue_due_at("2026-03-02T02:31:00+00:00")
     assert queue_due_at("2026-03-02T02:32:00+00:00") == []
-    assert row(first).kind == "score"
     with unit_of_work() as session:
         jobs.cancel(session, COMMAND, first)
     assert len(queue_due_at("2026-03-09T14:00:00+00:00")) == 1
@@ -235,6 +237,14 @@ def test_schedules_queue_once_a_night_and_catch_up_once() -> None:
         session.execute(update(JobRun).values(state="succeeded"))
         session.execute(update(Schedule).values(enabled=False))
     assert queue_due_at("2026-03-12T02:31:00+00:00") == []
+
+
+def test_nobody_is_scored_at_night_before_there_is_a_model() -> None:
+    with unit_of_work() as session:
+        jobs.seed_schedules(session)
+        session.execute(update(Schedule).values(last_queued_at=0))
+        assert jobs.queue_due(session, "UTC") == []
+        assert session.scalars(select(Schedule.kind)).one() == "score"
 
 
 @given(

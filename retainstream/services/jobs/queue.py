@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
@@ -117,7 +115,7 @@ def _last_id(cursor: str) -> int:
         raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": [str(bad)]}) from bad
     if not isinstance(last, int) or not 0 <= last < 2**63:
         raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": ["not a cursor of this list"]})
-    return cast(int, last)
+    return last
 
 
 def cancel(session: Session, actor: Actor, job_id: int) -> JobRun:

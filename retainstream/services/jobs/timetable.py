@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from retainstream.errors import Conflict
 from retainstream.lib import clock
-from retainstream.models import Schedule
+from retainstream.models import AliasMove, Schedule
 from retainstream.security.actor import SYSTEM
 from retainstream.services.jobs import queue
 
@@ -67,6 +67,8 @@ def queue_due(session: Session, time_zone: str) -> list[int]:
         )
         if cast("CursorResult[Any]", taken).rowcount != 1:
             continue
+        if schedule.kind == "score" and session.scalar(select(AliasMove.id).limit(1)) is None:
+            continue  # nothing was ever put into service: a failure every night would tell nobody anything
         try:
             queued.append(
                 queue.enqueue(session, SYSTEM, schedule.kind, dict(schedule.payload), f"schedule:{schedule.name}").id

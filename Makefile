@@ -1,0 +1,48 @@
+# make run     everything, from an empty folder to a server with a demo (DEMO=0: without; HOST, PORT)
+# make test    all tests, in parallel
+# make lint    style, types, architecture
+# make bench   benchmarks, into docs/benchmarks.md
+# make dev     a server that reloads itself when a file changes
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+
+# OpenMP threads that spin while they wait make shared cores many times slower.
+export OMP_WAIT_POLICY := PASSIVE
+export HOST PORT DEMO
+
+.PHONY: run dev test lint bench
+
+run: $(VENV)/.installed
+	@RETAINSTREAM_LOG_FORMAT=$${RETAINSTREAM_LOG_FORMAT:-text} RETAINSTREAM_LOG_LEVEL=$${RETAINSTREAM_LOG_LEVEL:-warning} \
+	exec $(BIN)/python -m retainstream.serve
+
+dev: $(VENV)/.installed-dev
+	@RETAINSTREAM_LOG_FORMAT=text $(BIN)/python -c "from retainstream import serve; serve.prepare(serve.load_settings(serve.os.environ))"
+	@RETAINSTREAM_LOG_FORMAT=text exec $(BIN)/flask --app wsgi run --debug --host $${HOST:-127.0.0.1} --port $${PORT:-8000}
+
+test: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadscope
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m bench
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit("RetainStream needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements.txt | $(BIN)/python
+	$(INSTALL) -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	$(INSTALL) -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,22 @@
+"""Commands for owners and scripts: `flask --app wsgi ...`. Each opens its units of work, calls services and prints. `register` lists them all."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+
+def register(app: Flask) -> None:
+    """Add every command to the app."""
+    from retainstream.cli import demo, imports, people, work
+
+    for command in (
+        imports.import_command,
+        work.train_command,
+        work.score_command,
+        work.jobs_command,
+        people.create_user_command,
+        people.reset_password_command,
+        people.setup_code_command,
+        demo.demo_command,
+    ):
+        app.cli.add_command(command)

@@ -1,0 +1,144 @@
+"""The command that loads a flat table; the same steps as the API's import, with the job done in this process."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from pathlib import Path
+from typing import Any, cast
+
+import click
+
+from retainstream.cli.terminal import plain_errors, see_through, settings
+from retainstream.db import read_unit, unit_of_work
+from retainstream.errors import ConfirmationNeeded
+from retainstream.security.actor import COMMAND
+from retainstream.services.imports import batches, files
+from retainstream.services.imports.learning import Answer
+from retainstream.services.imports.preview import Preview, preview
+
+SHOWN_ERRORS = 10
+_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+
+
+@click.command("import")
+@click.argument("file", type=_FILE)
+@click.option("--mapping", type=_FILE, help="JSON file with the mapping, as --dry-run proposes it, edited or not.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print the proposed mapping, counts, warnings and first row errors as JSON; write nothing.",
+)
+@click.option(
+    "--on-error",
+    type=click.Choice(["reject", "skip"]),
+    default="reject",
+    show_default=True,
+    help="What one bad row means for the rest.",
+)
+@click.option("--confirm-label", "label", flag_value="confirm", help="The label is the right way round.")
+@click.option("--flip-label", "label", flag_value="flip", help="The label is the other way round.")
+@click.option(
+    "--known-at-time/--arrived-now",
+    default=None,
+    help="Whether the file's values were known at the times it names, or only now.",
+)
+@plain_errors
+def import_command(
+    file: Path, mapping: Path | None, dry_run: bool, on_error: str, label: str | None, known_at_time: bool | None
+) -> None:
+    """Load customers from FILE: CSV, JSON lines or xlsx; also gzipped, or a zip with one file."""
+    sent = None if mapping is None else _read_mapping(mapping)
+    answer = cast("Answer | None", label)
+    if dry_run:
+        with read_unit() as session:
+            found = preview(
+                file, file.name, settings(), sent, label=answer, known_at_time=known_at_time, session=session
+            )
+        click.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
+        return
+    batch_id, job_id, found = queue_file(file, sent, label=answer, known_at_time=known_at_time, on_error=on_error)
+    for warning in found.learnt.warnings:
+        click.echo(f"{warning['severity']}: {warning['message']}", err=True)
+    try:
+        result = see_through(job_id)
+    except click.ClickException:
+        _show_row_errors(batch_id)
+        raise
+    click.echo(describe_import(result))
+    if on_error == "skip":
+        _show_row_errors(batch_id)
+
+
+def queue_file(
+    file: Path,
+    mapping: object | None = None,
+    *,
+    label: Answer | None = None,
+    known_at_time: bool | None = None,
+    on_error: str = "reject",
+    source: str = "command",
+) -> tuple[int, int, Preview]:
+    """Copy a file to the uploads and queue its import; returns the batch, the job and what the preview found.
+
+    Raises
+    ------
+    UnsupportedMedia, InvalidInput, TooLarge
+        When the file or the mapping cannot be used.
+    ConfirmationNeeded
+        When a person has to answer first.
+    """
+    with file.open("rb") as stream:
+        upload = files.receive(stream, file.name, settings())
+    try:
+        found = preview(upload.path, upload.filename, settings(), mapping, label=label, known_at_time=known_at_time)
+        _require_answers(found)
+        with unit_of_work() as session:
+            batch, job = batches.queue(
+                session,
+                COMMAND,
+                upload,
+                found.mapping.to_dict(),
+                on_error=on_error,
+                known_at_time=found.mapping.known_at_time,
+                warnings=found.learnt.warnings,
+                source=source,
+            )
+            return batch.id, job.id, found
+    except BaseException:
+        files.discard(settings(), upload.name)
+        raise
+
+
+def _require_answers(found: Preview) -> None:
+    try:
+        found.require_answers()
+    except ConfirmationNeeded as question:
+        hint = "Answer with --confirm-label or --flip-label, or send a --mapping that names the label."
+        raise ConfirmationNeeded(f"{found.learnt.questions[0]['message']} {hint}", detail=question.detail) from question
+
+
+def describe_import(result: dict[str, Any]) -> str:
+    """Return the sentence about an import's result."""
+    counts = result.get("counts", {})
+    parts = [
+        f"{counts[name]:,} {name}" for name in ("new", "changed", "unchanged", "bad", "erased") if counts.get(name)
+    ]
+    return f"Import {result.get('batch_id')}: {counts.get('rows', 0):,} rows read" + (
+        f"; {', '.join(parts)}." if parts else "."
+    )
+
+
+def _read_mapping(path: Path) -> object:
+    try:
+        return cast(object, json.loads(path.read_text(encoding="utf-8-sig")))
+    except ValueError as bad:
+        raise click.ClickException(f"{path} is not JSON: {bad}") from bad
+
+
+def _show_row_errors(batch_id: int) -> None:
+    with read_unit() as session:
+        for error in islice(batches.row_errors(session, batch_id), SHOWN_ERRORS):
+            place = f"line {error.line}" + (f", column {error.column}" if error.column else "")
+            value = f" {error.value!r};" if error.value is not None else ""
+            click.echo(f"  {place}:{value} expected {error.expected}", err=True)

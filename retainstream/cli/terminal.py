@@ -1,0 +1,59 @@
+"""How commands speak: one sentence for an error, one line that follows a job, the settings of the current app."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import click
+from flask import current_app
+
+from retainstream.config import Settings
+from retainstream.errors import RetainStreamError
+from retainstream.jobs.inline import run_or_follow
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+_WIDTH = 70
+
+
+def settings() -> Settings:
+    """Return the settings of the current app."""
+    return cast(Settings, current_app.config["RETAINSTREAM"])
+
+
+def plain_errors(command: Command) -> Command:
+    """Turn domain errors into one sentence, its complaints by field, and exit status 1."""
+
+    @functools.wraps(command)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except RetainStreamError as error:
+            complaints = [f"  {name}: {'; '.join(texts)}" for name, texts in error.fields.items()]
+            raise click.ClickException("\n".join([error.message, *complaints])) from error
+
+    return cast(Command, guarded)
+
+
+def see_through(job_id: int, threads: int | None = None) -> dict[str, Any]:
+    """Run or follow a job, drawing its progress, and return its result; a job that did not succeed ends the command."""
+    draw = sys.stderr.isatty()
+    shown = ""
+
+    def observe(phase: str, fraction: float) -> None:
+        nonlocal shown
+        line = f"{phase} {int(100 * fraction):3d}%" if draw else phase
+        if line == shown:
+            return
+        shown = line
+        click.echo(f"\r{line:<{_WIDTH}.{_WIDTH}}" if draw else f"  {line}", nl=not draw, err=True)
+
+    job = run_or_follow(job_id, settings(), observe, threads)
+    if draw and shown:
+        click.echo(f"\r{'':<{_WIDTH}}\r", nl=False, err=True)
+    if job["state"] == "succeeded":
+        return cast("dict[str, Any]", job["result"] or {})
+    error = cast("dict[str, Any]", job["error"] or {})
+    raise click.ClickException(str(error.get("message") or f"Job {job_id} was {job['state']}."))
