@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import marshmallow as ma
 
-from retainstream.schemas.paging import ListSchema, secret_field, text_field
+from retainstream.schemas.paging import ListSchema, TrueOrFalse, secret_field, text_field
 from retainstream.schemas.users import UserSchema
 from retainstream.security.permissions import Permission
 
@@ -37,7 +37,7 @@ class RefreshSchema(ma.Schema):
 class LogoutSchema(ma.Schema):
     """How far the log-out goes."""
 
-    everywhere = ma.fields.Boolean(
+    everywhere = TrueOrFalse(
         load_default=False, metadata={"description": "End every log-in and browser session of the caller"}
     )
 

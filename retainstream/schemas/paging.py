@@ -1,4 +1,4 @@
-"""What all lists share: the answer around the items, and text that a database and a log can hold."""
+"""What all lists share, the answer around their items and their paging; and the strict fields that inputs are made of."""
 
 from __future__ import annotations
 
@@ -31,6 +31,15 @@ def secret_field(longest: int = 200, shortest: int = 1, **options: object) -> ma
 def id_field(**options: object) -> ma.fields.Integer:
     """Return a field for a row's id."""
     return ma.fields.Integer(strict=True, validate=ma.validate.Range(min=1, max=LARGEST_ID), **options)  # type: ignore[arg-type]
+
+
+class TrueOrFalse(ma.fields.Boolean):
+    """A boolean of JSON; unlike its parent it does not take 0, "yes" or "off"."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return bool(super()._deserialize(value, attr, data, **kwargs))
 
 
 class ListSchema(ma.Schema):

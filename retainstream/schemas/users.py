@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import marshmallow as ma
 
-from retainstream.schemas.paging import ListSchema, secret_field, text_field
+from retainstream.schemas.paging import ListSchema, TrueOrFalse, secret_field, text_field
 from retainstream.security.permissions import Role
 
 ROLES = [role.value for role in Role]
@@ -53,7 +53,7 @@ class UserChangeSchema(ma.Schema):
 
     name = text_field(200)
     role = role_field()
-    active = ma.fields.Boolean()
+    active = TrueOrFalse()
 
 
 class ResetSchema(ma.Schema):

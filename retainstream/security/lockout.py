@@ -7,7 +7,7 @@ import time
 
 from limits import parse
 
-from retainstream.errors import TooManyRequests
+from retainstream.errors import Busy, TooManyRequests
 from retainstream.lib.identifiers import keyed_hash
 from retainstream.security.rate_storage import SqliteRateStorage
 
@@ -40,7 +40,10 @@ class LoginGate:
         The address comes first: one that is shut out cannot go on to shut out accounts.
         """
         for kind, value in (("address", address), ("account", account)):
-            count, ends = self.storage.hit(self._name(kind, value), self.seconds)
+            try:
+                count, ends = self.storage.hit(self._name(kind, value), self.seconds)
+            except self.storage.base_exceptions as error:
+                raise Busy("Log-ins cannot be counted just now; try again in a moment.", retry_after=2) from error
             if count > self.tries:
                 wait = max(1, math.ceil(ends - time.time()))
                 raise TooManyRequests(

@@ -5,6 +5,7 @@ A hit is one upsert that answers the new count, so that the count is exact howev
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -16,6 +17,7 @@ from limits.storage import Storage
 
 SCHEME = "retainstream-sqlite"
 _SWEEP_EVERY = 2_000
+_PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 _HIT = """
 INSERT INTO counters (key, count, expires) VALUES (?1, ?2, ?3)
 ON CONFLICT (key) DO UPDATE SET
@@ -71,6 +73,11 @@ class SqliteRateStorage(Storage):
     def _open(self) -> Any:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            for pause in _PAUSES:
+                # Turning a fresh file to WAL does not wait for a lock, so workers that start together collide here.
+                with contextlib.suppress(self.driver.OperationalError):
+                    return self._connect()
+                time.sleep(pause)
             return self._connect()
         except self.driver.OperationalError:
             raise

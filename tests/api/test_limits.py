@@ -154,6 +154,31 @@ def test_counts_are_exact_over_processes(tmp_path: Path) -> None:
     assert sorted(counts[0] + counts[1]) == list(range(1, 601))
 
 
+def test_workers_that_start_together_share_a_fresh_file(tmp_path: Path) -> None:
+    barrier, counts = threading.Barrier(8), []
+
+    def worker() -> None:
+        barrier.wait()
+        counts.extend(_hit_many(str(tmp_path / "limits.db"), 5))
+
+    threads = [threading.Thread(target=worker) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(counts) == list(range(1, 41))
+
+
+def test_no_log_in_without_counting(limited: Flask, person: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise sqlite_module().OperationalError("disk I/O error")
+
+    monkeypatch.setattr(SqliteRateStorage, "hit", broken)
+    answer = try_log_in(limited, EMAIL, PASSWORD, "10.0.0.1")
+    assert answer.status_code == 503
+    assert "Retry-After" in answer.headers
+
+
 def test_a_damaged_counter_file_is_begun_anew(tmp_path: Path) -> None:
     path = tmp_path / "limits.db"
     path.write_bytes(b"this is no database" * 100)
