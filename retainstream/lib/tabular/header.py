@@ -40,9 +40,13 @@ def find_layout(records: Sequence[Record]) -> Layout:
     while start < len(records) - 1 and width > 2 and _filled(records[start][1]) == 1 < _filled(records[start + 1][1]):
         start += 1
     left_out = [LeftOutRow(line, "title", list(cells)) for line, cells in records[:start]]
-    body = [record for record in records[start + 1 :] if len(record[1]) == width]
     line, first = records[start]
-    if not _is_header(first, [cells for _, cells in body]):
+    body = [
+        record
+        for record in records[start + 1 :]
+        if len(record[1]) == width and record[1] != first and not is_totals_row(record[1])
+    ]
+    if not _is_header(first, [cells for _, cells in body], len(records) - start - 1):
         names = [f"column_{index + 1}" for index in range(width)]
         return Layout(names, names, False, line - 1, left_out)
     if body and _is_description(body[0][1], [cells for _, cells in body[1:]]):
@@ -73,12 +77,14 @@ def is_totals_row(cells: Sequence[Cell]) -> bool:
     return all(_is_number(cell) for cell in filled[1:])
 
 
-def _is_header(first: Sequence[Cell], body: Sequence[Sequence[Cell]]) -> bool:
+def _is_header(first: Sequence[Cell], body: Sequence[Sequence[Cell]], following: int) -> bool:
     filled = [cell.strip() for cell in first if cell and cell.strip()]
     if not filled or all(_is_number(cell) for cell in filled):
         return False
     columns = list(zip(*body, strict=True)) if body else []
-    numeric = [index for index, column in enumerate(columns) if _numeric_share(column) >= 0.9]
+    if not columns:
+        return following == 0 or not any(_is_number(cell) for cell in filled)
+    numeric = [index for index, column in enumerate(columns) if _numeric_share(column[1:] or column) >= 0.9]
     if numeric:
         return sum(_is_number(first[index] or "x") for index in numeric) * 2 < len(numeric)
     repeated = [cell in column for cell, column in zip(first, columns, strict=False) if cell and cell.strip()]

@@ -171,7 +171,8 @@ class ColumnReader:
             values = np.fromiter(map(float, column), dtype=np.float64, count=len(column))  # type: ignore[arg-type]
         except (TypeError, ValueError):
             values = None
-        if values is not None and np.isfinite(values).all() and "_" not in "".join(column):  # type: ignore[arg-type]
+        joined = "" if values is None else "".join(column)  # type: ignore[arg-type]
+        if values is not None and np.isfinite(values).all() and joined.isascii() and "_" not in joined:
             whole = int(np.count_nonzero(values == np.floor(values)))
             low, high = float(values.min()), float(values.max())
             self.plain += len(column)

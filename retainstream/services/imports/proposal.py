@@ -17,6 +17,7 @@ from retainstream.services.imports.values import Blanks, boolean_pair, parse_dat
 
 MAX_CATEGORIES = 200
 _MOSTLY = 0.95
+_FEW = 20
 _UNIX_SECONDS = (631_152_000, 4_102_444_800)  # 1990 to 2100
 
 
@@ -98,9 +99,16 @@ def read_kind(column: ColumnProfile, words: Sequence[str]) -> tuple[str, str | N
     if column.number_share >= _MOSTLY:
         # Leading zeros mean a code (a postcode, a product): as a number it would lose them.
         if column.padded > 0.02 * column.filled and column.integers == column.numbers:
-            return ("category" if column.counts and column.distinct <= MAX_CATEGORIES else "text"), None
+            return ("category" if _is_category(column) else "text"), None
         return ("integer" if column.integers == column.numbers else "number"), None
-    return ("category" if column.counts and column.distinct <= MAX_CATEGORIES else "text"), None
+    return ("category" if _is_category(column) else "text"), None
+
+
+def _is_category(column: ColumnProfile) -> bool:
+    """Few different texts, and each of them shared by rows: two hundred texts in two hundred rows are no categories."""
+    if not column.counts or column.distinct > MAX_CATEGORIES:
+        return False
+    return column.distinct <= _FEW or column.distinct * 2 <= column.filled
 
 
 def _date_format(column: ColumnProfile, words: Sequence[str]) -> str | None:

@@ -19,10 +19,10 @@ DATE_FORMATS = ("iso", "ymd", "dmy", "mdy", "yyyymmdd", "d_month_y", "unix_s", "
 _LONGEST_NUMBER = 48
 _CURRENCIES = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "USD": "USD", "EUR": "EUR", "GBP": "GBP", "CHF": "CHF"}
 _MARK = r"[$€£¥₹]|USD|EUR|GBP|CHF"
-_AROUND = re.compile(rf"([-+]?)\s*(?:({_MARK})\s*)?([-+]?[\d.,'’\s]*\d[.,]?(?:[eE][-+]?\d+)?)\s*({_MARK}|%)?")
+_AROUND = re.compile(rf"([-+]?)\s*(?:({_MARK})\s*)?([-+]?[0-9.,'’\s]*[0-9][.,]?(?:[eE][-+]?[0-9]+)?)\s*({_MARK}|%)?")
 _BODIES: dict[str, re.Pattern[str]] = {
-    ".": re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?:[\s'’]\d{3})+|\d+|(?=\.\d))(?:\.\d*)?(?:[eE][-+]?\d+)?"),
-    ",": re.compile(r"[-+]?(?:\d{1,3}(?:\.\d{3})+|\d{1,3}(?:[\s'’]\d{3})+|\d+|(?=,\d))(?:,\d*)?(?:[eE][-+]?\d+)?"),
+    ".": re.compile(r"[-+]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?:[\s'’][0-9]{3})+|[0-9]+|(?=\.[0-9]))(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?"),
+    ",": re.compile(r"[-+]?(?:[0-9]{1,3}(?:\.[0-9]{3})+|[0-9]{1,3}(?:[\s'’][0-9]{3})+|[0-9]+|(?=,[0-9]))(?:,[0-9]*)?(?:[eE][-+]?[0-9]+)?"),
 }
 _TRUE = frozenset({"yes", "true", "t", "y", "1", "on", "ja", "oui", "si", "sí", "da", "s", "j", "o"})
 _FALSE = frozenset({"no", "false", "f", "n", "0", "off", "nein", "non", "nee", "-1"})
