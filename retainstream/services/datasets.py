@@ -93,16 +93,22 @@ def training_set(session: Session, *, exclude: Iterable[str] = ()) -> Dataset:
     refuse_unfinished_import(session)
     features = features_without(session, exclude)
     if not features:
-        raise NotReady("There is nothing to learn from: no column of the data is marked as a feature. Import a table with a churn column first.")
+        raise NotReady(
+            "There is nothing to learn from: no column of the data is marked as a feature. Import a table with a churn column first."
+        )
     definition_id = active_definition(session)
     if definition_id is None:
-        raise NotReady("There is no label yet: import a table with a column that says who has left, and map it as the label.")
+        raise NotReady(
+            "There is no label yet: import a table with a column that says who has left, and map it as the label."
+        )
     everybody = _read(session, features, [Customer.visible()])
     y = _labels(session, definition_id, everybody.ids)
     return _labelled(everybody, y, definition_id)
 
 
-def scoring_set(session: Session, customer_ids: Sequence[int] | None = None, *, names: Sequence[str] | None = None) -> Dataset:
+def scoring_set(
+    session: Session, customer_ids: Sequence[int] | None = None, *, names: Sequence[str] | None = None
+) -> Dataset:
     """Return visible customers to score: all that have not left, or those with the given ids, left or not.
 
     Parameters
@@ -133,7 +139,9 @@ def customer_values(session: Session, customer_id: int, version_id: int | None =
     return {} if version is None else values_of(session, [version]).get(version, {})
 
 
-def values_of(session: Session, version_ids: Sequence[int], names: Iterable[str] | None = None) -> dict[int, dict[str, Any]]:
+def values_of(
+    session: Session, version_ids: Sequence[int], names: Iterable[str] | None = None
+) -> dict[int, dict[str, Any]]:
     """Return features of attribute versions as JSON scalars: {version id: {name: value}}; one query for a page."""
     wanted = None if names is None else set(names)
     chosen = [column for column in columns(session, all_kinds=True) if wanted is None or column.spec.name in wanted]
@@ -143,7 +151,9 @@ def values_of(session: Session, version_ids: Sequence[int], names: Iterable[str]
         part = unique[start : start + _IDS_PER_QUERY]
         query = select(AttributeVersion.id, *(column.source for column in chosen)).where(AttributeVersion.id.in_(part))
         for version_id, *values in session.execute(query):
-            found[version_id] = {column.spec.name: scalar(value, column.spec.kind) for column, value in zip(chosen, values, strict=True)}
+            found[version_id] = {
+                column.spec.name: scalar(value, column.spec.kind) for column, value in zip(chosen, values, strict=True)
+            }
     return found
 
 
@@ -160,7 +170,9 @@ def scalar(value: Any, kind: str) -> float | int | bool | str | None:
 
 def columns(session: Session, *, all_kinds: bool = False) -> list[Column]:
     """Return the features in the order of their definition; with `all_kinds`, also columns that are no longer features."""
-    query = select(AttributeDefinition).where(AttributeDefinition.kind.in_(FEATURE_KINDS)).order_by(AttributeDefinition.id)
+    query = (
+        select(AttributeDefinition).where(AttributeDefinition.kind.in_(FEATURE_KINDS)).order_by(AttributeDefinition.id)
+    )
     if not all_kinds:
         query = query.where(AttributeDefinition.feature)
     return [Column(_spec(row), _source(row)) for row in session.scalars(query)]
@@ -179,10 +191,14 @@ def active_definition(session: Session) -> int | None:
 
 def refuse_unfinished_import(session: Session) -> None:
     """Raise NotReady while an import is being applied or undone."""
-    batch = session.execute(select(ImportBatch.id, ImportBatch.state).where(ImportBatch.state.in_(("applying", "undoing"))).limit(1)).first()
+    batch = session.execute(
+        select(ImportBatch.id, ImportBatch.state).where(ImportBatch.state.in_(("applying", "undoing"))).limit(1)
+    ).first()
     if batch is not None:
         doing = "applied" if batch.state == "applying" else "undone"
-        raise NotReady(f"Import {batch.id} is being {doing}; train again once it is done.", detail={"import_id": batch.id})
+        raise NotReady(
+            f"Import {batch.id} is being {doing}; train again once it is done.", detail={"import_id": batch.id}
+        )
 
 
 def _label_counts() -> ColumnElement[bool]:
@@ -193,7 +209,12 @@ def _label_counts() -> ColumnElement[bool]:
 
 def _spec(row: AttributeDefinition) -> FeatureSpec:
     return FeatureSpec(
-        name=row.name, kind=cast(Kind, row.kind), title=row.title, unit=row.unit, actionable=row.actionable, sensitive=row.sensitive
+        name=row.name,
+        kind=cast(Kind, row.kind),
+        title=row.title,
+        unit=row.unit,
+        actionable=row.actionable,
+        sensitive=row.sensitive,
     )
 
 
@@ -210,7 +231,10 @@ def features_without(session: Session, exclude: Iterable[str]) -> list[Column]:
     left_out = {str(name).strip().lower() for name in exclude}
     known = {word for column in found for word in (column.spec.name.lower(), column.spec.title.lower())}
     if strangers := sorted(left_out - known):
-        raise InvalidInput(f"There is no feature called {strangers[0]!r} to leave out.", fields={"exclude": [f"unknown: {name}" for name in strangers]})
+        raise InvalidInput(
+            f"There is no feature called {strangers[0]!r} to leave out.",
+            fields={"exclude": [f"unknown: {name}" for name in strangers]},
+        )
     return [column for column in found if not {column.spec.name.lower(), column.spec.title.lower()} & left_out]
 
 
@@ -232,14 +256,25 @@ def _query(chosen: Sequence[Column], conditions: Sequence[ColumnElement[bool]]) 
     version = AttributeVersion
     head = (Customer.id, version.id, version.known_at, version.batch_id, Customer.revenue_minor)
     sources = (column.source for column in chosen)
-    return select(*head, *sources).join(version, version.id == Customer.version_id).where(*conditions).order_by(Customer.id)
+    return (
+        select(*head, *sources)
+        .join(version, version.id == Customer.version_id)
+        .where(*conditions)
+        .order_by(Customer.id)
+    )
 
 
-def _blocks(session: Session, query: Select[*tuple[Any, ...]], customer_ids: Sequence[int] | None) -> Iterator[list[tuple[Any, ...]]]:
+def _blocks(
+    session: Session, query: Select[*tuple[Any, ...]], customer_ids: Sequence[int] | None
+) -> Iterator[list[tuple[Any, ...]]]:
     """Yield small blocks of rows as the driver has them; turning each into a row object would take twice as long."""
     starts = (None,) if customer_ids is None else range(0, len(customer_ids), _IDS_PER_QUERY)
     for start in starts:
-        part = query if start is None or customer_ids is None else query.where(Customer.id.in_(customer_ids[start : start + _IDS_PER_QUERY]))
+        part = (
+            query
+            if start is None or customer_ids is None
+            else query.where(Customer.id.in_(customer_ids[start : start + _IDS_PER_QUERY]))
+        )
         result = session.connection().execute(part)
         cursor = result.cursor
         assert cursor is not None
@@ -249,13 +284,20 @@ def _blocks(session: Session, query: Select[*tuple[Any, ...]], customer_ids: Seq
 
 
 def _read(
-    session: Session, chosen: Sequence[Column], conditions: Sequence[ColumnElement[bool]], customer_ids: Sequence[int] | None = None
+    session: Session,
+    chosen: Sequence[Column],
+    conditions: Sequence[ColumnElement[bool]],
+    customer_ids: Sequence[int] | None = None,
 ) -> Dataset:
     """Fill preallocated columns block by block: one float64 or int32 array a feature, never a list of all rows."""
     import numpy as np
     import pandas as pd
 
-    total = len(customer_ids) if customer_ids is not None else session.scalar(select(func.count()).select_from(Customer).where(*conditions)) or 0
+    total = (
+        len(customer_ids)
+        if customer_ids is not None
+        else session.scalar(select(func.count()).select_from(Customer).where(*conditions)) or 0
+    )
     codes = [_Codes() if column.spec.kind == "category" else None for column in chosen]
     arrays: list[np.ndarray] = [np.empty(total, np.float64 if code is None else np.int32) for code in codes]
     head = [np.empty(total, np.int64), np.empty(total, np.int64)]
@@ -273,7 +315,11 @@ def _read(
     data: dict[str, Any] = {}
     for column, code, array in zip(chosen, codes, arrays, strict=True):
         known = array[:start]
-        data[column.spec.name] = known if code is None else pd.Categorical.from_codes(known, categories=pd.Index(code.levels(), dtype=object))
+        data[column.spec.name] = (
+            known
+            if code is None
+            else pd.Categorical.from_codes(known, categories=pd.Index(code.levels(), dtype=object))
+        )
     frame = pd.DataFrame(data, index=pd.RangeIndex(start), copy=False)
     specs = tuple(column.spec for column in chosen)
     known_batches = tuple(sorted(batch for batch in batches if batch is not None))
@@ -292,7 +338,9 @@ def _labels(session: Session, definition_id: int, ids: np.ndarray) -> np.ndarray
         customers, values = (np.asarray(part) for part in zip(*rows, strict=True))
         place = np.minimum(np.searchsorted(ids, customers), len(ids) - 1)
         known = ids[place] == customers
-        last = np.append(customers[1:] != customers[:-1], True) & known  # blocks come in order, so a later block overwrites too
+        last = (
+            np.append(customers[1:] != customers[:-1], True) & known
+        )  # blocks come in order, so a later block overwrites too
         y[place[last]] = values[last]
     return y
 
@@ -310,5 +358,12 @@ def _labelled(everybody: Dataset, y: np.ndarray, definition_id: int) -> Dataset:
         frame = frame.iloc[keep].reset_index(drop=True)
         y, ids, versions, revenue = y[keep], ids[keep], versions[keep], revenue[keep]
     return replace(
-        everybody, frame=frame, ids=ids, version_ids=versions, revenue_minor=revenue, y=y, definition_id=definition_id, unlabelled=unlabelled
+        everybody,
+        frame=frame,
+        ids=ids,
+        version_ids=versions,
+        revenue_minor=revenue,
+        y=y,
+        definition_id=definition_id,
+        unlabelled=unlabelled,
     )

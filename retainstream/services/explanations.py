@@ -33,7 +33,9 @@ def explanation(session: Session, customer_id: int) -> dict[str, object]:
     """
     rows = predictions.score_rows(session, LatestScore.customer_id == customer_id, Customer.visible())
     if not rows:
-        raise NotFound("This customer has no score yet: scores are made for customers that have not left, by the next scoring.")
+        raise NotFound(
+            "This customer has no score yet: scores are made for customers that have not left, by the next scoring."
+        )
     row = rows[0]
     words = predictions.vocabulary(session, row.model_version_id)
     values = datasets.customer_values(session, customer_id, row.scored_version)
@@ -47,7 +49,8 @@ def explanation(session: Session, customer_id: int) -> dict[str, object]:
         **shown,
         "base": fresh.base,
         "contributions": [
-            {"feature": name, "title": specs[name].title, "value": values.get(name), "contribution": amount} for name, amount in ranked
+            {"feature": name, "title": specs[name].title, "value": values.get(name), "contribution": amount}
+            for name, amount in ranked
         ],
         "exact": abs(fresh.margin - row.score.margin) <= TOLERANCE,
         "notices": [notice.to_dict() for notice in fresh.notices],
@@ -78,7 +81,10 @@ def history(session: Session, customer_id: int, limit: int = _HISTORY_LIMIT) -> 
     margins: dict[int, list[float]] = {}
     for margin, _, run in rows:
         margins.setdefault(run.model_version_id, []).append(margin)
-    known = {version_id: dict(zip(found, _probabilities(session, version_id, customer_id, found), strict=True)) for version_id, found in margins.items()}
+    known = {
+        version_id: dict(zip(found, _probabilities(session, version_id, customer_id, found), strict=True))
+        for version_id, found in margins.items()
+    }
     return {
         "items": [
             {

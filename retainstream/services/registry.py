@@ -1,6 +1,6 @@
 """Owns model artifacts: stores immutable versions, loads them with their hash verified, and moves the dated aliases.
 
-Training a model and scoring with one live elsewhere; nothing here looks at customers.
+Training a model and scoring with one live elsewhere, and so does telling people about versions (`services.model_card`).
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from retainstream.db import read_unit
-from retainstream.errors import Conflict, InvalidInput, NotFound, NotReady
+from retainstream.errors import Conflict, NotFound, NotReady
 from retainstream.lib import clock
-from retainstream.lib.pagination import Page, decode_cursor, encode_cursor
 from retainstream.ml.features import FeatureSpec, feature_set_hash
-from retainstream.models import AliasMove, FeatureImportance, FeatureSet, ModelArtifact, ModelMetric, ModelVersion, User
+from retainstream.models import AliasMove, FeatureSet, ModelArtifact, ModelVersion
 from retainstream.security.actor import Actor
 from retainstream.services import audit, revisions
 
@@ -74,7 +73,9 @@ _loaded: LoadedModels[ChurnPredictor] = LoadedModels(2)
 
 def champion(session: Session) -> Champion | None:
     """Return the version in service, or None."""
-    newest = select(AliasMove.id).where(AliasMove.alias == CHAMPION).order_by(AliasMove.id.desc()).limit(1).scalar_subquery()
+    newest = (
+        select(AliasMove.id).where(AliasMove.alias == CHAMPION).order_by(AliasMove.id.desc()).limit(1).scalar_subquery()
+    )
     version = ModelVersion
     query = (
         select(
@@ -187,12 +188,20 @@ def promote(session: Session, actor: Actor, version_id: int, reason: str = "prom
     """
     version = required_version(session, version_id)
     if not version.servable or version.artifact_sha256 is None:
-        raise Conflict(f"Model version {version_id} was refused after its training and cannot be put into service: {verdict_sentence(version)}")
+        raise Conflict(
+            f"Model version {version_id} was refused after its training and cannot be put into service: {verdict_sentence(version)}"
+        )
     current = champion(session)
     if current is not None and current.version_id == version_id:
         return False
     session.add(
-        AliasMove(alias=CHAMPION, model_version_id=version_id, moved_at=clock.now_us(), moved_by=actor.user_id, reason=reason[:200])
+        AliasMove(
+            alias=CHAMPION,
+            model_version_id=version_id,
+            moved_at=clock.now_us(),
+            moved_by=actor.user_id,
+            reason=reason[:200],
+        )
     )
     audit.record(session, actor, "model.promote", "model_version", version_id)
     revisions.bump(session, "model")
@@ -222,108 +231,3 @@ def rollback(session: Session, actor: Actor) -> int:
 def verdict_sentence(version: ModelVersion) -> str:
     """Return what was said of a version when it was judged."""
     return str(version.verdict.get("message", ""))
-
-
-def newest_version(session: Session) -> ModelVersion | None:
-    """Return the version that was trained last, served or refused."""
-    return session.scalar(select(ModelVersion).order_by(ModelVersion.id.desc()).limit(1))
-
-
-def metric(session: Session, version_id: int, name: str) -> ModelMetric | None:
-    """Return one figure of a version's own model."""
-    query = select(ModelMetric).where(ModelMetric.model_version_id == version_id, ModelMetric.subject == "xgboost", ModelMetric.name == name)
-    return session.scalar(query)
-
-
-def versions(session: Session, *, limit: int = 50, cursor: str | None = None, page: int | None = None) -> Page:
-    """Return versions, newest first, served and refused; raises InvalidInput for a cursor of another list."""
-    query = select(ModelVersion).order_by(ModelVersion.id.desc())
-    if cursor:
-        try:
-            (last,) = decode_cursor(cursor, "model_versions", 1)
-        except ValueError as bad:
-            raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": [str(bad)]}) from bad
-        query = query.where(ModelVersion.id < last)
-    elif page is not None:
-        query = query.offset((page - 1) * limit)
-    rows = list(session.scalars(query.limit(limit + 1)))
-    current = champion(session)
-    shown = rows[:limit]
-    wanted = [row.id for row in shown]
-    aucs = {
-        row.model_version_id: row
-        for row in session.scalars(
-            select(ModelMetric).where(ModelMetric.model_version_id.in_(wanted), ModelMetric.subject == "xgboost", ModelMetric.name == "auc")
-        )
-    }
-    items = [summary(row, aucs.get(row.id), current) for row in shown]
-    total = session.scalar(select(func.count()).select_from(ModelVersion)) or 0
-    return Page(items, encode_cursor("model_versions", [shown[-1].id]) if len(rows) > limit else None, total)
-
-
-def summary(version: ModelVersion, auc: ModelMetric | None, current: Champion | None) -> dict[str, object]:
-    """Return one line about a version."""
-    return {
-        "id": version.id,
-        "kind": version.kind,
-        "champion": current is not None and current.version_id == version.id,
-        "servable": version.servable,
-        "verdict": version.verdict,
-        "calibrated": version.calibrated,
-        "aborted": version.aborted,
-        "trained_at": clock.iso(version.trained_at),
-        "n": version.data_window.get("rows"),
-        "n_churned": version.data_window.get("churned"),
-        "auc": None if auc is None else auc.value,
-        "auc_interval": None if auc is None or auc.low is None else [auc.low, auc.high],
-        "seed": version.seed,
-    }
-
-
-def card(session: Session, version_id: int) -> dict[str, object]:
-    """Return everything about one version: data, features, parameters, figures with intervals, rivals, curves, moves and hashes."""
-    version = required_version(session, version_id)
-    features = session.get(FeatureSet, version.feature_set_id)
-    assert features is not None
-    size = session.scalar(select(func.length(ModelArtifact.data)).where(ModelArtifact.model_version_id == version_id))
-    trainer = session.scalar(select(User.email).where(User.id == version.trained_by)) if version.trained_by is not None else None
-    moves = session.scalars(select(AliasMove).where(AliasMove.model_version_id == version_id).order_by(AliasMove.id))
-    return {
-        **summary(version, metric(session, version_id, "auc"), champion(session)),
-        "definition_id": version.definition_id,
-        "trained_by": trainer,
-        "job_id": version.job_id,
-        "data_window": version.data_window,
-        "parameters": version.parameters,
-        "libraries": version.libraries,
-        "feature_hash": features.sha256,
-        "features": features.features,
-        "metrics": metrics_of(session, version_id),
-        "importance": importance_of(session, version_id),
-        "report": version.report,
-        "artifact": None if version.artifact_sha256 is None else {"sha256": version.artifact_sha256, "bytes": size},
-        "moves": [
-            {"alias": move.alias, "moved_at": clock.iso(move.moved_at), "reason": move.reason, "moved_by": move.moved_by} for move in moves
-        ],
-    }
-
-
-def metrics_of(session: Session, version_id: int) -> dict[str, dict[str, dict[str, float | int | None]]]:
-    """Return all figures of a version: {subject: {name: {value, low, high, n}}}; the model itself is the subject `xgboost`."""
-    found: dict[str, dict[str, dict[str, float | int | None]]] = {}
-    for row in session.scalars(select(ModelMetric).where(ModelMetric.model_version_id == version_id).order_by(ModelMetric.id)):
-        found.setdefault(row.subject, {})[row.name] = {"value": row.value, "low": row.low, "high": row.high, "n": row.n}
-    return found
-
-
-def importance_of(session: Session, version_id: int) -> list[dict[str, object]]:
-    """Return a version's features with their mean absolute contribution to the margin, largest first."""
-    query = select(FeatureImportance).where(FeatureImportance.model_version_id == version_id).order_by(FeatureImportance.rank)
-    return [{"feature": row.feature_name, "value": row.shap_value, "share": row.share, "rank": row.rank} for row in session.scalars(query)]
-
-
-def features_of(session: Session, version_id: int) -> list[FeatureSpec]:
-    """Return the features that a version reads, in order."""
-    query = select(FeatureSet.features).join(ModelVersion, ModelVersion.feature_set_id == FeatureSet.id).where(ModelVersion.id == version_id)
-    stored = session.scalar(query)
-    return [FeatureSpec.from_dict(item) for item in stored or []]

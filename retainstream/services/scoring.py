@@ -110,13 +110,21 @@ def _scope(payload: dict[str, Any]) -> tuple[str, list[int] | None]:
 def _done_before(session: Session, job_id: int) -> dict[str, object] | None:
     """Return the result when an earlier run of this very job got as far as its last commit."""
     queued_at = session.scalar(sa.select(JobRun.created_at).where(JobRun.id == job_id)) or 0
-    query = sa.select(ScoringRun).where(ScoringRun.job_id == job_id, ScoringRun.state == "complete", ScoringRun.started_at >= queued_at)
+    query = sa.select(ScoringRun).where(
+        ScoringRun.job_id == job_id, ScoringRun.state == "complete", ScoringRun.started_at >= queued_at
+    )
     found = session.scalar(query)
     return None if found is None else _result(found)
 
 
 def _result(found: ScoringRun) -> dict[str, object]:
-    return {"run_id": found.id, "model_version": found.model_version_id, "scope": found.scope, "n_scored": found.n_scored, **found.summary}
+    return {
+        "run_id": found.id,
+        "model_version": found.model_version_id,
+        "scope": found.scope,
+        "n_scored": found.n_scored,
+        **found.summary,
+    }
 
 
 def _attempt(context: jobs.JobContext, scope: str, customer_ids: list[int] | None) -> dict[str, object] | None:
@@ -253,7 +261,9 @@ def _ranks(work: Work, scores: Scores) -> Ranks:
     upto = np.searchsorted(everybody, scores.margin, side="right")
     percentile = (below + upto) / (2.0 * max(len(everybody), 1))  # ties share the middle of their places
     edges, value = (
-        (work.preferences.percentile_bands, percentile) if scores.probability is None else (work.preferences.risk_bands, scores.probability)
+        (work.preferences.percentile_bands, percentile)
+        if scores.probability is None
+        else (work.preferences.risk_bands, scores.probability)
     )
     return Ranks(percentile, np.searchsorted(np.asarray(edges), value, side="right"))
 
@@ -279,7 +289,9 @@ _INSERT_LATEST = (
 )
 
 
-def _finish(context: jobs.JobContext, work: Work, run_id: int, scores: Scores, ranks: Ranks) -> dict[str, object] | None:
+def _finish(
+    context: jobs.JobContext, work: Work, run_id: int, scores: Scores, ranks: Ranks
+) -> dict[str, object] | None:
     """Put the scores in force: one commit. None, and nothing written, when another model is in service by now."""
     rows = list(_latest_rows(work, run_id, scores, ranks))
     summary, histograms = _summary(work, scores, ranks), _histograms(scores)
@@ -368,10 +380,17 @@ def _clean_up(context: jobs.JobContext) -> None:
         with context.holding_unit() as session:
             session.execute(sa.delete(ScoreHistory).where(span, ScoreHistory.run_id.in_(dead)))
     with context.holding_unit() as session:
-        session.execute(sa.update(ScoringRun).where(ScoringRun.id.in_(dead)).values(state="abandoned", finished_at=clock.now_us()))
+        session.execute(
+            sa.update(ScoringRun).where(ScoringRun.id.in_(dead)).values(state="abandoned", finished_at=clock.now_us())
+        )
 
 
 def latest_run(session: Session) -> ScoringRun | None:
     """Return the newest complete run over everybody."""
-    query = sa.select(ScoringRun).where(ScoringRun.state == "complete", ScoringRun.scope == "all").order_by(ScoringRun.id.desc()).limit(1)
+    query = (
+        sa.select(ScoringRun)
+        .where(ScoringRun.state == "complete", ScoringRun.scope == "all")
+        .order_by(ScoringRun.id.desc())
+        .limit(1)
+    )
     return session.scalar(query)

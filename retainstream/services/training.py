@@ -106,7 +106,9 @@ def run(context: jobs.JobContext) -> dict[str, object]:
 def _done_before(session: Session, job_id: int) -> dict[str, object] | None:
     """Return the result when an earlier run of this very job got as far as its commit."""
     queued_at = session.scalar(select(JobRun.created_at).where(JobRun.id == job_id)) or 0
-    version = session.scalar(select(ModelVersion).where(ModelVersion.job_id == job_id, ModelVersion.trained_at >= queued_at))
+    version = session.scalar(
+        select(ModelVersion).where(ModelVersion.job_id == job_id, ModelVersion.trained_at >= queued_at)
+    )
     if version is None:
         return None
     current = registry.champion(session)
@@ -118,7 +120,9 @@ def _economics(session: Session, settings: Settings) -> Economics:
 
     chosen = preferences.read(session)
     unit = 10 ** exponent(settings.currency)
-    return Economics(acceptance=chosen.acceptance, value=max(chosen.value_minor, 1) / unit, cost=chosen.contact_cost_minor / unit)
+    return Economics(
+        acceptance=chosen.acceptance, value=max(chosen.value_minor, 1) / unit, cost=chosen.contact_cost_minor / unit
+    )
 
 
 def _train(context: jobs.JobContext, data: Dataset, options: Options, economics: Economics) -> Trained:
@@ -127,12 +131,19 @@ def _train(context: jobs.JobContext, data: Dataset, options: Options, economics:
     verdict = assess(data.frame, data.y)
     if not verdict.ok:
         return Trained(verdict)
-    predictor = ChurnPredictor(n_trials=options.trials, n_jobs=context.threads, random_state=options.seed, economics=economics)
+    predictor = ChurnPredictor(
+        n_trials=options.trials, n_jobs=context.threads, random_state=options.seed, economics=economics
+    )
     try:
         predictor.fit(data.frame, data.y, features=list(data.features), row_ids=data.ids, progress=_reporter(context))
     except OutOfTimeError:
         minutes = context.settings.train_minutes
-        return Trained(Verdict(False, "out_of_time", f"The training was ended after {minutes:,} minutes, the longest it may take."), aborted=True)
+        return Trained(
+            Verdict(
+                False, "out_of_time", f"The training was ended after {minutes:,} minutes, the longest it may take."
+            ),
+            aborted=True,
+        )
     except ValueError as refused:
         return Trained(Verdict(False, "cannot_train", str(refused)))
     verdict = assess(predictor.report_)
@@ -151,31 +162,61 @@ def _reporter(context: jobs.JobContext) -> Callable[[str, float], None]:
     return report
 
 
-def _record(session: Session, context: jobs.JobContext, data: Dataset, options: Options, trained: Trained) -> dict[str, object]:
+def _record(
+    session: Session, context: jobs.JobContext, data: Dataset, options: Options, trained: Trained
+) -> dict[str, object]:
     """Write the version with its figures, put it into service when it may be served, and queue the scoring: one commit."""
     report = None if trained.predictor is None else trained.predictor.report_
     version = registry.store(session, _version(session, context, data, options, trained), trained.artifact)
     if report is not None:
         _write_figures(session, version.id, report)
-    audit.record(session, context.actor, "model.train", "model_version", version.id, outcome="done" if version.servable else "refused")
+    audit.record(
+        session,
+        context.actor,
+        "model.train",
+        "model_version",
+        version.id,
+        outcome="done" if version.servable else "refused",
+    )
     score_job = None
     if version.servable and options.promote:
         reason = "first model" if registry.champion(session) is None else "newly trained"
         registry.promote(session, context.actor, version.id, reason)
-        score_job = queue_scoring(session, context.actor) if options.score else None
+        score_job = queue_scoring(session, context.actor, version.id) if options.score else None
     session.flush()
     return _result(version, version.servable and options.promote, score_job)
 
 
-def queue_scoring(session: Session, actor: Actor) -> int | None:
-    """Queue the scoring of everybody; None when one is queued or running already (it takes the newest champion itself)."""
+def queue_scoring(session: Session, actor: Actor, version_id: int) -> int | None:
+    """Queue the scoring of everybody by a version that has come into service; None when that is queued or running already.
+
+    The key names the version: a scoring that is about to end with the version before must not stand in for this one.
+    """
     try:
-        return jobs.enqueue(session, actor, "score", {"scope": "all"}, dedupe_key="score:all").id
+        return jobs.enqueue(session, actor, "score", {"scope": "all"}, dedupe_key=f"score:all:{version_id}").id
     except Conflict:
         return None
 
 
-def _version(session: Session, context: jobs.JobContext, data: Dataset, options: Options, trained: Trained) -> ModelVersion:
+def promote(session: Session, actor: Actor, version_id: int) -> dict[str, object]:
+    """Put a version into service and queue the scoring by it; errors as of `registry.promote`."""
+    changed = registry.promote(session, actor, version_id)
+    return {
+        "model_version": version_id,
+        "changed": changed,
+        "score_job": queue_scoring(session, actor, version_id) if changed else None,
+    }
+
+
+def rollback(session: Session, actor: Actor) -> dict[str, object]:
+    """Put the version before back into service and queue the scoring by it; errors as of `registry.rollback`."""
+    version_id = registry.rollback(session, actor)
+    return {"model_version": version_id, "changed": True, "score_job": queue_scoring(session, actor, version_id)}
+
+
+def _version(
+    session: Session, context: jobs.JobContext, data: Dataset, options: Options, trained: Trained
+) -> ModelVersion:
     from retainstream.ml.artifact import sha256
     from retainstream.ml.training import library_versions
 
@@ -226,7 +267,9 @@ def _write_figures(session: Session, version_id: int, report: TrainingReport) ->
         rows += [_figure(version_id, rival["name"], name, rival[name], rival["rows"]) for name in names]
     session.add_all(rows)
     session.add_all(
-        FeatureImportance(model_version_id=version_id, feature_name=item.feature, shap_value=item.value, share=item.share, rank=rank)
+        FeatureImportance(
+            model_version_id=version_id, feature_name=item.feature, shap_value=item.value, share=item.share, rank=rank
+        )
         for rank, item in enumerate(report.importance, start=1)
     )
 

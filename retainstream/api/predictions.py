@@ -1,0 +1,104 @@
+"""Routes of scores: the list in force, the job that makes them, and predictions on the spot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+
+from retainstream.api.base import (
+    ApiBlueprint,
+    ErrorSchema,
+    PageQuerySchema,
+    accepted,
+    actor,
+    json_response,
+    requires,
+    with_etag,
+)
+from retainstream.api.idempotency import idempotent
+from retainstream.db import read_unit, unit_of_work
+from retainstream.errors import InvalidInput
+from retainstream.schemas.jobs import JobAnswerSchema
+from retainstream.schemas.predictions import (
+    BatchAnswerSchema,
+    GenerateSchema,
+    PredictionBatchSchema,
+    PredictionRequestSchema,
+    PredictionSchema,
+    ResultListSchema,
+    ResultQuerySchema,
+)
+from retainstream.security.permissions import Permission
+from retainstream.services import jobs, on_the_spot, predictions
+from retainstream.services.preferences import BAND_NAMES
+
+blueprint = ApiBlueprint("predictions", "/predictions", "Scores: who resembles those who left, and why")
+_NO_MODEL = "No model is in service yet."
+
+
+class ResultListQuerySchema(ResultQuerySchema, PageQuerySchema):
+    """Filters and paging of the list of scores."""
+
+
+@blueprint.route("/results", methods=["GET"])
+@requires(Permission.PREDICTIONS_READ)
+@blueprint.arguments(ResultListQuerySchema, location="query")
+@blueprint.response(200, ResultListSchema)
+@blueprint.alt_response(304, description="Nothing changed since the ETag that was sent.")
+def list_results(query: dict[str, Any]) -> Response:
+    """List the scores in force of customers that have not left, those most at risk first."""
+    if query["page"] is not None and query["cursor"] is not None:
+        raise InvalidInput(
+            "Page a list either by cursor or by page.", fields={"page": ["no page together with a cursor"]}
+        )
+    wanted = predictions.ResultFilter(
+        bands=tuple(BAND_NAMES.index(word) for word in query["band"]),
+        plans=query["plan"],
+        min_probability=query["min_probability"],
+        model_version=query["model_version"],
+    )
+    with read_unit() as session:
+        page = predictions.results(
+            session, wanted, limit=query["page_size"] or query["limit"], cursor=query["cursor"], page=query["page"]
+        )
+    return with_etag(page.to_dict())
+
+
+@blueprint.route("/generate", methods=["POST"])
+@requires(Permission.PREDICTIONS_WRITE)
+@idempotent
+@blueprint.arguments(GenerateSchema)
+@blueprint.response(202, JobAnswerSchema)
+@blueprint.alt_response(409, schema=ErrorSchema, description=f"{_NO_MODEL} Or the same scoring is queued or running.")
+def generate(body: dict[str, Any]) -> Response:
+    """Score all customers that have not left, or those named, in a job. Scores come into force all at once at its end."""
+    caller = actor()
+    with unit_of_work() as session:
+        job = jobs.present(predictions.generate(session, caller, body.get("customer_ids")))
+    return accepted(job)
+
+
+@blueprint.route("/predict", methods=["POST"])
+@requires(Permission.PREDICTIONS_READ)
+@blueprint.arguments(PredictionRequestSchema)
+@blueprint.response(200, PredictionSchema)
+@blueprint.alt_response(404, schema=ErrorSchema, description="There is no such customer.")
+@blueprint.alt_response(409, schema=ErrorSchema, description=_NO_MODEL)
+def predict(body: dict[str, Any]) -> Response:
+    """Score values by feature, or a customer, on the spot. Nothing is stored."""
+    with read_unit() as session:
+        return json_response(on_the_spot.predict(session, body))
+
+
+@blueprint.route("/predict/batch", methods=["POST"])
+@requires(Permission.PREDICTIONS_READ)
+@blueprint.arguments(PredictionBatchSchema)
+@blueprint.response(200, BatchAnswerSchema)
+@blueprint.alt_response(409, schema=ErrorSchema, description=_NO_MODEL)
+def predict_batch(body: dict[str, Any]) -> Response:
+    """Score up to 1,000 items on the spot; each is answered with its score or with what was wrong with it."""
+    with read_unit() as session:
+        items = on_the_spot.predict_batch(session, body["items"])
+    failed = sum(item["error"] is not None for item in items)
+    return json_response({"items": items, "scored": len(items) - failed, "failed": failed})

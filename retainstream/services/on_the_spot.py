@@ -1,0 +1,148 @@
+"""Scores made on the spot, of given values or of a customer, with reasons; nothing is stored.
+
+The quick path: one small read for the champion and the preferences, the predictor in memory, and no table. Scores in force are
+`services.predictions`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.orm import Session
+
+from retainstream.errors import InvalidInput, NotFound, NotReady, RetainStreamError
+from retainstream.services import datasets, preferences, registry
+from retainstream.services.predictions import Vocabulary, customer_ids_of, statement, vocabulary
+from retainstream.services.preferences import BAND_NAMES, Preferences
+from retainstream.services.scoring import PREDICTED_FROM_BAND
+
+if TYPE_CHECKING:
+    from retainstream.ml import ChurnPredictor
+    from retainstream.ml.served import Score
+
+MAX_BATCH = 1_000
+_LONGEST_VALUE = 10_000
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """The champion in memory with what turns its margins into an answer; made once for a request."""
+
+    champion: registry.Champion
+    predictor: ChurnPredictor
+    words: Vocabulary
+    preferences: Preferences
+
+    @classmethod
+    def of(cls, session: Session) -> Scorer:
+        """Return a scorer of the model in service; raises NotReady when there is none."""
+        current = registry.required_champion(session)
+        predictor = registry.load(session, current.version_id, current.sha256)
+        words = vocabulary(session, current.version_id, current.sha256)
+        return cls(current, predictor, words, preferences.read(session))
+
+    def by_features(self, features: Mapping[str, object]) -> dict[str, object]:
+        """Score values given by feature name or title; raises InvalidInput naming what is no feature or no single value."""
+        return self._answer(self.predictor.score_one(self._named(features)))
+
+    def by_customer(self, session: Session, user_id: str) -> dict[str, object]:
+        """Score a customer's present values, by the booster that never saw this customer; raises NotFound."""
+        customer_id = customer_ids_of(session, [user_id]).get(user_id)
+        if customer_id is None:
+            raise NotFound(f"There is no customer with the identifier {user_id[:80]!r}.")
+        values = datasets.customer_values(session, customer_id)
+        return {"user_id": user_id, **self._answer(self.predictor.score_one(values, row_id=customer_id))}
+
+    def _named(self, features: Mapping[str, object]) -> dict[str, object]:
+        values: dict[str, object] = {}
+        problems: dict[str, list[str]] = {}
+        for given, value in features.items():
+            name = self.words.names.get(str(given).strip().lower())
+            path = f"features.{str(given)[:100]}"
+            if name is None:
+                problems[path] = ["The model has no such feature."]
+            elif name in values:
+                problems[path] = [f"The feature {name} is given twice."]
+            elif complaint := _complaint(value):
+                problems[path] = [complaint]
+            else:
+                values[name] = value
+        if problems:
+            known = ", ".join(spec.name for spec in self.words.specs[:30])
+            first = next(iter(problems)).removeprefix("features.")
+            raise InvalidInput(
+                f"The value of {first!r} cannot be used. The model's features are: {known}.", fields=problems
+            )
+        return values
+
+    def _answer(self, score: Score) -> dict[str, object]:
+        percentile = score.percentile / 100.0
+        band = self.preferences.band_of(score.probability, percentile)
+        return {
+            "churn_probability": score.probability,
+            "risk_percentile": percentile,
+            "confidence": score.confidence,
+            "interval": [score.p0, score.p1],
+            "risk_band": BAND_NAMES[band],
+            "predicted": band >= PREDICTED_FROM_BAND,
+            "margin": score.margin,
+            "base": score.base,
+            "reasons": [reason.to_dict() for reason in score.reasons],
+            "notices": [notice.to_dict() for notice in score.notices],
+            "statement": statement(score.probability, percentile),
+            "model_version": self.champion.version_id,
+        }
+
+
+def _complaint(value: object) -> str | None:
+    if value is None or isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        return None if len(value) <= _LONGEST_VALUE else f"a text of up to {_LONGEST_VALUE:,} characters"
+    if isinstance(value, int | float):
+        fine = abs(value) < 1e300 if isinstance(value, int) else math.isfinite(value)
+        return None if fine else "a number of ordinary size"
+    return "a number, a text, true, false or null"
+
+
+def predict(session: Session, item: Mapping[str, Any]) -> dict[str, object]:
+    """Score `{"features": {...}}` or `{"user_id": ...}` on the spot; nothing is stored."""
+    return _one(session, Scorer.of(session), item)
+
+
+def _one(session: Session, scorer: Scorer, item: Mapping[str, Any]) -> dict[str, object]:
+    features, user_id = item.get("features"), item.get("user_id")
+    if strangers := sorted(str(key)[:100] for key in item if key not in ("features", "user_id")):
+        raise InvalidInput("An item has features or a user_id, and nothing else.", fields={strangers[0]: ["unknown"]})
+    if (features is None) == (user_id is None):
+        raise InvalidInput("Give either features or a user_id.", fields={"features": ["either this or user_id"]})
+    if features is not None and not isinstance(features, Mapping):
+        raise InvalidInput("Features are given as names with values.", fields={"features": ["an object"]})
+    if features is None and not isinstance(user_id, str):
+        raise InvalidInput("A user_id is a text.", fields={"user_id": ["a text"]})
+    return scorer.by_features(features) if features is not None else scorer.by_customer(session, str(user_id))
+
+
+def predict_batch(session: Session, items: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
+    """Score up to 1,000 items; each answer has the item's place and either its score or what was wrong with it."""
+    if len(items) > MAX_BATCH:
+        raise InvalidInput(f"A batch has at most {MAX_BATCH:,} items.", fields={"items": [f"at most {MAX_BATCH:,}"]})
+    scorer = Scorer.of(session)
+    answers: list[dict[str, object]] = []
+    for index, item in enumerate(items):
+        try:
+            answers.append({"index": index, "score": _one(session, scorer, item), "error": None})
+        except NotReady:
+            raise
+        except RetainStreamError as error:
+            answers.append(
+                {
+                    "index": index,
+                    "score": None,
+                    "error": {"code": error.code, "message": error.message, "fields": error.fields},
+                }
+            )
+    return answers
