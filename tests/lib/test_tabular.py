@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import zipfile
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -104,24 +105,20 @@ def test_any_table_in_any_dialect_reads_back_the_same(
     )
 )
 def test_arbitrary_bytes_are_a_table_or_a_table_error(tmp_path: Path, data: bytes) -> None:
-    try:
+    with suppress(TableError):
         table = open_table(write(tmp_path, data, "file.bin"))
         for chunk in table.chunks():
             assert all(len(column) == len(chunk) for column in chunk.columns)
-    except TableError as error:
-        assert str(error)
 
 
-@QUIET
+@settings(QUIET, max_examples=40)
 @given(st.binary(max_size=300), st.integers(0, 1000))
 def test_a_damaged_workbook_is_a_table_error_or_a_table(tmp_path: Path, noise: bytes, at: int) -> None:
     data = bytearray(workbook(tmp_path).read_bytes())
     start = at * len(data) // 1001
     data[start : start + len(noise)] = noise
-    try:
+    with suppress(TableError):
         list(open_table(write(tmp_path, bytes(data), "damaged.xlsx")).chunks())
-    except TableError:
-        pass
 
 
 def workbook(folder: Path) -> Path:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -27,6 +28,7 @@ _SAMPLE_RECORDS = 500
 _MAX_RECORD_CHARS = 8 * 1024 * 1024
 # Sent through the parser after the last line: inside a quote that nobody closed, it comes back as part of a cell.
 _END = "\x00end"
+_LINE_END = re.compile(r"\r\n|\n|\r")
 _NOT_A_TABLE = "The text is not a table: its lines hold different numbers of cells, whatever separator is tried."
 
 
@@ -166,14 +168,7 @@ def _sample_records(sample: str, delimiter: str, complete: bool) -> list[Record]
 
 def _split_lines(text: str) -> list[str]:
     """Split at CRLF, LF and CR only (``str.splitlines`` knows more line ends than a CSV file does)."""
-    lines: list[str] = []
-    start = 0
-    for line in text.replace("\r\n", "\n\r").split("\n"):
-        line = line.removeprefix("\r") if start else line
-        start = 1
-        pieces = line.split("\r")
-        lines.extend(piece + "\n" for piece in pieces)
-    return lines
+    return [line + "\n" for line in _LINE_END.split(text)]
 
 
 def _reader(lines: Iterable[str], delimiter: str) -> _csv.Reader:

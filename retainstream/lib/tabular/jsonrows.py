@@ -113,14 +113,14 @@ def _read_lines(source: Source, encoding: str) -> Iterator[tuple[int, Any]]:
         for number, line in enumerate(iter(partial(text.readline, _MAX_RECORD_CHARS + 1), ""), start=1):
             if len(line) > _MAX_RECORD_CHARS:
                 raise TableError(f"Line {number:,} is longer than {_MAX_RECORD_CHARS:,} characters.")
-            line = line.strip()
-            if not line:
+            content = line.strip()
+            if not content:
                 continue
             try:
-                value = _DECODER.decode(line)
+                value = _DECODER.decode(content)
             except (ValueError, RecursionError):
                 value = None
-            yield number, value if isinstance(value, dict) else BrokenRecord(line[:1000])
+            yield number, value if isinstance(value, dict) else BrokenRecord(content[:1000])
 
 
 def _read_list(source: Source, encoding: str) -> Iterator[tuple[int, Any]]:

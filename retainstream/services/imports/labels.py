@@ -55,8 +55,8 @@ def choose_label(
     Returns
     -------
     (label or None, copies, ambiguous)
-        `copies` are positions of columns that say the same as the label on every sampled row; `ambiguous` are the positions
-        of equally good candidates when none was chosen.
+        `copies` are positions of columns that say the same as the clearest candidate on every sampled row; `ambiguous` are
+        the positions of equally good candidates when none was chosen.
     """
     if not candidates:
         return None, [], []
@@ -66,7 +66,7 @@ def choose_label(
         other.position for other in candidates[1:] if other.strength >= best.strength - 0.4 and other.position not in copies
     ]
     if rivals:
-        return None, [], [best.position, *rivals]
+        return None, copies, [best.position, *rivals]
     return best, copies, []
 
 
@@ -89,7 +89,8 @@ def _candidate(column: ColumnProfile) -> LabelCandidate | None:
     if not 1 <= len(values) <= _MAX_VALUES or not column.filled:
         return None
     words = words_of(column.name)
-    if is_prediction(words) or (is_outcome_detail(words, numeric=False) and len(values) > 2):
+    detail = is_outcome_detail(words, numeric=False) and boolean_pair(values) is None
+    if is_prediction(words) or (detail and not any(value_direction(value) for value in values)):
         return None
     name = label_strength(words)
     directions = [value_direction(value) for value in values]

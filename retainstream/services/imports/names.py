@@ -25,8 +25,8 @@ CHURN = _words(
     "defected defection departed quit abandoned dropout dropped discontinued deactivated ended gone lostcustomer abwanderung "
     "gekündigt gekuendigt kündigung kuendigung resilie resiliation résilié baja abandono desistencia opgezegd"
 )
-KEPT = _words("active retained retention retain renewed renew stayed stay staying existing current loyal kept alive subscribed")
-LEFT_VALUES = CHURN | frozenset(["inactive", "former", "expired", "nonactive", "notactive", "nonrenewed", "notrenewed", "ex"])
+KEPT = _words("active retained retention retain renewed renew stayed stay staying existing current loyal kept alive subscribed aktiv actif activo ativo attivo")
+LEFT_VALUES = CHURN | frozenset(["inactive", "inaktiv", "inactif", "inactivo", "former", "expired", "nonactive", "notactive", "nonrenewed", "notrenewed", "ex"])
 KEPT_VALUES = KEPT | frozenset(["joined", "new", "open", "notchurned", "nonchurn", "nochurn", "nonchurned", "ongoing", "remain"])
 _SUBJECTS = _words(
     "customer client subscriber member account user cust acct subscription contact person household patient student guest "
@@ -187,6 +187,12 @@ def personal_field(words: Sequence[str]) -> str | None:
     if found & {"address", "street", "ssn", "iban", "passport", "birthday", "dob", "birthdate"} or {"birth", "date"} <= found:
         return "other"
     return None
+
+
+def is_area_code(words: Sequence[str]) -> bool:
+    """Whether the header names a postcode: digits that are no quantity."""
+    found = set(words)
+    return bool(found & {"zip", "zipcode", "postcode", "postal", "plz"})
 
 
 def is_date(words: Sequence[str]) -> bool:

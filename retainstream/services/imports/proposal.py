@@ -98,7 +98,8 @@ def read_kind(column: ColumnProfile, words: Sequence[str]) -> tuple[str, str | N
         return "boolean", None
     if column.number_share >= _MOSTLY:
         # Leading zeros mean a code (a postcode, a product): as a number it would lose them.
-        if column.padded > 0.02 * column.filled and column.integers == column.numbers:
+        padded = column.padded > 0.02 * column.filled or names.is_area_code(words)
+        if padded and column.integers == column.numbers:
             return ("category" if _is_category(column) else "text"), None
         return ("integer" if column.integers == column.numbers else "number"), None
     return ("category" if _is_category(column) else "text"), None

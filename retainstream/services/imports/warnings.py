@@ -149,8 +149,11 @@ def _about_identifier(profile: TableProfile, column: ColumnProfile) -> list[Impo
 
 def _about_columns(profile: TableProfile, mapping: Mapping) -> list[ImportWarning]:
     found: list[ImportWarning] = []
+    known = {column.name: column for column in profile.columns}
     for item in mapping.columns:
-        column = profile.column(item.name)
+        if item.name not in known:
+            continue  # an ignored column that this file does not have
+        column = known[item.name]
         if item.feature and column.counts and column.rows >= 50:
             value, count = next(iter(column.counts.items()))
             if count >= _NEAR_CONSTANT * column.rows:

@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from retainstream.lib.tabular import open_table
+from retainstream.services.imports import warnings
 from retainstream.services.imports.evidence import area_under_curve, giveaways_from_sample
 from retainstream.services.imports.mapping import Mapping
 from retainstream.services.imports.profile import TableProfile, profile_table
 from retainstream.services.imports.proposal import propose
-from retainstream.services.imports.warnings import ImportWarning, warnings_for
+from retainstream.services.imports.warnings import warnings_for
 from tests.services.imports.tables import cast_all, profile_of, real, table_of
 
 N = 200
@@ -27,7 +28,7 @@ def roles(mapping: Mapping) -> dict[str, str]:
     return {column.name: column.role for column in mapping.columns}
 
 
-def codes(profile: TableProfile, mapping: Mapping) -> dict[str, ImportWarning]:
+def codes(profile: TableProfile, mapping: Mapping) -> dict[str, warnings.ImportWarning]:
     return {warning.code: warning for warning in warnings_for(profile, mapping)}
 
 
@@ -42,6 +43,7 @@ def codes(profile: TableProfile, mapping: Mapping) -> dict[str, ImportWarning]:
         ("Attrition_Flag", ["Attrited Customer", "Existing Customer"], "Attrited Customer"),
         ("state of account", ["not-active", "active"], "not-active"),
         ("cancelled", ["t", "f"], "t"),
+        ("Status", ["gekündigt", "aktiv"], "gekündigt"),
     ],
 )
 def test_the_label_and_its_leaving_value_are_found(tmp_path: Path, name: str, values: list[str], churned: str) -> None:
@@ -61,8 +63,13 @@ def test_two_equally_good_labels_are_left_to_a_person(tmp_path: Path) -> None:
 
 
 def test_a_copy_of_the_label_is_no_feature(tmp_path: Path) -> None:
-    mapping = propose(profile_of(tmp_path, id=IDS, churn_label=CHURN, churn_value=["1" if v == "yes" else "0" for v in CHURN]))
-    assert roles(mapping) == {"id": "identifier", "churn_label": "label", "churn_value": "ignored"}
+    status = ["Churned" if value == "yes" else ("Stayed", "Joined")[index % 2] for index, value in enumerate(CHURN)]
+    number = ["1" if value == "yes" else "0" for value in CHURN]
+    reason = [("Price", "Rival")[index % 2] if value == "yes" else "" for index, value in enumerate(CHURN)]
+    profile = profile_of(tmp_path, id=IDS, churn_label=CHURN, churn_value=number, customer_status=status, churn_reason=reason)
+    found = roles(propose(profile))
+    assert (found.pop("id"), found.pop("churn_label")) == ("identifier", "label")
+    assert set(found.values()) == {"ignored"}
 
 
 def test_outcome_details_and_predictions_are_ignored_but_ordinary_scores_stay(tmp_path: Path) -> None:
