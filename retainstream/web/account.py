@@ -22,15 +22,17 @@ def name_of(form: Mapping[str, str]) -> str:
     """Return the name of a form; raises InvalidInput when it is blank or too long."""
     name = form.get("name", "").strip()
     if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
-        raise InvalidInput("The name is not as expected.", fields={"name": [f"a name of 1 to {LONGEST_NAME} characters"]})
+        raise InvalidInput(
+            "The name is not as expected.", fields={"name": [f"a name of 1 to {LONGEST_NAME} characters"]}
+        )
     return name
 
 
 @blueprint.get("/invitation/<token>")
 @public
-def show_invitation(token: str) -> Response:
+def show_invitation(token: str) -> Response:  # noqa: ARG001 - only sending the form looks at it, so that a mail scanner's visit is harmless
     """Show the form to an invited person."""
-    return _invitation_page(token)
+    return _invitation_page()
 
 
 @blueprint.post("/invitation/<token>")
@@ -43,11 +45,13 @@ def accept_invitation(token: str) -> BaseResponse:
         name, email = name_of(request.form), accounts.clean_email(request.form.get("email", ""))
         hashed = accounts.checked_hash(settings, email, request.form.get("password", ""))
         with unit_of_work() as unit:
-            user = accounts.register(unit, settings, visitor, email=email, name=name, password_hash=hashed, invitation=token)
+            user = accounts.register(
+                unit, settings, visitor, email=email, name=name, password_hash=hashed, invitation=token
+            )
             user = login.admitted(unit, visitor, login.Verified(user.id, hashed), means="register")
             fresh = browser_session.open_session(unit, user)
     except (Forbidden, InvalidInput, Conflict) as refusal:
-        return _invitation_page(token, refusal)
+        return _invitation_page(refusal)
     browser_session.begin(fresh)
     return browser_session.go("/")
 
@@ -75,7 +79,7 @@ def set_new_password(token: str) -> BaseResponse:
     return browser_session.go("/sign-in")
 
 
-def _invitation_page(token: str, refusal: RetainStreamError | None = None) -> Response:
+def _invitation_page(refusal: RetainStreamError | None = None) -> Response:
     given = {name: request.form.get(name, "")[:254] for name in ("email", "name")}
     problems = dict(refusal.fields) if refusal else {}
     html = render_template(
@@ -87,5 +91,7 @@ def _invitation_page(token: str, refusal: RetainStreamError | None = None) -> Re
 def _new_password_page(token: str, refusal: RetainStreamError | None = None) -> Response:
     with read_unit() as unit:
         email = accounts.reset_email(unit, token)
-    html = render_template("new_password.html", email=email, problems=dict(refusal.fields) if refusal else {}, message="")
+    html = render_template(
+        "new_password.html", email=email, problems=dict(refusal.fields) if refusal else {}, message=""
+    )
     return current_app.make_response((html, 200 if refusal is None else 422))

@@ -110,5 +110,3 @@ def go(target: str) -> BaseResponse:
     if request.headers.get("HX-Request"):
         return Response(status=204, headers={"HX-Redirect": target})
     return redirect(target, 303)
-
-

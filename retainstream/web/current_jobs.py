@@ -63,7 +63,9 @@ def _view(job: dict[str, object]) -> JobView:
     error = job["error"]
     message = str(error.get("message", "")) if isinstance(error, dict) else ""
     percent = int(100 * progress) if isinstance(progress, float | int) and state == "running" else None
-    return JobView(int(str(job["id"])), _NAMES.get(str(job["kind"]), str(job["kind"])), state, str(job["phase"]), percent, message)
+    return JobView(
+        int(str(job["id"])), _NAMES.get(str(job["kind"]), str(job["kind"])), state, str(job["phase"]), percent, message
+    )
 
 
 @blueprint.get("/jobs/current")
@@ -80,4 +82,5 @@ def current() -> Response:
         # Figures changed with the work that just ended.
         response.headers["HX-Refresh"] = "true"
         return response
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response

@@ -52,7 +52,9 @@ def error_page(error: Exception) -> Response:
     view, headers = _describe(error)
     wants_fragment = request.headers.get("HX-Request") and not request.headers.get("HX-History-Restore-Request")
     if wants_fragment:
-        body = render_template("_toast.html", tone="bad", title=view.title, message=view.message, request_id=view.request_id)
+        body = render_template(
+            "_toast.html", tone="bad", title=view.title, message=view.message, request_id=view.request_id
+        )
         headers |= {"HX-Retarget": "#toasts", "HX-Reswap": "beforeend"}
     else:
         body = render_template("error.html", error=view)

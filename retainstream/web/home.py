@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import cast
 
 from flask import Blueprint, current_app, flash, render_template, request
 from sqlalchemy.orm import Session
@@ -16,7 +15,7 @@ from retainstream.errors import Conflict, NotReady
 from retainstream.models import JobRun
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
-from retainstream.services import dashboard, predictions, registry, training
+from retainstream.services import dashboard, model_card, predictions, training
 from retainstream.services.customers import lists
 from retainstream.services.customers.filters import CustomerFilter
 from retainstream.web import current_jobs, home_view
@@ -39,7 +38,12 @@ def show() -> BaseResponse:
         view = read(session, settings, person)
         jobs = current_jobs.read(session)
     html = render_template(
-        "home/home.html", home=view, jobs=jobs, person=person_view(person), here="home", origin=request.host_url.rstrip("/")
+        "home/home.html",
+        home=view,
+        jobs=jobs,
+        person=person_view(person),
+        here="home",
+        origin=request.host_url.rstrip("/"),
     )
     return current_app.make_response(html)
 
@@ -47,8 +51,7 @@ def show() -> BaseResponse:
 def read(session: Session, settings: Settings, person: Actor) -> HomeView:
     """Return the page's content for a person; what they may not do has no button."""
     metrics = dashboard.metrics(session, settings)
-    newest = registry.newest_version(session)
-    refused = registry.verdict_sentence(newest) if newest is not None and not newest.servable else ""
+    refused = _refusal(session)
     stage = home_view.stage_of(metrics)
     title, lead = home_view.headline(metrics, stage, refused)
     view = HomeView(
@@ -69,30 +72,43 @@ def _with_scores(session: Session, settings: Settings, person: Actor, view: Home
     # The same bands as the figure in the headline counts, so that the list and the figure agree.
     risky = CustomerFilter(bands=(2, 3))
     page = lists.page(session, person, risky, lists.DEFAULT_ORDER, lists.PageRequest(limit=SHOWN_PEOPLE))
-    people = tuple(home_view.person_card(item) for item in cast("list[dict[str, object]]", page.items))
+    people = tuple(home_view.person_card(item) for item in page.items)
     features = dashboard.features(session)
     return replace(
         view,
         people=people,
-        people_note=f"{len(people)} of {page.total:,}, highest risk first" if page.total and page.total > len(people) else "highest risk first",
+        people_note=f"{len(people)} of {page.total:,}, highest risk first"
+        if page.total and page.total > len(people)
+        else "highest risk first",
         chart=home_view.chart(dashboard.distribution(session, settings)),
         drivers=home_view.drivers(features),
         drivers_note=f"share of what moves the scores, version {features['model_version']}",
     )
 
 
+def _refusal(session: Session) -> str:
+    """Return what was said of the last training when it was refused, with the model in service if there is one; else nothing."""
+    told = model_card.status(session)
+    last = told["last_training"]
+    return str(told["message"]) if isinstance(last, dict) and not last["servable"] else ""
+
+
 def _warnings(session: Session, refused: str) -> tuple[str, ...]:
     last = current_jobs.read(session).last
-    failed = last is not None and last.state == "failed"
-    found = [f"{last.name} failed: {last.message or 'the log of the server says why.'}"] if last is not None and failed else []
-    return (*found, f"The last training was refused: {refused}") if refused else tuple(found)
+    found = [refused] if refused else []
+    if last is not None and last.state == "failed":
+        found.append(f"{last.name} failed: {last.message or 'the log of the server says why.'}")
+    return tuple(found)
 
 
 @blueprint.post("/train")
 @requires_page(Permission.MODEL_TRAIN)
 def train() -> BaseResponse:
     """Queue a training with the defaults."""
-    return _start("Training is queued; the figures change when it ends.", lambda session, actor: training.request(session, actor, {}))
+    return _start(
+        "Training is queued; the figures change when it ends.",
+        lambda session, actor: training.request(session, actor, {}),
+    )
 
 
 @blueprint.post("/score")

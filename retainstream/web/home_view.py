@@ -129,13 +129,21 @@ def stage_of(metrics: Answer) -> str:
 def headline(metrics: Answer, stage: str, verdict: str) -> tuple[str, str]:
     """Return the finding as a sentence, and what stands under it."""
     if stage == "empty":
-        return "No customers yet.", "Import a table, train once, and this page says who resembles those who left, why, and how much money that is."
+        return (
+            "No customers yet.",
+            "Import a table, train once, and this page says who resembles those who left, why, and how much money that is.",
+        )
     total = int(metrics["total_customers"])
     if stage == "untrained":
-        known = f"{_people(total)} {'is' if total == 1 else 'are'} in, {whole(metrics['churned_customers'])} of them left."
+        known = (
+            f"{_people(total)} {'is' if total == 1 else 'are'} in, {whole(metrics['churned_customers'])} of them left."
+        )
         return ("No model could be put into service." if verdict else "No model yet."), known
     if stage == "unscored":
-        return "The model is trained; nobody has been scored yet.", f"{_people(int(metrics['active_customers']))} can be scored now."
+        return (
+            "The model is trained; nobody has been scored yet.",
+            f"{_people(int(metrics['active_customers']))} can be scored now.",
+        )
     found = int(metrics["predicted_churners"] or 0)
     title = f"{_people(found) if found else 'No customer'} {'resembles' if found < 2 else 'resemble'} those who left."
     return title, _lead(metrics)
@@ -159,7 +167,9 @@ def kpis(metrics: Answer, verdict: str = "") -> tuple[Kpi, ...]:
     """Return the strip of key figures, each with its n or its interval."""
     expected, spread = metrics["expected_churners"], metrics["expected_churners_interval"]
     return (
-        Kpi("Active customers", whole(metrics["active_customers"]), note=f"of {whole(metrics['total_customers'])} known"),
+        Kpi(
+            "Active customers", whole(metrics["active_customers"]), note=f"of {whole(metrics['total_customers'])} known"
+        ),
         Kpi(
             "Churn rate",
             percent(metrics["churn_rate"]),
@@ -168,7 +178,8 @@ def kpis(metrics: Answer, verdict: str = "") -> tuple[Kpi, ...]:
         Kpi(
             "Predicted churners",
             whole(metrics["predicted_churners"]),
-            note="high and very high risk" + ("" if expected is None else f"; expected {whole(expected)}, {whole(spread[0])}–{whole(spread[1])}"),
+            note="high and very high risk"
+            + ("" if expected is None else f"; expected {whole(expected)}, {whole(spread[0])}–{whole(spread[1])}"),
             risk=bool(metrics["predicted_churners"]),
         ),
         _revenue(metrics),
@@ -185,7 +196,9 @@ def _revenue(metrics: Answer) -> Kpi:
     share = risk["amount_minor"] / monthly["amount_minor"] if monthly["amount_minor"] else None
     others = len(metrics["other_currencies"])
     beside = f"; {others} other {'currency' if others == 1 else 'currencies'} apart" if others else ""
-    return Kpi("Revenue at risk", cash(risk, short=True), "a month", f"{percent(share)} of {cash(monthly, short=True)}{beside}")
+    return Kpi(
+        "Revenue at risk", cash(risk, short=True), "a month", f"{percent(share)} of {cash(monthly, short=True)}{beside}"
+    )
 
 
 def _quality(model: Answer | None, verdict: str) -> Kpi:
@@ -206,7 +219,9 @@ def person_card(item: Answer) -> PersonCard:
     if probability is not None:
         ring, words = min(99, max(1, round(100 * probability))), "churn probability {}%"
     tenure = item["tenure_months"]
-    about = [str(item["plan"] or "No plan")] + ([] if tenure is None else [f"{round(tenure)} month{'' if round(tenure) == 1 else 's'}"])
+    about = [str(item["plan"] or "No plan")] + (
+        [] if tenure is None else [f"{round(tenure)} month{'' if round(tenure) == 1 else 's'}"]
+    )
     reasons = sorted(cast("Sequence[Answer]", item["reasons"]), key=lambda reason: reason["direction"] != "raises")
     band = str(item["risk_band"] or "low")
     return PersonCard(
@@ -235,7 +250,17 @@ def chart(distribution: Answer) -> Chart | None:
         middle = (item["low"] + item["high"]) / 2
         band = [entry["band"] for entry in bands if entry["from"] <= middle][-1]
         words = f"{percent(item['low'], 0)} to {percent(item['high'], 0)}"
-        bars.append(Bar(round(index * step + GAP / 2, 1), round(CHART_HEIGHT - height, 1), round(step - GAP, 1), round(height, 1), band, words, count))
+        bars.append(
+            Bar(
+                round(index * step + GAP / 2, 1),
+                round(CHART_HEIGHT - height, 1),
+                round(step - GAP, 1),
+                round(height, 1),
+                band,
+                words,
+                count,
+            )
+        )
     risky = sum(int(entry["count"]) for entry in bands if entry["band"] in ("high", "very_high"))
     measure = "Churn probability" if distribution["measure"] == "churn_probability" else "Percentile of risk"
     return Chart(
@@ -260,7 +285,9 @@ def drivers(features: Answer) -> tuple[Driver, ...]:
     """Return the strongest features; lengths are per cent of the strongest one's."""
     items = [item for item in cast("Sequence[Answer]", features["items"]) if item["share"] > 0][:SHOWN_DRIVERS]
     longest = max((item["share"] for item in items), default=1.0)
-    return tuple(Driver(str(item["title"]), percent(item["share"], 0), f"{100 * item['share'] / longest:.1f}%") for item in items)
+    return tuple(
+        Driver(str(item["title"]), percent(item["share"], 0), f"{100 * item['share'] / longest:.1f}%") for item in items
+    )
 
 
 def as_of(metrics: Answer) -> AsOf | None:

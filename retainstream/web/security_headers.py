@@ -6,18 +6,9 @@ from flask import Flask, Response, request
 
 from retainstream.config import Settings
 
-CONTENT_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        "font-src 'self'",
-        "connect-src 'self'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-        "base-uri 'none'",
-    )
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 FIXED = {
     "Content-Security-Policy": CONTENT_POLICY,
@@ -31,9 +22,7 @@ FIXED = {
 STRICT_TRANSPORT = "max-age=31536000"
 PREFLIGHT_SECONDS = "600"
 _ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-API-Key, X-Request-ID"
-_SHOWN_HEADERS = (
-    "ETag, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Request-ID, Content-Disposition"
-)
+_SHOWN_HEADERS = "ETag, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Request-ID, Content-Disposition"
 _METHODS = "GET, POST, PUT, PATCH, DELETE"
 
 

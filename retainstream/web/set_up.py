@@ -43,7 +43,13 @@ def submit() -> BaseResponse:
         hashed = accounts.checked_hash(settings, email, request.form.get("password", ""))
         with unit_of_work() as unit:
             user = accounts.register(
-                unit, settings, visitor, email=email, name=name, password_hash=hashed, setup_code=request.form.get("code", "")
+                unit,
+                settings,
+                visitor,
+                email=email,
+                name=name,
+                password_hash=hashed,
+                setup_code=request.form.get("code", ""),
             )
             user = login.admitted(unit, visitor, login.Verified(user.id, hashed), means="register")
             token = browser_session.open_session(unit, user)
@@ -61,7 +67,9 @@ def _page(refusal: RetainStreamError | None = None) -> Response:
         problems["code"] = [refusal.message]
     message = refusal.message if refusal and not problems else ""
     html = render_template("set_up.html", given=given, problems=problems, message=message)
-    response = current_app.make_response((html, 200 if refusal is None else 429 if isinstance(refusal, TooManyRequests) else 422))
+    response = current_app.make_response(
+        (html, 200 if refusal is None else 429 if isinstance(refusal, TooManyRequests) else 422)
+    )
     if refusal is not None and refusal.retry_after is not None:
         response.headers["Retry-After"] = str(refusal.retry_after)
     return response

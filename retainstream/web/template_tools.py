@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from flask import Flask, Response, current_app, request
 
 from retainstream.config import Settings
+from retainstream.lib import clock
 from retainstream.lib.money import exponent, to_major
 
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹", "KRW": "₩", "CHF": "CHF ", "BRL": "R$"}
@@ -36,16 +37,14 @@ def register(app: Flask) -> None:
 
 def static_url(name: str) -> str:
     """Return the address of a static file; it carries a part of the content's hash, so browsers may keep it for good."""
-    return f"/static/{name}?v={_fingerprint(Path(str(current_app.static_folder)) / name)}"
+    path = Path(str(current_app.static_folder)) / name
+    return f"/static/{name}?v={_fingerprint(path, path.stat().st_mtime_ns)}"
 
 
 @lru_cache(maxsize=256)
-def _digest(path: Path, changed_ns: int) -> str:
+def _fingerprint(path: Path, _changed_ns: int) -> str:
+    """Return a part of the content's hash; the time of the change only keys the cache, so that an edit shows at once."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-
-
-def _fingerprint(path: Path) -> str:
-    return _digest(path, path.stat().st_mtime_ns)
 
 
 def whole(value: float | None) -> str:
@@ -75,13 +74,7 @@ def moment(value: str | None, *, today: datetime | None = None) -> str:
         return "–"
     settings: Settings = current_app.config["RETAINSTREAM"]
     zone = ZoneInfo(settings.time_zone)
-    local = datetime.fromisoformat(value.replace("Z", "+00:00")).astimezone(zone)
-    now = (today or _now()).astimezone(zone)
+    local = datetime.fromisoformat(value).astimezone(zone)
+    now = (today or clock.now()).astimezone(zone)
     year = "" if local.year == now.year else f" {local.year}"
     return f"{local.day} {local:%b}{year}, {local:%H:%M}"
-
-
-def _now() -> datetime:
-    from retainstream.lib import clock
-
-    return clock.now().astimezone(UTC)

@@ -1,0 +1,196 @@
+"""The home page in each state of the box."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+
+from retainstream.db import read_unit, unit_of_work
+from retainstream.models import JobRun
+from retainstream.security.actor import SYSTEM
+from retainstream.services import jobs
+from retainstream.services.customers.filters import CustomerFilter, count
+from tests.web.conftest import Browser
+from tests.web.stocked import add_customers, add_model, stock
+
+SignIn = Callable[[str], Browser]
+
+
+def test_empty_box_teaches_how_to_begin(as_: SignIn) -> None:
+    page = as_("analyst").get("/").text
+    assert "No customers yet." in page
+    assert "flask --app wsgi import customers.csv" in page
+    assert "http://localhost/api/v1/customers/import" in page
+    assert ">Train</button>" not in page
+    assert ">Score now</button>" not in page
+
+
+def test_viewer_of_an_empty_box_is_told_whom_to_ask(as_: SignIn) -> None:
+    page = as_("viewer").get("/").text
+    assert "curl" not in page
+    assert "ask an administrator" in page
+
+
+def test_customers_without_a_model_offer_training(app: Flask, as_: SignIn) -> None:
+    with app.app_context(), unit_of_work() as session:
+        add_customers(session, 10)
+    assert "No model yet." in as_("viewer").get("/").text
+    browser = as_("analyst")
+    page = browser.get("/").text
+    assert "10 customers are in, 2 of them left." in page
+    assert ">Train</button>" in page
+
+
+def test_refused_model_says_why(app: Flask, as_: SignIn) -> None:
+    with app.app_context(), unit_of_work() as session:
+        add_customers(session, 10)
+        add_model(session, servable=False, message="There is nothing to learn from: the AUC interval holds 0.5.")
+    page = as_("analyst").get("/").text
+    assert "No model could be put into service." in page
+    assert "The last training was refused: There is nothing to learn from" in page
+
+
+def test_model_without_scores_offers_scoring(app: Flask, as_: SignIn) -> None:
+    with app.app_context(), unit_of_work() as session:
+        add_customers(session, 10)
+        add_model(session)
+    page = as_("analyst").get("/").text
+    assert "nobody has been scored yet" in page
+    assert ">Score now</button>" in page
+
+
+def test_headline_counts_the_list_that_it_opens(app: Flask, as_: SignIn) -> None:
+    with app.app_context():
+        made = stock(200)
+        with read_unit() as session:
+            listed = count(session, CustomerFilter(bands=(2, 3)))
+    page = as_("viewer").get("/").text
+    assert made.risky == listed > 10
+    assert f"{listed} customers resemble those who left." in page
+    assert page.count('class="card band-') == 10
+    assert f"10 of {listed}" in page
+    assert ">160</span>" in page
+    assert "0.845" in page
+    assert "0.836–0.854" in page
+    assert "next 30 days" not in page
+    assert 'aria-label="churn probability 95%"' in page
+    assert "Days since last log-in" in page
+    assert "52%" in page
+    assert "$" in page
+    assert "Data to " in page
+
+
+def test_first_card_is_the_riskiest_with_its_reasons(app: Flask, as_: SignIn) -> None:
+    with app.app_context():
+        stock(60)
+    page = as_("viewer").get("/").text
+    first = page.split('class="card band-')[1]
+    assert "cus_00000" in first
+    assert "Very high risk" in first
+    assert "$9.99" in first
+    assert len(re.findall(r"<li>[^<]+</li>", first.split("</ul>")[0])) == 2
+    assert "Name 0" not in page
+
+
+def test_nobody_at_risk_is_said(app: Flask, as_: SignIn) -> None:
+    with app.app_context():
+        stock(30, most=0.2)
+    page = as_("viewer").get("/").text
+    assert "No customer resembles those who left." in page
+    assert "Nobody is at high risk" in page
+
+
+def test_withheld_probabilities_are_not_shown(app: Flask, as_: SignIn) -> None:
+    with app.app_context():
+        stock(60, calibrated=False)
+    page = as_("viewer").get("/").text
+    assert "its probabilities are withheld" in page
+    assert "Percentile of risk" in page
+    assert "churn probability" not in page
+    assert "riskier than" in page
+
+
+def test_changed_data_makes_the_chip_amber(app: Flask, as_: SignIn) -> None:
+    from retainstream.lib import clock
+    from retainstream.models import Customer
+    from retainstream.services import revisions
+
+    with app.app_context():
+        stock(20)
+    browser = as_("analyst")
+    assert "out of date" not in browser.get("/").text
+    with app.app_context(), unit_of_work() as session:
+        session.get_one(Customer, 1).updated_at = clock.now_us() + 10
+        revisions.bump(session, "customers")
+    page = browser.get("/").text
+    assert "chip--warn" in page
+    assert "out of date" in page
+
+
+@pytest.mark.parametrize(("who", "buttons"), [("viewer", 0), ("agent", 0), ("analyst", 2), ("owner", 2)])
+def test_buttons_are_for_those_who_may(app: Flask, as_: SignIn, who: str, buttons: int) -> None:
+    with app.app_context():
+        stock(20)
+    page = as_(who).get("/").text
+    assert page.count('action="/train"') + page.count('action="/score"') == buttons
+
+
+def test_score_button_queues_one_job(app: Flask, as_: SignIn) -> None:
+    with app.app_context():
+        stock(20)
+    browser = as_("analyst")
+    assert browser.post("/score", {}, page="/").location == "/"
+    assert "Scoring is queued" in browser.get("/").text
+    assert browser.post("/score", {}, page="/").location == "/"
+    assert "already queued or running" in browser.get("/").text
+    with app.app_context(), read_unit() as session:
+        assert [(job.kind, job.state) for job in session.query(JobRun)] == [("score", "queued")]
+
+
+def test_train_button_queues_a_training(app: Flask, as_: SignIn) -> None:
+    with app.app_context():
+        stock(20)
+    browser = as_("analyst")
+    assert browser.post("/train", {}, page="/").location == "/"
+    with app.app_context(), read_unit() as session:
+        assert [job.kind for job in session.query(JobRun)] == ["train"]
+
+
+def _job(app: Flask, **changes: object) -> None:
+    with app.app_context(), unit_of_work() as session:
+        job = jobs.enqueue(session, SYSTEM, "train", {})
+        for name, value in changes.items():
+            setattr(job, name, value)
+
+
+def test_running_job_is_followed_by_polling(app: Flask, as_: SignIn) -> None:
+    browser = as_("viewer")
+    idle = browser.get("/jobs/current", headers={"HX-Request": "true"})
+    assert "every 20s" in idle.text
+    assert "Training" not in idle.text
+    _job(app, state="running", progress=0.64, phase="fitting")
+    busy = browser.get("/jobs/current", headers={"HX-Request": "true"})
+    assert "Training" in busy.text
+    assert "64%" in busy.text
+    assert "every 2s" in busy.text
+    assert "was=open" in busy.text
+    assert "<html" not in busy.text
+    assert 'id="jobs"' in busy.text
+    assert busy.text.strip() in browser.get("/").text
+    again = browser.get("/jobs/current", headers={"HX-Request": "true", "If-None-Match": busy.headers["ETag"]})
+    assert (again.status_code, again.text) == (304, "")
+
+
+def test_page_reloads_when_the_work_that_it_saw_has_ended(app: Flask, as_: SignIn) -> None:
+    browser = as_("viewer")
+    _job(app, state="succeeded", finished_at=2)
+    assert browser.get("/jobs/current?was=open").headers["HX-Refresh"] == "true"
+    assert "HX-Refresh" not in browser.get("/jobs/current").headers
+
+
+def test_failed_job_says_what_happened(app: Flask, as_: SignIn) -> None:
+    _job(app, state="failed", finished_at=2, error={"code": "boom", "message": "The disk is full."})
+    assert "Training failed: The disk is full." in as_("viewer").get("/").text
