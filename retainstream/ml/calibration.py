@@ -86,13 +86,22 @@ def _fit_line(margin: np.ndarray, y: np.ndarray, with_intercept: bool) -> tuple[
     churners = float(y.sum())
     targets = np.where(y == 1, (churners + 1) / (churners + 2), 1 / (len(y) - churners + 2))
     design = np.column_stack([margin, np.ones_like(margin)]) if with_intercept else margin[:, None]
-    beta = np.zeros(design.shape[1])
-    beta[0] = 1.0
+    beta = np.zeros(design.shape[1])  # from a flat line Newton's steps are safe; from a steep one they may run away
+
+    def loss(candidate: np.ndarray) -> float:
+        z = design @ candidate
+        return float(np.sum(np.logaddexp(0.0, z) - targets * z))
+
+    before = loss(beta)
     for _ in range(50):
         p = sigmoid(design @ beta)
         hessian = (design * (p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(len(beta))
-        step = np.clip(np.linalg.solve(hessian, design.T @ (targets - p)), -2, 2)
-        beta = beta + step
+        step = np.linalg.solve(hessian, design.T @ (targets - p))
+        after = loss(beta + step)
+        while after > before and np.abs(step).max() > 1e-9:  # the loss is convex: a shorter step helps
+            step = step / 2
+            after = loss(beta + step)
+        beta, before = beta + step, after
         if np.abs(step).max() < 1e-9:
             break
     slope = float(max(beta[0], 1e-6))  # never an inverted order: a model that ranks backwards becomes flat

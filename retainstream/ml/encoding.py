@@ -30,6 +30,8 @@ FEW_LEVELS = 16  # up to here levels are ordered by churn rate, above by frequen
 MAX_LEVELS = 1000  # the most frequent are kept; the others are "not known well enough" and become missing
 RATE_PRIOR = 10.0  # rows' worth of the base rate that a level's rate is smoothed with
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 _TRUE = {"true", "yes", "y", "t", "1"}
 _FALSE = {"false", "no", "n", "f", "0"}
 
@@ -75,7 +77,7 @@ def number_of(value: Any) -> float:
     except (TypeError, ValueError):
         text = str(value).strip().lower()
         return 1.0 if text in _TRUE else 0.0 if text in _FALSE else math.nan
-    return number if math.isfinite(number) else math.nan
+    return number if abs(number) <= _LARGEST else math.nan  # NaN compares false
 
 
 class CategoryEncoder:

@@ -192,7 +192,7 @@ def calibration_line(x: np.ndarray, w: np.ndarray, wy: np.ndarray) -> tuple[np.n
     """
     intercept = np.zeros(len(w))
     middle = float(np.median(x))  # centred, so that level and slope hardly disturb each other
-    a, slope = np.full(len(w), middle), np.ones(len(w))
+    a, slope = log_odds(wy.sum(1) / w.sum(1)), np.zeros(len(w))  # from flat: steep starts can run away
     centred = x - middle
     for _ in range(_NEWTON_STEPS):
         p = sigmoid(x[None, :] + intercept[:, None])

@@ -88,7 +88,7 @@ class ChurnPredictor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     (3,)
     """
 
-    def __init__(  # noqa: PLR0917 - scikit-learn's constructors are like this
+    def __init__(
         self,
         n_trials: int = 20,
         folds: int | None = None,
