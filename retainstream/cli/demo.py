@@ -5,17 +5,17 @@ from __future__ import annotations
 import click
 
 from retainstream.cli.imports import describe_import, queue_file
-from retainstream.cli.terminal import plain_errors, see_through, settings
+from retainstream.cli.terminal import in_app, see_through, settings
 from retainstream.cli.work import describe_scoring, describe_training
 from retainstream.db import read_unit, unit_of_work
 from retainstream.security.actor import COMMAND
-from retainstream.services import demo, training
+from retainstream.services import demo, registry, training
 
 
 @click.command("demo")
 @click.option("--customers", type=click.IntRange(500, 1_000_000), default=20_000, show_default=True)
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=7, show_default=True)
-@plain_errors
+@in_app
 def demo_command(customers: int, seed: int) -> None:
     """Load, train and score a demo, as far as that is not done yet; a box with data of its own is left alone."""
     # Nobody looks at a dashboard yet, so the work may take what the night may.
@@ -57,7 +57,7 @@ def _queue_training() -> int:
 
 def _queue_scoring() -> int:
     with unit_of_work() as session:
-        job_id = training.queue_scoring(session, COMMAND)
+        job_id = training.queue_scoring(session, COMMAND, registry.required_champion(session).version_id)
     if job_id is None:
         raise click.ClickException("A scoring began just now; it will be done soon.")
     return job_id

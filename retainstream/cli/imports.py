@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import click
 
-from retainstream.cli.terminal import plain_errors, see_through, settings
+from retainstream.cli.terminal import in_app, see_through, settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import ConfirmationNeeded
 from retainstream.security.actor import COMMAND
@@ -43,7 +43,7 @@ _FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
     default=None,
     help="Whether the file's values were known at the times it names, or only now.",
 )
-@plain_errors
+@in_app
 def import_command(
     file: Path, mapping: Path | None, dry_run: bool, on_error: str, label: str | None, known_at_time: bool | None
 ) -> None:

@@ -8,7 +8,7 @@ import sys
 import click
 from sqlalchemy import select
 
-from retainstream.cli.terminal import plain_errors, settings
+from retainstream.cli.terminal import in_app, settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import NotFound
 from retainstream.models import User
@@ -32,7 +32,7 @@ def _password(given_on_stdin: bool) -> tuple[str, bool]:
 @click.option(
     "--password-stdin", is_flag=True, help="Read the password from standard input; otherwise one is made and printed."
 )
-@plain_errors
+@in_app
 def create_user_command(email: str, role: str, name: str, password_stdin: bool) -> None:
     """Make an account."""
     password, made = _password(password_stdin)
@@ -48,7 +48,7 @@ def create_user_command(email: str, role: str, name: str, password_stdin: bool) 
 @click.option(
     "--password-stdin", is_flag=True, help="Read the password from standard input; otherwise one is made and printed."
 )
-@plain_errors
+@in_app
 def reset_password_command(email: str, password_stdin: bool) -> None:
     """Set a new password, and end every session and token of the account."""
     password, made = _password(password_stdin)
@@ -63,7 +63,7 @@ def reset_password_command(email: str, password_stdin: bool) -> None:
 
 
 @click.command("setup-code")
-@plain_errors
+@in_app
 def setup_code_command() -> None:
     """Print the code with which the first administrator registers."""
     with read_unit() as session:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 import click
 from flask import current_app
+from flask.cli import with_appcontext
 
 from retainstream.config import Settings
 from retainstream.errors import RetainStreamError
@@ -23,8 +24,8 @@ def settings() -> Settings:
     return cast(Settings, current_app.config["RETAINSTREAM"])
 
 
-def plain_errors(command: Command) -> Command:
-    """Turn domain errors into one sentence, its complaints by field, and exit status 1."""
+def in_app(command: Command) -> Command:
+    """Run a command in the app's context; a domain error becomes one sentence, its complaints by field, and exit status 1."""
 
     @functools.wraps(command)
     def guarded(*args: Any, **kwargs: Any) -> Any:
@@ -34,7 +35,7 @@ def plain_errors(command: Command) -> Command:
             complaints = [f"  {name}: {'; '.join(texts)}" for name, texts in error.fields.items()]
             raise click.ClickException("\n".join([error.message, *complaints])) from error
 
-    return cast(Command, guarded)
+    return cast(Command, with_appcontext(guarded))
 
 
 def see_through(job_id: int, threads: int | None = None) -> dict[str, Any]:

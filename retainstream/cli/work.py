@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from retainstream.cli.terminal import plain_errors, see_through
+from retainstream.cli.terminal import in_app, see_through
 from retainstream.db import read_unit, unit_of_work
 from retainstream.security.actor import COMMAND
-from retainstream.services import jobs, training
+from retainstream.services import jobs, predictions, training
 from retainstream.services.jobs.queue import STATES
 
 
@@ -17,7 +17,7 @@ from retainstream.services.jobs.queue import STATES
 )
 @click.option("--trials", type=click.IntRange(1, 500), help="Trials of the hyper-parameter search.")
 @click.option("--exclude", multiple=True, metavar="FEATURE", help="Leave a feature out; may be repeated.")
-@plain_errors
+@in_app
 def train_command(seed: int | None, trials: int | None, exclude: tuple[str, ...]) -> None:
     """Train a model on the customers whose outcome is known, and score everybody with it."""
     options = {"seed": seed, "trials": trials, "exclude": list(exclude) or None}
@@ -31,16 +31,14 @@ def train_command(seed: int | None, trials: int | None, exclude: tuple[str, ...]
 
 def describe_training(trained: dict[str, object]) -> str:
     """Return the sentence about a training's result."""
-    metrics = trained.get("metrics")
+    metrics, verdict = trained.get("metrics"), trained.get("verdict")
     auc = metrics.get("auc") if isinstance(metrics, dict) else None
-    figure = (
-        f", AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f})"
-        if isinstance(auc, dict) and auc.get("value") is not None
-        else ""
-    )
+    figure = ""
+    if isinstance(auc, dict) and auc.get("value") is not None:
+        figure = f", AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f})"
     service = "in service" if trained.get("champion") else "not put into service"
-    verdict = "" if trained.get("servable") else f" {trained.get('verdict')}"
-    return f"Model {trained.get('model_version')} is trained{figure}; {service}.{verdict}"
+    reason = f" {verdict.get('message', '')}" if isinstance(verdict, dict) and not trained.get("servable") else ""
+    return f"Model {trained.get('model_version')} is trained{figure}; {service}.{reason}"
 
 
 def describe_scoring(scored: dict[str, object]) -> str:
@@ -49,11 +47,11 @@ def describe_scoring(scored: dict[str, object]) -> str:
 
 
 @click.command("score")
-@plain_errors
+@in_app
 def score_command() -> None:
     """Score every customer that has not left with the model in service."""
     with unit_of_work() as session:
-        job_id = jobs.enqueue(session, COMMAND, "score", {"scope": "all"}, dedupe_key="score:all").id
+        job_id = predictions.generate(session, COMMAND).id
     click.echo(describe_scoring(see_through(job_id)))
 
 
@@ -61,7 +59,7 @@ def score_command() -> None:
 @click.option("--state", type=click.Choice(STATES), help="Only jobs in this state.")
 @click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True)
 @click.option("--cancel", "cancel_id", type=int, metavar="ID", help="Cancel this job instead of listing.")
-@plain_errors
+@in_app
 def jobs_command(state: str | None, limit: int, cancel_id: int | None) -> None:
     """List jobs, newest first, or cancel one."""
     if cancel_id is not None:
