@@ -101,7 +101,8 @@ def _complaint(value: object) -> str | None:
     if value is None or isinstance(value, bool):
         return None
     if isinstance(value, str):
-        return None if len(value) <= _LONGEST_VALUE else f"a text of up to {_LONGEST_VALUE:,} characters"
+        whole = len(value) <= _LONGEST_VALUE and not any(0xD800 <= ord(char) <= 0xDFFF for char in value)
+        return None if whole else f"a text of up to {_LONGEST_VALUE:,} whole characters"
     if isinstance(value, int | float):
         fine = abs(value) < 1e300 if isinstance(value, int) else math.isfinite(value)
         return None if fine else "a number of ordinary size"
@@ -121,7 +122,7 @@ def _one(session: Session, scorer: Scorer, item: Mapping[str, Any]) -> dict[str,
         raise InvalidInput("Give either features or a user_id.", fields={"features": ["either this or user_id"]})
     if features is not None and not isinstance(features, Mapping):
         raise InvalidInput("Features are given as names with values.", fields={"features": ["an object"]})
-    if features is None and not isinstance(user_id, str):
+    if features is None and (not isinstance(user_id, str) or _complaint(user_id)):
         raise InvalidInput("A user_id is a text.", fields={"user_id": ["a text"]})
     return scorer.by_features(features) if features is not None else scorer.by_customer(session, str(user_id))
 

@@ -331,6 +331,7 @@ def test_prediction_on_the_spot_agrees_with_the_stored_score_and_stores_nothing(
         ({"shoe_size": 42}, "features.shoe_size"),
         ({"last_login_days": [1]}, "features.last_login_days"),
         ({"last_login_days": 10**400}, "features.last_login_days"),
+        ({"plan_name": "half of a pair: \ud83d"}, "features.plan_name"),
         ({"Plan": "Basic", "plan_name": "Basic"}, "features.plan_name"),
     ],
 )
