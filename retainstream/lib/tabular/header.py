@@ -37,7 +37,7 @@ def find_layout(records: Sequence[Record]) -> Layout:
     width = max(set(widths), key=lambda value: (widths.count(value), value))
     start = widths.index(width)
     # A header may be as wide as the rows while half of the sample is ragged; a title has fewer cells that hold anything.
-    while start < len(records) - 1 and width > 2 and _filled(records[start][1]) == 1 < _filled(records[start + 1][1]):
+    while start < len(records) - 2 and width > 2 and _filled(records[start][1]) == 1 < _filled(records[start + 1][1]):
         start += 1
     left_out = [LeftOutRow(line, "title", list(cells)) for line, cells in records[:start]]
     line, first = records[start]
