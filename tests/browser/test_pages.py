@@ -1,0 +1,172 @@
+"""Pages in a real browser: no accessibility finding, no console error, nothing from elsewhere, nothing wider than the screen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from retainstream.db import unit_of_work
+from retainstream.models import JobRun
+from retainstream.security.actor import SYSTEM
+from retainstream.services import jobs
+from retainstream.services.access import accounts, setup
+from tests.browser.conftest import AXE, Served, Tab
+from tests.web.stocked import stock
+
+PASSWORD = "correct horse 42"
+OpenTab = Callable[..., Tab]
+
+
+def findings(page: Any) -> list[str]:
+    """Return what axe finds on a page. It is injected through the tool, past the content policy, which stays in force for the page."""
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(AXE.read_text())
+    found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+    return [f"{item['id']}: {json.dumps([node['html'][:160] for node in item['nodes']])}" for item in found["violations"]]
+
+
+def is_sound(page: Any) -> None:
+    """Check a page as it stands."""
+    assert findings(page) == []
+    overflow = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert overflow <= 0
+
+
+@pytest.fixture
+def account(served: Served) -> None:
+    """An analyst."""
+    with served.app.app_context(), unit_of_work() as session:
+        settings = served.app.config["RETAINSTREAM"]
+        accounts.create_user(session, "ana@example.com", "Ana Silva", "analyst", accounts.checked_hash(settings, "", PASSWORD))
+
+
+def sign_in(page: Any) -> None:
+    page.goto("/sign-in")
+    page.get_by_label("E-mail").fill("ana@example.com")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/")
+
+
+@pytest.mark.parametrize("size", ["desk", "phone"])
+def test_set_up_leads_to_an_empty_home(open_tab: OpenTab, served: Served, size: str) -> None:
+    page: Any = open_tab(size).page
+    page.goto("/")
+    assert page.url.endswith("/set-up")
+    is_sound(page)
+    page.get_by_label("Set-up code").fill(setup.setup_code(served.app.config["RETAINSTREAM"]))
+    page.get_by_label("E-mail").fill("ana@example.com")
+    page.get_by_label("Your name").fill("Ana Silva")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/")
+    assert page.get_by_role("heading", level=1).inner_text() == "No customers yet."
+    is_sound(page)
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize("size", ["desk", "phone"])
+def test_filled_home_is_sound(open_tab: OpenTab, served: Served, size: str) -> None:
+    with served.app.app_context():
+        stock(200)
+    page: Any = open_tab(size).page
+    page.goto("/sign-in")
+    is_sound(page)
+    sign_in(page)
+    assert "resemble those who left." in page.get_by_role("heading", level=1).inner_text()
+    is_sound(page)
+    page.get_by_text("As a table").click()
+    is_sound(page)
+    shape = page.locator(".band__shape use").first
+    assert shape.evaluate("use => use.getBoundingClientRect().width") > 0
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/sign-in")
+
+
+@pytest.mark.usefixtures("account")
+def test_everything_is_reached_by_keyboard_with_visible_focus(open_tab: OpenTab, served: Served) -> None:
+    with served.app.app_context():
+        stock(50)
+    page: Any = open_tab().page
+    sign_in(page)
+    reached = []
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("() => document.activeElement.innerText.trim()"))
+        style = page.evaluate("() => { const s = getComputedStyle(document.activeElement); return [s.outlineStyle, parseFloat(s.outlineWidth)] }")
+        assert style[0] != "none", reached[-1]
+        assert style[1] >= 2, reached[-1]
+        if reached[-1] == "As a table":
+            break
+    assert reached[0] == "Skip to the content"
+    assert {"RetainStream", "Home", "API docs", "Sign out", "Train", "Score now", "As a table"} <= set(reached)
+
+
+@pytest.mark.usefixtures("account")
+def test_score_button_toasts_and_running_work_is_followed(open_tab: OpenTab, served: Served) -> None:
+    with served.app.app_context():
+        stock(50)
+    page: Any = open_tab().page
+    sign_in(page)
+    page.get_by_role("button", name="Score now").click()
+    page.get_by_text("Scoring is queued").wait_for()
+    page.get_by_text("Scoring · waiting").wait_for()
+    is_sound(page)
+
+    def change(**values: object) -> None:
+        with served.app.app_context(), unit_of_work() as session:
+            job = session.query(JobRun).one()
+            for name, value in values.items():
+                setattr(job, name, value)
+
+    change(state="running", progress=0.64, phase="scoring")
+    page.get_by_text("Scoring · 64%").wait_for()
+    is_sound(page)
+    with page.expect_navigation():
+        change(state="succeeded", finished_at=1, progress=1.0)
+    page.locator("#jobs").wait_for(state="attached")
+    assert page.locator("#jobs .chip").count() == 0
+
+
+@pytest.mark.usefixtures("account")
+def test_pages_read_and_forms_post_without_javascript(open_tab: OpenTab, served: Served) -> None:
+    with served.app.app_context():
+        stock(50)
+    page: Any = open_tab(java_script_enabled=False).page
+    sign_in(page)
+    page.get_by_role("button", name="Train").click()
+    assert page.get_by_text("Training is queued").is_visible()
+    assert page.get_by_text("Training · waiting").is_visible()
+
+
+@pytest.mark.usefixtures("account")
+def test_failed_poll_shows_a_toast(open_tab: OpenTab, served: Served) -> None:
+    with served.app.app_context(), unit_of_work() as session:
+        jobs.enqueue(session, SYSTEM, "train", {})
+    tab = open_tab()
+    page: Any = tab.page
+    sign_in(page)
+    page.route("**/jobs/current*", lambda route: route.fulfill(
+        status=503,
+        content_type="text/html",
+        headers={"HX-Retarget": "#toasts", "HX-Reswap": "beforeend"},
+        body='<div class="toast toast--bad"><p>The database is busy.</p><button class="toast__close" type="button">x</button></div>',
+    ))  # fmt: skip
+    page.get_by_text("The database is busy.").first.wait_for()
+    page.unroute("**/jobs/current*")
+    page.keyboard.press("Escape")
+    # The browser itself logs every failed request; that one was made here.
+    tab.complaints[:] = [text for text in tab.complaints if "503" not in text]
+
+
+def test_api_docs_work_without_the_internet(open_tab: OpenTab) -> None:
+    page: Any = open_tab().page
+    page.goto("/api/v1/docs")
+    page.get_by_text("RetainStream API").first.wait_for()
+    page.locator(".opblock").first.wait_for()
+    assert page.locator(".opblock").count() > 10
+    page.locator(".opblock-summary-control").first.click()
+    page.locator(".opblock-body").first.wait_for()
