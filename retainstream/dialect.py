@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import ColumnElement, bindparam, column, text
+from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.expression import TextClause
 
 SHORTEST_SEARCH = 3
@@ -14,7 +15,7 @@ def quoted_for_search(words: str) -> str:
     return '"' + words.replace('"', '""').replace("\x00", " ") + '"'
 
 
-def search_condition(customer_id: ColumnElement[int], words: str, *, personal: bool) -> ColumnElement[bool]:
+def search_condition(customer_id: InstrumentedAttribute[int], words: str, *, personal: bool) -> ColumnElement[bool]:
     """Return the condition that a customer's identifier (and name and e-mail, when `personal`) holds the words.
 
     Case does not count. Words of one or two characters match the beginning of the identifier only.

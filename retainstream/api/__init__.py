@@ -10,7 +10,7 @@ from retainstream.extensions import csrf
 
 def register(app: Flask) -> None:
     """Attach the API, its specification and the /api alias to the app."""
-    from retainstream.api import audit, auth, jobs, limits, probes, users
+    from retainstream.api import audit, auth, customers, dashboard, imports, jobs, limits, model, predictions, probes, users
 
     app.config.update(
         API_TITLE="RetainStream API",
@@ -21,12 +21,19 @@ def register(app: Flask) -> None:
     )
     limits.register(app)
     api = EnvelopeApi(app)
+    api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
+    api.spec.components.security_scheme("apiKey", {"type": "apiKey", "in": "header", "name": "X-API-Key"})
     for blueprint in (
         auth.blueprint,
         users.reset_blueprint,
         users.blueprint,
         audit.blueprint,
         jobs.blueprint,
+        predictions.blueprint,
+        model.blueprint,
+        imports.blueprint,
+        dashboard.blueprint,
+        customers.blueprint,
     ):
         csrf.exempt(blueprint)  # the API refuses cookies, so nobody's browser can be made to call it
         api.register_blueprint(blueprint)

@@ -6,13 +6,18 @@ from typing import Any
 
 from flask import Response
 
-from retainstream.api.base import ApiBlueprint, requires, with_etag
+from retainstream.api.base import ApiBlueprint, PageQuerySchema, requires, with_etag
 from retainstream.db import read_unit
-from retainstream.schemas.audit import AuditListSchema, AuditQuerySchema
+from retainstream.schemas.audit import AuditFilterSchema, AuditListSchema
+from retainstream.schemas.paging import offset_and_limit
 from retainstream.security.permissions import Permission
 from retainstream.services import audit
 
 blueprint = ApiBlueprint("audit", "/audit", "Who did what")
+
+
+class AuditQuerySchema(AuditFilterSchema, PageQuerySchema):
+    """Filters and paging of the trail."""
 
 
 @blueprint.route("", methods=["GET"])
@@ -21,6 +26,15 @@ blueprint = ApiBlueprint("audit", "/audit", "Who did what")
 @blueprint.response(200, AuditListSchema)
 def list_entries(query: dict[str, Any]) -> Response:
     """List every write and log-in, refused log-ins too, newest first."""
+    offset, limit = offset_and_limit(query)
     with read_unit() as session:
-        page = audit.entries(session, **query)
+        page = audit.entries(
+            session,
+            action=query["action"],
+            user_id=query["user_id"],
+            target_kind=query["target_kind"],
+            limit=limit,
+            cursor=query["cursor"],
+            offset=offset,
+        )
     return with_etag(page.to_dict())

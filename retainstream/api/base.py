@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import marshmallow as ma
 from flask import Response, current_app, g, request
 from flask_smorest import Api, Blueprint
+from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import HTTPException
 
 from retainstream.errors import HTTP_CODES, InvalidInput, RetainStreamError
@@ -29,7 +30,7 @@ class ErrorBodySchema(ma.Schema):
 
     code = ma.fields.String(required=True, metadata={"description": "Stable word for programs"})
     message = ma.fields.String(required=True, metadata={"description": "One sentence for people"})
-    fields = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.List(ma.fields.String()), required=True)
+    by_field = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.List(ma.fields.String()), required=True, data_key="fields")
     request_id = ma.fields.String(required=True)
     detail = ma.fields.Dict(keys=ma.fields.String())
 
@@ -103,8 +104,19 @@ class EnvelopeApi(Api):  # type: ignore[misc]
         """The app registers one handler for both faces; see `retainstream.app`."""
 
 
+class StrictParser(FlaskParser):
+    """Refuses unknown query parameters: a misspelt filter must not answer another list than was asked for."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {  # noqa: RUF012 - the parent declares it so
+        **FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION,
+        "query": ma.RAISE,
+    }
+
+
 class ApiBlueprint(Blueprint):  # type: ignore[misc]
     """A blueprint under the canonical prefix whose routes must each say who may call them."""
+
+    ARGUMENTS_PARSER = StrictParser()
 
     def __init__(self, name: str, path: str, description: str) -> None:
         super().__init__(f"api_{name}", __name__, url_prefix=f"{API_PREFIX}{path}", description=description)
@@ -159,7 +171,7 @@ def with_etag(payload: object) -> Response:
     response = json_response(payload)
     response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32])
     response.headers["Cache-Control"] = "private, no-cache"
-    return response.make_conditional(request)
+    return cast(Response, response.make_conditional(request))
 
 
 def accepted(job: dict[str, object]) -> Response:

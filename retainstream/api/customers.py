@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import Iterator
-from typing import Any, BinaryIO, cast
+from typing import IO, Any
 
 from flask import Response, current_app
 
@@ -19,6 +20,7 @@ from retainstream.schemas.customers import (
     CustomerRecordSchema,
     ErasedSchema,
 )
+from retainstream.schemas.paging import offset_and_limit
 from retainstream.schemas.predictions import ExplanationSchema, HistorySchema
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
@@ -52,7 +54,8 @@ def _filter(query: dict[str, Any], caller: Actor) -> CustomerFilter:
 
 
 def _page(query: dict[str, Any]) -> lists.PageRequest:
-    return lists.PageRequest(query["page_size"] or query["limit"], query["cursor"], query["page"])
+    offset, limit = offset_and_limit(query)
+    return lists.PageRequest(limit, query["cursor"], offset)
 
 
 def _list(wanted: CustomerFilter, query: dict[str, Any]) -> Response:
@@ -100,19 +103,20 @@ def high_value(query: dict[str, Any]) -> Response:
 def export_csv(query: dict[str, Any]) -> Response:
     """The same customers as the list, all of them, as CSV with every attribute."""
     caller = actor()
-    spool = tempfile.TemporaryFile("w+", encoding="utf-8", newline="")  # noqa: SIM115 - the answer's stream closes it
+    spool = tempfile.TemporaryFile()  # noqa: SIM115 - the answer's stream closes it
+    text = io.TextIOWrapper(spool, encoding="utf-8", newline="")
     with read_unit() as session:
-        rows = export.write(session, caller, _filter(query, caller), query["sort"], spool)
+        rows = export.write(session, caller, _filter(query, caller), query["sort"], text)
     with unit_of_work() as session:
         export.record(session, caller, rows)
-    spool.flush()
+    text.detach()
     spool.seek(0)
     name = f"customers-{clock.now():%Y-%m-%d}.csv"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(_blocks(cast(BinaryIO, spool.buffer)), mimetype="text/csv", headers=headers)
+    return Response(_blocks(spool), mimetype="text/csv", headers=headers)
 
 
-def _blocks(file: BinaryIO) -> Iterator[bytes]:
+def _blocks(file: IO[bytes]) -> Iterator[bytes]:
     with file:
         while block := file.read(65_536):
             yield block
@@ -153,7 +157,7 @@ def history(user_id: str) -> Response:
 @blueprint.response(200, CustomerRecordSchema)
 def change(body: dict[str, Any], user_id: str) -> Response:
     """Change a customer; the old values stay on record as an earlier version."""
-    profile = {name: body[name] for name in ("plan", "signup_at", "tenure_months") if name in body}
+    profile: dict[str, Any] = {name: body[name] for name in ("plan", "signup_at", "tenure_months") if name in body}
     if "revenue" in body:
         amount = body["revenue"] or {"amount_minor": None, "currency": None}
         profile |= {"revenue_minor": amount["amount_minor"], "currency": amount["currency"]}

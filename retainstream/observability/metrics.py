@@ -68,6 +68,6 @@ def exposition(read: Callable[[], Iterable[Family]]) -> bytes:
     own = CollectorRegistry()
     own.register(BoxCollector(read))
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        MultiProcessCollector(own)
+        MultiProcessCollector(own)  # type: ignore[no-untyped-call]
         return bytes(generate_latest(own))
     return bytes(generate_latest(REGISTRY) + generate_latest(own))

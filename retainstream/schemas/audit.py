@@ -7,11 +7,8 @@ import marshmallow as ma
 from retainstream.schemas.paging import LARGEST_ID, ListSchema, text_field
 
 
-class AuditQuerySchema(ma.Schema):
-    """Filters of the trail, and its paging: by cursor alone, since the trail grows at the end that is read first."""
-
-    limit = ma.fields.Integer(load_default=50, validate=ma.validate.Range(min=1, max=500))
-    cursor = ma.fields.String(load_default=None, validate=ma.validate.Length(max=500))
+class AuditFilterSchema(ma.Schema):
+    """Filters of the trail."""
 
     action = text_field(60, load_default=None, metadata={"description": "Such as `user.change`"})
     user_id = ma.fields.Integer(

@@ -53,7 +53,7 @@ def record(
 
 
 def entries(
-    session: Session, *, action: str | None = None, user_id: int | None = None, target_kind: str | None = None, limit: int = 50, cursor: str | None = None
+    session: Session, *, action: str | None = None, user_id: int | None = None, target_kind: str | None = None, limit: int = 50, cursor: str | None = None, offset: int = 0
 ) -> Page:
     """Return entries, newest first; raises InvalidInput for a cursor of another list."""
     conditions = []
@@ -71,7 +71,7 @@ def entries(
         except ValueError as bad:
             raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": [str(bad)]}) from bad
         query = query.where(AuditEntry.id < last)
-    rows = session.execute(query.order_by(AuditEntry.id.desc()).limit(limit + 1)).all()
+    rows = session.execute(query.order_by(AuditEntry.id.desc()).offset(offset).limit(limit + 1)).all()
     more = rows[limit - 1][0].id if len(rows) > limit else None
     items: list[dict[str, object]] = [
         {

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("scored")
 
 def _get(client: FlaskClient, cast: Cast, path: str, who: str = "analyst", status: int = 200):
     answer = client.get(path, headers=cast.token(who))
-    assert answer.status_code == status, answer.get_data(as_text=True)
+    assert answer.status_code == status, answer.get_data(as_text=True)[:500]
     return answer.get_json()
 
 

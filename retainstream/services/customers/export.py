@@ -76,7 +76,7 @@ def _rows(session: Session, ids: list[int], personal: tuple[str, ...], defined: 
             customer.churned,
             " ".join(customer.tags),
         ]
-        reasons = " ".join(str(reason["sentence"]) for reason in score["reasons"])  # type: ignore[union-attr,attr-defined]
+        reasons = " ".join(str(reason["sentence"]) for reason in score["reasons"])  # type: ignore[attr-defined]
         scored = [score[name] for name in SCORED[:-1]] + [reasons]
         shown = [clock.iso(int(own[name])) if kind == "date" and own.get(name) is not None else own.get(name) for name, kind in defined]  # type: ignore[arg-type]
         rows.append([*fixed, *scored, *(getattr(identity, name) for name in personal), *shown])

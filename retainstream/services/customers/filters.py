@@ -79,7 +79,7 @@ class CustomerFilter:
         return found
 
 
-def ids(wanted: CustomerFilter) -> Select[tuple[int]]:
+def ids(wanted: CustomerFilter) -> Select[int]:
     """Return a query for the ids of the customers that match."""
     query = select(Customer.id)
     if wanted.needs_score:

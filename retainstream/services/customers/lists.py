@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from retainstream.errors import InvalidInput
@@ -50,11 +50,11 @@ DEFAULT_ORDER = "-risk"
 
 @dataclass(frozen=True)
 class PageRequest:
-    """Which part of a list: after a cursor, or a page by number (from 1)."""
+    """Which part of a list: after a cursor, or after so many rows."""
 
     limit: int = 50
     cursor: str | None = None
-    page: int | None = None
+    offset: int = 0
 
 
 def _base(order: Order, wanted: CustomerFilter, *, present: bool) -> Select[tuple[int, Any]]:
@@ -93,7 +93,7 @@ def page_of_ids(
             present, last_id = bool(phase), int(raw_id or 0)
         except (ValueError, TypeError, OverflowError) as bad:
             raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": [str(bad)]}) from bad
-    skip = (request.page - 1) * request.limit if request.page else 0
+    skip = request.offset
     rows: list[tuple[int, Any, bool]] = []
     if present:
         first = _base(order, wanted, present=True)
@@ -107,7 +107,7 @@ def page_of_ids(
         if not present:
             rest = rest.where(Customer.id > last_id)
         if skip and not rows:
-            with_value = session.scalar(_count_of(_base(order, wanted, present=True))) or 0
+            with_value = _size(session, _base(order, wanted, present=True))
             rest = rest.offset(max(0, skip - with_value))
         rows += [(row[0], None, False) for row in session.execute(rest.limit(request.limit + 1 - len(rows)))]
     page = rows[: request.limit]
@@ -118,10 +118,8 @@ def page_of_ids(
     return [row[0] for row in page], cursor
 
 
-def _count_of(query: Select[Any]) -> Select[tuple[int]]:
-    from sqlalchemy import func
-
-    return select(func.count()).select_from(query.subquery())
+def _size(session: Session, query: Select[Any]) -> int:
+    return session.execute(select(func.count()).select_from(query.subquery())).scalar_one()
 
 
 def present(session: Session, actor: Actor, ids: Sequence[int]) -> list[dict[str, object]]:
@@ -162,7 +160,7 @@ def high_value_threshold(session: Session) -> int | None:
     """Return the monthly revenue, in minor units, from which a customer counts as high value; None when no revenue is known."""
     wanted = CustomerFilter()
     priced = wanted.conditions() + [Customer.revenue_minor.is_not(None)]
-    total = session.scalar(_count_of(select(Customer.id).where(*priced))) or 0
+    total = _size(session, select(Customer.id).where(*priced))
     if total == 0:
         return None
     rank = max(0, round(total * preferences.read(session).high_value_share) - 1)

@@ -130,14 +130,14 @@ def cast_value(definition: AttributeDefinition, value: object) -> attributes.Val
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if definition.kind == "boolean":
         if isinstance(value, bool) or value in (0, 1):
-            return int(value)  # type: ignore[call-overload,no-any-return]
+            return int(value)
         raise ValueError("true or false")
     if definition.kind == "integer":
-        if number and float(value).is_integer() and abs(value) < 2**53:  # type: ignore[arg-type,operator]
+        if number and float(value).is_integer() and abs(value) < 2**53:  # type: ignore[arg-type]
             return int(value)  # type: ignore[call-overload,no-any-return]
         raise ValueError("a whole number")
     if definition.kind == "number":
-        if number and abs(value) < 1e300 and math.isfinite(value):  # type: ignore[arg-type,operator]
+        if number and abs(value) < 1e300 and math.isfinite(value):  # type: ignore[arg-type]
             return float(value)  # type: ignore[arg-type]
         raise ValueError("a number")
     if definition.kind == "date":
