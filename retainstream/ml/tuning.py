@@ -2,7 +2,8 @@
 
 The splits here are not the judged folds: they are dealt with another seed, and the number of trees is read off their
 held-out loss, so no judged fold ever stops or steers its own booster. The choice of one configuration among a few dozen
-does see all rows; ``bench/ml_reference.py --nested`` measures what that is worth.
+does see all rows. ``bench/ml_reference.py --nested`` measures what that is worth: on telco AUC 0.8489 and log loss 0.4115
+when nothing of a row was seen, search included, against the 0.8498 and 0.4107 that the report gives.
 """
 
 from __future__ import annotations
