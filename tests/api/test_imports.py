@@ -17,7 +17,8 @@ from retainstream.services.imports import files
 
 Run = Callable[[], list[dict[str, Any]]]
 GOOD = "customer_id,plan,monthly_charge,logins,churn\n" + "".join(
-    f"C{i:04d},{'basic' if i % 3 else 'gold'},{10 + i % 7}.50,{i % 40},{'Yes' if i % 5 == 0 else 'No'}\n" for i in range(200)
+    f"C{i:04d},{'basic' if i % 3 else 'gold'},{10 + i % 7}.50,{i % 40},{'Yes' if i % 5 == 0 else 'No'}\n"
+    for i in range(200)
 )
 BAD = GOOD.replace("C0007,basic,10.50,7,No", "C0007,basic,10.50,=seven,No").replace("C0009,gold", ",gold")
 
@@ -36,11 +37,22 @@ def head(cast: Any) -> dict[str, str]:
     return dict(cast.token("analyst"))
 
 
-def test_a_dry_run_answers_the_preview_and_loads_nothing(client: FlaskClient, head: dict[str, str], settings: Settings) -> None:
+def test_a_dry_run_answers_the_preview_and_loads_nothing(
+    client: FlaskClient, head: dict[str, str], settings: Settings
+) -> None:
     answer = send(client, head, GOOD, dry_run="true")
     assert answer.status_code == 200
     body = answer.get_json()
-    assert body["counts"] == {"rows": 200, "good": 200, "bad": 0, "duplicates": 0, "erased": 0, "new": 200, "changed": 0, "unchanged": 0}
+    assert body["counts"] == {
+        "rows": 200,
+        "good": 200,
+        "bad": 0,
+        "duplicates": 0,
+        "erased": 0,
+        "new": 200,
+        "changed": 0,
+        "unchanged": 0,
+    }
     assert body["base_rate"] == 0.2
     roles = {column["name"]: column["role"] for column in body["mapping"]["columns"]}
     assert roles["customer_id"] == "identifier" and roles["churn"] == "label" and roles["plan"] == "plan"
@@ -49,7 +61,9 @@ def test_a_dry_run_answers_the_preview_and_loads_nothing(client: FlaskClient, he
     assert list(files.folder(settings).iterdir()) == []
 
 
-def test_an_import_shows_itself_and_its_customers_once_applied(client: FlaskClient, head: dict[str, str], run_jobs: Run, settings: Settings) -> None:
+def test_an_import_shows_itself_and_its_customers_once_applied(
+    client: FlaskClient, head: dict[str, str], run_jobs: Run, settings: Settings
+) -> None:
     answer = send(client, head, GOOD)
     assert answer.status_code == 202
     assert answer.headers["Location"] == f"/api/v1/jobs/{answer.get_json()['job']['id']}"
@@ -71,10 +85,16 @@ def test_the_same_file_twice_changes_nothing(client: FlaskClient, head: dict[str
     again = send(client, head, GOOD)
     (job,) = run_jobs()
     assert again.status_code == 202
-    assert {name: job["result"]["counts"][name] for name in ("new", "changed", "unchanged")} == {"new": 0, "changed": 0, "unchanged": 200}
+    assert {name: job["result"]["counts"][name] for name in ("new", "changed", "unchanged")} == {
+        "new": 0,
+        "changed": 0,
+        "unchanged": 200,
+    }
 
 
-def test_an_edited_mapping_is_used_and_a_wrong_one_names_the_place(client: FlaskClient, head: dict[str, str], run_jobs: Run) -> None:
+def test_an_edited_mapping_is_used_and_a_wrong_one_names_the_place(
+    client: FlaskClient, head: dict[str, str], run_jobs: Run
+) -> None:
     mapping = send(client, head, GOOD, dry_run="1").get_json()["mapping"]
     mapping["columns"] = [column for column in mapping["columns"] if column["name"] != "logins"]
     number = send(client, head, GOOD, mapping=json.dumps(mapping)).get_json()["import_id"]
@@ -90,7 +110,9 @@ def test_an_edited_mapping_is_used_and_a_wrong_one_names_the_place(client: Flask
     assert send(client, head, GOOD, mapping='{"columns": "\\ud800"}').status_code == 422
 
 
-def test_bad_rows_reject_the_whole_file_and_come_back_with_reasons(client: FlaskClient, head: dict[str, str], run_jobs: Run) -> None:
+def test_bad_rows_reject_the_whole_file_and_come_back_with_reasons(
+    client: FlaskClient, head: dict[str, str], run_jobs: Run
+) -> None:
     mapping = send(client, head, GOOD, dry_run="true").get_json()["mapping"]
     number = send(client, head, BAD, mapping=json.dumps(mapping)).get_json()["import_id"]
     (job,) = run_jobs()
@@ -98,7 +120,10 @@ def test_bad_rows_reject_the_whole_file_and_come_back_with_reasons(client: Flask
     assert "2 of 200" in job["error"]["message"]
     shown = client.get(f"/api/v1/customers/imports/{number}", headers=head).get_json()
     assert shown["state"] == "failed" and shown["counts"]["bad"] == 2
-    assert [(error["line"], error["code"]) for error in shown["errors"]] == [(9, "not_a_number"), (11, "missing_identifier")]
+    assert [(error["line"], error["code"]) for error in shown["errors"]] == [
+        (9, "not_a_number"),
+        (11, "missing_identifier"),
+    ]
     answer = client.get(f"/api/v1/customers/imports/{number}/errors.csv", headers=head)
     rows = list(csv.reader(io.StringIO(answer.get_data(as_text=True), newline="")))
     assert rows[0] == ["customer_id", "plan", "monthly_charge", "logins", "churn", "line", "reason"]
@@ -114,7 +139,9 @@ def test_skip_takes_the_good_rows(client: FlaskClient, head: dict[str, str], run
     assert len(client.get(f"/api/v1/customers/imports/{number}", headers=head).get_json()["errors"]) == 2
 
 
-def test_an_inverted_label_waits_for_an_answer(client: FlaskClient, head: dict[str, str], run_jobs: Run, settings: Settings) -> None:
+def test_an_inverted_label_waits_for_an_answer(
+    client: FlaskClient, head: dict[str, str], run_jobs: Run, settings: Settings
+) -> None:
     inverted = GOOD.replace(",Yes\n", ",kept\n").replace(",No\n", ",Yes\n").replace(",kept\n", ",No\n")
     asked = send(client, head, inverted)
     assert asked.status_code == 409
@@ -136,17 +163,23 @@ def test_an_inverted_label_waits_for_an_answer(client: FlaskClient, head: dict[s
         (b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4, "PNG"),
     ],
 )
-def test_what_is_no_table_is_refused_in_one_sentence(client: FlaskClient, head: dict[str, str], content: bytes, word: str, settings: Settings) -> None:
+def test_what_is_no_table_is_refused_in_one_sentence(
+    client: FlaskClient, head: dict[str, str], content: bytes, word: str, settings: Settings
+) -> None:
     answer = send(client, head, content, "data.json")
     assert answer.status_code == 415
     assert word in answer.get_json()["error"]["message"]
     assert list(files.folder(settings).iterdir()) == []
 
 
-def test_an_attribute_of_another_kind_is_a_conflict_that_a_dry_run_shows(client: FlaskClient, head: dict[str, str], run_jobs: Run) -> None:
+def test_an_attribute_of_another_kind_is_a_conflict_that_a_dry_run_shows(
+    client: FlaskClient, head: dict[str, str], run_jobs: Run
+) -> None:
     send(client, head, GOOD)
     run_jobs()
-    other = "customer_id,logins,churn\n" + "".join(f"D{i},{'often' if i % 2 else 'seldom'},{'Yes' if i % 4 == 0 else 'No'}\n" for i in range(60))
+    other = "customer_id,logins,churn\n" + "".join(
+        f"D{i},{'often' if i % 2 else 'seldom'},{'Yes' if i % 4 == 0 else 'No'}\n" for i in range(60)
+    )
     refused = send(client, head, other)
     assert refused.status_code == 409 and "logins" in refused.get_json()["error"]["fields"]
     tried = send(client, head, other, dry_run="true").get_json()
@@ -192,7 +225,9 @@ def test_a_repeated_call_with_its_key_queues_one_import(client: FlaskClient, hea
 def test_a_cancelled_import_is_shown_as_such(client: FlaskClient, head: dict[str, str]) -> None:
     answer = send(client, head, GOOD).get_json()
     assert client.delete(f"/api/v1/jobs/{answer['job']['id']}", headers=head).status_code == 202
-    assert client.get(f"/api/v1/customers/imports/{answer['import_id']}", headers=head).get_json()["state"] == "cancelled"
+    assert (
+        client.get(f"/api/v1/customers/imports/{answer['import_id']}", headers=head).get_json()["state"] == "cancelled"
+    )
 
 
 def test_who_may(client: FlaskClient, cast: Any, app: Flask) -> None:
@@ -203,7 +238,9 @@ def test_who_may(client: FlaskClient, cast: Any, app: Flask) -> None:
     assert client.post("/api/v1/customers/import", headers=cast.token("analyst"), data={}).status_code == 422
 
 
-def test_the_real_files_load_and_the_web_page_is_refused(client: FlaskClient, head: dict[str, str], run_jobs: Run, real_data: Any) -> None:
+def test_the_real_files_load_and_the_web_page_is_refused(
+    client: FlaskClient, head: dict[str, str], run_jobs: Run, real_data: Any
+) -> None:
     expected = {
         "telco.csv": 7043,
         "dirty/telco_crlf.csv": 7043,

@@ -230,3 +230,9 @@ def row_errors(session: Session, batch_id: int) -> Iterator[ImportRowError]:
         .order_by(ImportRowError.line, ImportRowError.id)
     )
     yield from session.scalars(query.execution_options(yield_per=1_000))
+
+
+def column_names(session: Session, batch_id: int) -> list[str]:
+    """Return the columns of the file that was loaded, in its order; raises NotFound."""
+    mapping: Any = get(session, batch_id).mapping
+    return [str(column["name"]) for column in mapping.get("columns", [])]

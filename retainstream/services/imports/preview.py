@@ -78,8 +78,14 @@ class Preview:
         }
 
     def require_answers(self) -> None:
-        """Raise what keeps the import from being queued: Conflict for an attribute that cannot live beside the one on record, and
-        ConfirmationNeeded, with the facts in its detail, while a person has to say which way round the label is.
+        """Raise what keeps the import from being queued.
+
+        Raises
+        ------
+        Conflict
+            When an attribute cannot live beside the one on record.
+        ConfirmationNeeded
+            While a person has to say which way round the label is, or which it is; `detail` holds the preview's facts.
         """
         if self.conflict is not None:
             raise self.conflict
@@ -137,7 +143,7 @@ def preview(
             learnt = replace(learnt, mapping=replace(learnt.mapping, known_at_time=known_at_time))
         if session is not None:
             conflict = _conflict(session, learnt.mapping)
-        counts, errors = _try_rows(table, learnt.mapping, settings, session)
+        counts, errors = _try_rows(table, learnt.mapping, settings, None if conflict else session)
         sample = _sample(table)
     except TableError as error:
         raise UnsupportedMedia(str(error), fields={"file": [str(error)]}) from error

@@ -5,6 +5,7 @@ Which text means what was decided by the mapping and read by `casting`; writing 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -39,6 +40,12 @@ def mapping_from(data: Any, columns: Sequence[str]) -> Mapping:
     InvalidInput
         With the path of everything that is wrong in it.
     """
+    try:
+        json.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError as half:
+        raise InvalidInput(
+            "The mapping holds text that is no Unicode.", fields={"mapping": ["no halves of surrogate pairs"]}
+        ) from half
     try:
         mapping = Mapping.from_dict(data)
         mapping.check_columns(columns)

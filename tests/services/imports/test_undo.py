@@ -1,0 +1,181 @@
+"""Undoing imports: everything is as before, what was touched since stays, and a second attempt goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from sqlalchemy import select, text
+
+from retainstream.config import Settings
+from retainstream.db import read_unit, unit_of_work
+from retainstream.models import AttributeVersion, Customer, Identity, ImportBatch
+from retainstream.security.actor import SYSTEM
+from retainstream.services import attributes
+from retainstream.services.imports import batches, turns
+from retainstream.services.jobs import JobLost
+from tests.services.imports.loading import DATA, Loader, csv_of, rows_in, seen
+
+COLUMNS = ["customer_id", "email", "plan", "usage", "churn"]
+Row = tuple[Any, ...]
+MAPPING = {
+    "columns": [
+        {"name": "customer_id", "role": "identifier", "attribute": "customer_id"},
+        {"name": "email", "role": "personal", "field": "email", "attribute": "email"},
+        {"name": "plan", "role": "plan", "attribute": "plan", "kind": "category", "feature": True},
+        {"name": "usage", "role": "feature", "attribute": "usage", "kind": "integer", "feature": True},
+        {"name": "churn", "role": "label", "attribute": "churn", "churned_values": ["yes"], "kept_values": ["no"]},
+    ],
+    "label_confirmed": True,
+}
+
+
+def person(
+    number: int, usage: int | None = 1, plan: str = "gold", churn: str = "no", email: str = "a@example.com"
+) -> Row:
+    return (f"P{number}", email, plan, usage, churn)
+
+
+@pytest.fixture
+def loader(minimal_app: Flask, settings: Settings) -> Loader:
+    return Loader(settings)
+
+
+def load(loader: Loader, *rows: Row) -> int:
+    number, job = loader.load(csv_of(COLUMNS, list(rows)), MAPPING)
+    assert job["state"] == "succeeded", job
+    return number
+
+
+def edit(user_id: str, **values: Any) -> None:
+    with unit_of_work() as session:
+        customer = session.scalar(select(Customer).join(Identity).where(Identity.user_id == user_id))
+        assert customer is not None
+        attributes.write_edit(session, customer, values=values, profile={})
+
+
+ROWS = st.dictionaries(
+    st.integers(0, 8),
+    st.tuples(
+        st.one_of(st.none(), st.integers(0, 3)),
+        st.sampled_from(["gold", "basic", ""]),
+        st.sampled_from(["yes", "no", ""]),
+        st.sampled_from(["a@example.com", "b@example.com", ""]),
+    ),
+    min_size=1,
+    max_size=9,
+)
+
+
+@hypothesis_settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(first=ROWS, second=ROWS, third=ROWS)
+def test_import_and_undo_is_as_before(loader: Loader, first: Any, second: Any, third: Any) -> None:
+    with unit_of_work() as session:
+        session.execute(text("DELETE FROM customers"))
+    load(loader, *(person(key, *row) for key, row in first.items()))
+    states, rows, numbers = [seen()], [rows_in(*DATA)], []
+    for table in (second, third):
+        numbers.append(load(loader, *(person(key, *row) for key, row in table.items())))
+        states.append(seen())
+        rows.append(rows_in(*DATA))
+    for step in (1, 0):
+        job = loader.undo(numbers[step])
+        assert job["result"]["kept"] == 0
+        assert seen() == states[step] and rows_in(*DATA) == rows[step]
+
+
+def test_an_edit_since_keeps_the_customer_and_is_listed(loader: Loader) -> None:
+    first = load(loader, person(1, 1), person(2, 2))
+    second = load(loader, person(1, 10), person(2, 20), person(3, 30), person(4, 40, churn="yes"))
+    edit("P1", usage=11)
+    edit("P3", usage=33)
+    job = loader.undo(second)
+    assert job["result"]["kept"] == 2
+    now = seen()
+    assert {user: one["attributes"]["usage"] for user, one in now.items()} == {"P1": 11, "P2": 2, "P3": 33}
+    with read_unit() as session:
+        assert batches.present(session, SYSTEM, second)["kept_customers"] == ["P1", "P3"]
+        chain = (
+            session.execute(
+                select(AttributeVersion.previous_id)
+                .join(Identity, Identity.customer_id == AttributeVersion.customer_id)
+                .where(Identity.user_id == "P1")
+                .order_by(AttributeVersion.id)
+            )
+            .scalars()
+            .all()
+        )
+        assert chain[-1] == session.scalar(
+            select(AttributeVersion.id).where(AttributeVersion.batch_id == first).order_by(AttributeVersion.id)
+        )
+    loader.undo(first)
+    assert set(seen()) == {"P1", "P3"}
+
+
+def test_a_later_import_keeps_its_rows_and_can_be_undone_after(loader: Loader) -> None:
+    first = load(loader, person(1, 1), person(2, 2))
+    second = load(loader, person(1, 10, churn="yes", email="new@example.com"))
+    job = loader.undo(first)
+    assert job["result"]["kept"] == 1
+    now = seen()
+    assert set(now) == {"P1"}
+    assert (now["P1"]["attributes"]["usage"], now["P1"]["churned"], now["P1"]["personal"][1]) == (
+        10,
+        True,
+        "new@example.com",
+    )
+    loader.undo(second)
+    assert seen() == {} and rows_in(*DATA) == dict.fromkeys(DATA, 0)
+
+
+def test_undo_hides_everything_at_once(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = load(loader, person(1, 1))
+    before = seen()
+    second = load(loader, person(1, 5, churn="yes"), *(person(n) for n in range(2, 40)))
+    looks: list[bool] = []
+    purge = turns.purge
+
+    def look(unit: Any, batch_id: int, tick: Any = None) -> int:
+        looks.append(seen() == before)
+        return purge(unit, batch_id, tick)
+
+    monkeypatch.setattr(turns, "purge", look)
+    loader.undo(second)
+    assert looks == [True] and seen() == before and first == 1
+
+
+def test_a_killed_undo_is_finished_by_the_next_attempt(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = load(loader, *(person(n) for n in range(30)))
+    purge = turns.purge
+
+    def die(unit: Any, batch_id: int, tick: Any = None) -> int:
+        raise JobLost("killed here")
+
+    monkeypatch.setattr(turns, "purge", die)
+    with unit_of_work() as session:
+        batches.queue_undo(session, SYSTEM, number)
+    loader.run()
+    assert seen() == {} and rows_in("customers")["customers"] == 30
+    with unit_of_work() as session:
+        session.execute(text("UPDATE job_runs SET state = 'queued' WHERE kind = 'undo'"))
+    monkeypatch.setattr(turns, "purge", purge)
+    assert loader.run()["state"] == "succeeded"
+    assert rows_in(*DATA) == dict.fromkeys(DATA, 0)
+    with read_unit() as session:
+        assert session.get_one(ImportBatch, number).state == "undone"
+
+
+def test_an_import_finishes_a_dead_undo_first(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = load(loader, *(person(n) for n in range(30)))
+    with unit_of_work() as session:
+        session.get_one(ImportBatch, number).state = "undoing"
+    load(loader, person(1, 7))
+    assert {user: one["attributes"]["usage"] for user, one in seen().items()} == {"P1": 7}
+    with read_unit() as session:
+        assert session.get_one(ImportBatch, number).state == "undone"
