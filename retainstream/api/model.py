@@ -24,7 +24,7 @@ from retainstream.schemas.jobs import JobAnswerSchema
 from retainstream.schemas.model import (
     CardSchema,
     FeatureListSchema,
-    MetricsSchema,
+    ModelMetricsSchema,
     MovedSchema,
     StatusSchema,
     TrainSchema,
@@ -78,7 +78,7 @@ def features() -> Response:
 
 @blueprint.route("/metrics", methods=["GET"])
 @requires(Permission.MODEL_READ)
-@blueprint.response(200, MetricsSchema)
+@blueprint.response(200, ModelMetricsSchema)
 @blueprint.alt_response(304, description=_UNCHANGED)
 @blueprint.alt_response(409, schema=ErrorSchema, description=_NO_MODEL)
 def metrics() -> Response:

@@ -176,7 +176,7 @@ class FeatureListSchema(ma.Schema):
     items = ma.fields.List(ma.fields.Nested(FeatureImportanceSchema), required=True)
 
 
-class MetricsSchema(ma.Schema):
+class ModelMetricsSchema(ma.Schema):
     """The figures of the model in service, all out of fold."""
 
     model_version = ma.fields.Integer(required=True)

@@ -1,6 +1,6 @@
 """Scores made on the spot, of given values or of a customer, with reasons; nothing is stored.
 
-The quick path: one small read for the champion and the preferences, the predictor in memory, and no table. Scores in force are
+The quick path: one small read tells whether the champion and the preferences in memory are still those in force. Scores in force are
 `services.predictions`.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.orm import Session
 
 from retainstream.errors import InvalidInput, NotFound, NotReady, RetainStreamError
-from retainstream.services import datasets, preferences, registry
+from retainstream.services import datasets, preferences, registry, revisions
 from retainstream.services.predictions import Vocabulary, customer_ids_of, statement, vocabulary
 from retainstream.services.preferences import BAND_NAMES, Preferences
 from retainstream.services.scoring import PREDICTED_FROM_BAND
@@ -29,7 +29,7 @@ _LONGEST_VALUE = 10_000
 
 @dataclass(frozen=True)
 class Scorer:
-    """The champion in memory with what turns its margins into an answer; made once for a request."""
+    """The champion in memory with what turns its margins into an answer."""
 
     champion: registry.Champion
     predictor: ChurnPredictor
@@ -38,7 +38,13 @@ class Scorer:
 
     @classmethod
     def of(cls, session: Session) -> Scorer:
-        """Return a scorer of the model in service; raises NotReady when there is none."""
+        """Return the scorer of the model and the preferences in force, kept until either changes; raises NotReady without a model."""
+        counters = revisions.read(session)
+        key = f"{session.get_bind().engine.url}|{counters['model']}|{counters['settings']}"
+        return _scorers.get(key, lambda: cls._made(session))
+
+    @classmethod
+    def _made(cls, session: Session) -> Scorer:
         current = registry.required_champion(session)
         predictor = registry.load(session, current.version_id, current.sha256)
         words = vocabulary(session, current.version_id, current.sha256)
@@ -95,6 +101,9 @@ class Scorer:
             "statement": statement(score.probability, percentile),
             "model_version": self.champion.version_id,
         }
+
+
+_scorers: registry.LoadedModels[Scorer] = registry.LoadedModels(2)
 
 
 def _complaint(value: object) -> str | None:

@@ -8,7 +8,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from retainstream.db import unit_of_work
-from retainstream.schemas.model import CardSchema, FeatureListSchema, MetricsSchema, StatusSchema, VersionListSchema
+from retainstream.schemas.model import (
+    CardSchema,
+    FeatureListSchema,
+    ModelMetricsSchema,
+    StatusSchema,
+    VersionListSchema,
+)
 from tests.conftest import Cast
 from tests.population import make_frame, populate
 
@@ -57,7 +63,7 @@ def test_what_is_shown_of_a_trained_model_is_as_documented(
     same = client.get(f"{PREFIX}/status", headers={**viewer, "If-None-Match": status.headers["ETag"]})
     assert same.status_code == 304
     for path, schema in (
-        ("status", StatusSchema), ("features", FeatureListSchema), ("metrics", MetricsSchema), ("versions", VersionListSchema),
+        ("status", StatusSchema), ("features", FeatureListSchema), ("metrics", ModelMetricsSchema), ("versions", VersionListSchema),
         (f"versions/{version}", CardSchema),
     ):  # fmt: skip
         answer = client.get(f"{PREFIX}/{path}", headers=viewer)
