@@ -27,6 +27,7 @@ log = logging.getLogger("retainstream.jobs")
 LOOK_SECONDS = 0.4
 CANCEL_GRACE_SECONDS = 10.0
 TERM_GRACE_SECONDS = 5.0
+OVERTIME_SECONDS = 60.0
 
 
 class Ending(Enum):
@@ -67,6 +68,8 @@ class Runner:
         Module that is started as the job's process.
     cancel_grace : float
         Seconds that cancelled work has to notice by itself before it is told by signal.
+    overtime : float
+        Seconds beyond `train_minutes` that a training has to end by itself, with a better explanation, before it is ended.
     """
 
     def __init__(
@@ -76,11 +79,13 @@ class Runner:
         *,
         child_module: str = "retainstream.jobs.child",
         cancel_grace: float = CANCEL_GRACE_SECONDS,
+        overtime: float = OVERTIME_SECONDS,
     ) -> None:
         self.app = app
         self.settings = settings
         self.child_module = child_module
         self.cancel_grace = cancel_grace
+        self.overtime = overtime
         self.current: jobs.Claim | None = None
         self._stopping = threading.Event()
 
@@ -129,7 +134,7 @@ class Runner:
     def _wait(self, claimed: jobs.Claim, child: subprocess.Popen[bytes]) -> Ending:
         began = beaten = clock.monotonic()
         asked_at: float | None = None
-        limit = self.settings.train_minutes * 60 if claimed.kind == "train" else None
+        limit = self.settings.train_minutes * 60 + self.overtime if claimed.kind == "train" else None
         while not self._stopping.is_set():
             try:
                 child.wait(LOOK_SECONDS)

@@ -110,7 +110,7 @@ def test_stopping_ends_the_process_and_gives_the_job_back(runner: Runner) -> Non
 
 
 def test_a_training_that_takes_too_long_is_ended(minimal_app: Flask, settings: Settings) -> None:
-    impatient = Runner(minimal_app, replace(settings, train_minutes=0), child_module=CHILD)
+    impatient = Runner(minimal_app, replace(settings, train_minutes=0), child_module=CHILD, overtime=0)
     job_id = queue("train")
     impatient.run_next()
     ended = row(job_id)
