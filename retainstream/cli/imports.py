@@ -102,6 +102,7 @@ def queue_file(
                 on_error=on_error,
                 known_at_time=found.mapping.known_at_time,
                 warnings=found.learnt.warnings,
+                refine=mapping is None and not found.complete,
                 source=source,
             )
             return batch.id, job.id, found
