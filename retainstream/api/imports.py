@@ -174,9 +174,10 @@ def _mapping(text: str | None) -> object | None:
     if text is None or not text.strip():
         return None
     try:
-        return json.loads(text)
+        found: object = json.loads(text)
     except (ValueError, RecursionError) as bad:
         raise InvalidInput("The mapping is not JSON.", fields={"mapping": ["JSON as a preview answers it"]}) from bad
+    return found
 
 
 def _settings() -> Settings:

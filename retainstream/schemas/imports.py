@@ -17,7 +17,7 @@ _MOMENT = {"format": "date-time"}
 class WordField(ma.fields.Boolean):
     """A yes or no in a form, where everything is text; an empty field is as good as none."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool | None:
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if isinstance(value, str) and not value.strip():
             return self.load_default if isinstance(self.load_default, bool) else None
         return super()._deserialize(value, attr, data, **kwargs)

@@ -107,17 +107,11 @@ def seen() -> dict[str, dict[str, Any]]:
             select(Customer, Identity).join(Identity, Identity.customer_id == Customer.id).where(Customer.visible())
         ).all()
         values = attributes.current_values(session, [customer.id for customer, _ in rows])
-        labels = {
-            customer_id: value
-            for customer_id, value in session.execute(
-                select(Label.customer_id, Label.value)
-                .where(
-                    Label.batch_id.is_(None)
-                    | Label.batch_id.in_(text("SELECT id FROM import_batches WHERE state = 'applied'"))
-                )
-                .order_by(Label.id)
-            )
-        }
+        visible = Label.batch_id.is_(None) | Label.batch_id.in_(
+            text("SELECT id FROM import_batches WHERE state = 'applied'")
+        )
+        newest_last = session.execute(select(Label.customer_id, Label.value).where(visible).order_by(Label.id)).all()
+        labels = {label.customer_id: label.value for label in newest_last}
         return {
             identity.user_id: {
                 "attributes": values.get(customer.id, {}),

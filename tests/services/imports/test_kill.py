@@ -1,0 +1,127 @@
+"""An import or undo whose process is killed by SIGKILL in the middle: all or nothing to readers, and whole after the next attempt.
+
+The child kills itself just before its k-th SQL statement, so that points inside and between transactions are met without any clock.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+
+from retainstream.config import ROOT, Settings
+from retainstream.db import db, read_unit, unit_of_work
+from retainstream.security.actor import SYSTEM
+from retainstream.services.imports import batches
+from tests.services.imports.loading import DATA, Loader, rows_in, seen, table
+
+CHILD = """
+import os, signal, sys
+from sqlalchemy import event
+from retainstream.app import create_minimal_app
+from retainstream.config import Settings
+from retainstream.db import db
+from retainstream.jobs import inline
+from retainstream.services.imports import apply, turns
+
+instance, fatal, counter = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+apply.CHUNK_ROWS = turns.CHUNK = 20
+app = create_minimal_app(Settings(instance=instance, bcrypt_cost=4, job_lease_seconds=600))
+seen = 0
+
+def look(*_):
+    global seen
+    seen += 1
+    if seen == fatal:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+with app.app_context():
+    event.listen(db.engine, "before_cursor_execute", look)
+    event.listen(db.engine, "commit", look)
+    inline.run_queued(app.config["RETAINSTREAM"])
+open(counter, "w").write(str(seen))
+"""
+HEADER = "customer_id,email,usage,churn"
+
+
+def rows(count: int, shift: int) -> list[str]:
+    return [
+        f"K{n:04d},k{n}-{shift}@example.com,{n % 19 + shift},{'Yes' if (n + shift) % 4 == 0 else 'No'}"
+        for n in range(count)
+    ]
+
+
+@pytest.fixture
+def loader(minimal_app: Flask, settings: Settings) -> Loader:
+    return Loader(settings)
+
+
+def run_child(settings: Settings, fatal: int, counter: Path) -> int:
+    """Run the queued jobs in a child that dies before its `fatal`-th statement (0: never); returns its exit code."""
+    db.engine.dispose()
+    command = [sys.executable, "-c", CHILD, settings.instance, str(fatal), str(counter)]
+    return subprocess.run(command, cwd=ROOT, check=False, timeout=120).returncode
+
+
+def state_of() -> tuple[dict[str, Any], dict[str, int]]:
+    """Return what readers see, without the surrogate ids of versions, and how many rows there are."""
+    return {
+        user: {key: value for key, value in one.items() if key != "version"} for user, one in seen().items()
+    }, rows_in(*DATA)
+
+
+def queue_again() -> None:
+    """Do what the box does once the lease of a dead job has run out."""
+    with unit_of_work() as session:
+        session.execute(text("UPDATE job_runs SET lease_until = 0 WHERE state = 'running'"))
+
+
+@pytest.mark.parametrize("kind", ["import", "undo"])
+def test_killed_at_any_statement_it_is_all_or_nothing_and_then_whole(
+    loader: Loader, settings: Settings, kind: str, tmp_path: Path
+) -> None:
+    counter = tmp_path / "statements"
+    loader.load(table(HEADER, rows(60, 0)))
+    before = state_of()
+    second = table(HEADER, rows(110, 1))
+
+    def queue() -> int:
+        number = loader.queue(second)
+        if kind == "undo":
+            assert loader.run()["state"] == "succeeded"
+            with unit_of_work() as session:
+                batches.queue_undo(session, SYSTEM, number)
+        return number
+
+    start = queue() and state_of()
+    assert run_child(settings, 0, counter) == 0
+    end = state_of()
+    assert (end == before) == (kind == "undo") and end != start
+    if kind == "import":
+        loader.undo(2)
+        assert state_of() == before
+    statements = int(counter.read_text())
+    chance = random.Random(20_260_131)
+    for fatal in sorted(chance.sample(range(1, statements), 3)):
+        number = queue()
+        assert run_child(settings, fatal, counter) == -signal.SIGKILL
+        assert seen_only(start, end)
+        queue_again()
+        loader.run()
+        assert state_of() == end, f"after a kill at statement {fatal} of {statements}"
+        with read_unit() as session:
+            assert batches.get(session, number).state == ("applied" if kind == "import" else "undone")
+        if kind == "import":
+            loader.undo(number)
+
+
+def seen_only(start: tuple[dict[str, Any], dict[str, int]], end: tuple[dict[str, Any], dict[str, int]]) -> bool:
+    """Tell whether readers see exactly the state before or the one after."""
+    return state_of()[0] in (start[0], end[0])
