@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -14,8 +14,10 @@ from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import ConfirmationNeeded
 from retainstream.security.actor import COMMAND
 from retainstream.services.imports import batches, files
-from retainstream.services.imports.learning import Answer
-from retainstream.services.imports.preview import Preview, preview
+
+if TYPE_CHECKING:
+    from retainstream.services.imports.learning import Answer
+    from retainstream.services.imports.preview import Preview
 
 SHOWN_ERRORS = 10
 _FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
@@ -48,6 +50,10 @@ def import_command(
     file: Path, mapping: Path | None, dry_run: bool, on_error: str, label: str | None, known_at_time: bool | None
 ) -> None:
     """Load customers from FILE: CSV, JSON lines or xlsx; also gzipped, or a zip with one file."""
+    from retainstream.services.imports.preview import (
+        preview,  # brings numpy, which other commands and the server do without
+    )
+
     sent = None if mapping is None else _read_mapping(mapping)
     answer = cast("Answer | None", label)
     if dry_run:
@@ -88,6 +94,8 @@ def queue_file(
     ConfirmationNeeded
         When a person has to answer first.
     """
+    from retainstream.services.imports.preview import preview
+
     with file.open("rb") as stream:
         upload = files.receive(stream, file.name, settings())
     try:
