@@ -47,6 +47,15 @@ def make_frame(n: int = 600, seed: int = 1, *, learnable: bool = True) -> pd.Dat
     )
 
 
+FRAME = make_frame(500)
+"""The customers of most tests."""
+
+
+def staying(ids: list[int]) -> list[int]:
+    """Return those of `FRAME`'s ids, in its order, whose customer has not left."""
+    return [one for one, gone in zip(ids, FRAME["churn"], strict=True) if not gone]
+
+
 def populate(
     session: Session, frame: pd.DataFrame, *, state: str = "applied", labelled: bool = True, known_at: int | None = None
 ) -> list[int]:

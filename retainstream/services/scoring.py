@@ -30,7 +30,7 @@ PREDICTED_FROM_BAND = 2
 """From this band on (high) a customer is predicted to leave: `predicted_churners` is the length of the list that opens."""
 REASONS_KEPT = 5
 HISTOGRAM_BINS = 20
-_CHUNK = 20_000
+_CHUNK = 50_000
 _WRITE = 4_000
 _ERASE_SPAN = 50_000
 _TRIES = 3
@@ -196,12 +196,11 @@ def _score_chunk(work: Work, scores: Scores, start: int, stop: int, threads: int
     frame = work.data.frame.iloc[start:stop]
     base = served.encoder.base(frame)
     fold = served.folds_of(stop - start, work.data.ids[start:stop])
-    margin = served.margins(base, fold)
+    margin, found = served.explained(base, fold, threads)
     scores.margin[start:stop] = margin
     scores.p0[start:stop], scores.p1[start:stop] = served.intervals(margin, fold)
     if scores.probability is not None:
         scores.probability[start:stop] = served.calibrated(margin, fold)
-    found = served.contributions(base, fold, threads)
     scores.recomputed += found.recomputed
     scores.reasons += compact_reasons(found.values, groups=served.correlated, top=REASONS_KEPT)
     _note(scores, frame, base, [spec.name for spec in served.specs], start)
