@@ -20,6 +20,7 @@ from retainstream.services.customers import lists
 from retainstream.services.customers.filters import CustomerFilter
 from retainstream.web import current_jobs, home_view
 from retainstream.web.browser_session import go
+from retainstream.web.current_jobs import JobView
 from retainstream.web.guards import requires_page, signed_in_actor
 from retainstream.web.home_view import HomeView
 from retainstream.web.person_view import person_view
@@ -35,8 +36,8 @@ def show() -> BaseResponse:
     person = signed_in_actor()
     settings: Settings = current_app.config["RETAINSTREAM"]
     with read_unit() as session:
-        view = read(session, settings, person)
         jobs = current_jobs.read(session)
+        view = read(session, settings, person, jobs.last)
     html = render_template(
         "home/home.html",
         home=view,
@@ -48,7 +49,7 @@ def show() -> BaseResponse:
     return current_app.make_response(html)
 
 
-def read(session: Session, settings: Settings, person: Actor) -> HomeView:
+def read(session: Session, settings: Settings, person: Actor, last_job: JobView | None) -> HomeView:
     """Return the page's content for a person; what they may not do has no button."""
     metrics = dashboard.metrics(session, settings)
     refused = _refusal(session)
@@ -60,7 +61,7 @@ def read(session: Session, settings: Settings, person: Actor) -> HomeView:
         lead=lead,
         kpis=home_view.kpis(metrics, refused) if stage != "empty" else (),
         as_of=home_view.as_of(metrics),
-        warnings=_warnings(session, refused),
+        warnings=_warnings(last_job, refused),
         may_train=stage != "empty" and person.may(Permission.MODEL_TRAIN),
         may_score=stage in ("unscored", "scored") and person.may(Permission.PREDICTIONS_WRITE),
         may_import=person.may(Permission.IMPORTS_WRITE),
@@ -93,8 +94,7 @@ def _refusal(session: Session) -> str:
     return str(told["message"]) if isinstance(last, dict) and not last["servable"] else ""
 
 
-def _warnings(session: Session, refused: str) -> tuple[str, ...]:
-    last = current_jobs.read(session).last
+def _warnings(last: JobView | None, refused: str) -> tuple[str, ...]:
     found = [refused] if refused else []
     if last is not None and last.state == "failed":
         found.append(f"{last.name} failed: {last.message or 'the log of the server says why.'}")

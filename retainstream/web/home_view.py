@@ -154,9 +154,10 @@ def _lead(metrics: Answer) -> str:
     if metrics["expected_churners"] is None:
         return f"Out of {whole(scored)} scored. The model ranks well, but its probabilities are withheld: they did not hold on rows it never saw."
     low, high = metrics["expected_churners_interval"]
-    sentence = f"Added up over all {whole(scored)} scored, the probabilities come to about {whole(metrics['expected_churners'])} ({whole(low)} to {whole(high)})"
+    expected = f"{_people(round(metrics['expected_churners']))} ({whole(low)} to {whole(high)})"
+    sentence = f"Added up over all {whole(scored)} scored, the probabilities come to about {expected}"
     risk = metrics["revenue_at_risk"]
-    return f"{sentence}, who pay {cash(risk, short=True)} a month." if risk else f"{sentence}."
+    return f"{sentence} and {cash(risk, short=True)} a month." if risk else f"{sentence}."
 
 
 def _people(count: int) -> str:

@@ -90,11 +90,15 @@ def open_tab(chromium: object, served: Served) -> Iterator[Callable[..., Tab]]:
         )
         contexts.append(context)
         tab = Tab(context.new_page())
-        tab.page.on("console", lambda message: message.type in ("error", "warning") and tab.complaints.append(message.text))  # type: ignore[attr-defined]
+        tab.page.on(
+            "console", lambda message: message.type in ("error", "warning") and tab.complaints.append(message.text)
+        )  # type: ignore[attr-defined]
         tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))  # type: ignore[attr-defined]
         tab.page.on(  # type: ignore[attr-defined]
             "request",
-            lambda request: request.url.startswith((served.address, "data:")) or tab.complaints.append(f"asked {request.url}"),
+            lambda request: (
+                request.url.startswith((served.address, "data:")) or tab.complaints.append(f"asked {request.url}")
+            ),
         )
         tabs.append(tab)
         return tab
