@@ -13,6 +13,7 @@ from retainstream.errors import Conflict, Forbidden, InvalidInput, RetainStreamE
 from retainstream.services.access import accounts, login
 from retainstream.web import browser_session
 from retainstream.web.guards import public
+from retainstream.web.sign_in import login_gate
 
 blueprint = Blueprint("web_account", __name__)
 LONGEST_NAME = 200
@@ -41,6 +42,9 @@ def accept_invitation(token: str) -> BaseResponse:
     """Make the invited person's account and sign them in."""
     settings: Settings = current_app.config["RETAINSTREAM"]
     visitor = browser_session.visitor()
+    address = visitor.address or ""
+    # The slow hash below must not be had for the asking.
+    login_gate().admit(f"invitation:{token}", address)
     try:
         name, email = name_of(request.form), accounts.clean_email(request.form.get("email", ""))
         hashed = accounts.checked_hash(settings, email, request.form.get("password", ""))
@@ -52,6 +56,7 @@ def accept_invitation(token: str) -> BaseResponse:
             fresh = browser_session.open_session(unit, user)
     except (Forbidden, InvalidInput, Conflict) as refusal:
         return _invitation_page(refusal)
+    login_gate().forgive(f"invitation:{token}", address)
     browser_session.begin(fresh)
     return browser_session.go("/")
 

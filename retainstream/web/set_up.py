@@ -34,11 +34,13 @@ def submit() -> BaseResponse:
         return redirect("/sign-in", 303)
     settings: Settings = current_app.config["RETAINSTREAM"]
     visitor = browser_session.visitor()
+    address = visitor.address or ""
     try:
         # The code is looked at before the slow hash, and tries are counted, so that guessing costs the guesser and not the box.
-        login_gate().admit("set-up", visitor.address or "")
+        # Each address has a count of its own: a stranger who guesses must not shut the owner out.
+        login_gate().admit(f"set-up:{address}", address)
         setup.check_code(settings, request.form.get("code", ""))
-        login_gate().forgive("set-up", visitor.address or "")
+        login_gate().forgive(f"set-up:{address}", address)
         name, email = name_of(request.form), accounts.clean_email(request.form.get("email", ""))
         hashed = accounts.checked_hash(settings, email, request.form.get("password", ""))
         with unit_of_work() as unit:

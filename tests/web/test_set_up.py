@@ -70,6 +70,9 @@ def test_guessing_the_code_is_counted(settings: Settings) -> None:
     browser = Browser(app)
     statuses = [browser.post("/set-up", {**FORM, "code": f"GUESS-{number}"}).status_code for number in range(4)]
     assert statuses == [422, 422, 422, 429]
+    owner = {"code": setup.setup_code(settings), "csrf_token": browser.token("/set-up"), **FORM}
+    elsewhere = browser.client.post("/set-up", data=owner, environ_overrides={"REMOTE_ADDR": "192.0.2.7"})
+    assert elsewhere.location == "/"
 
 
 def test_invitation_makes_an_account_with_its_role(app: Flask, browser: Browser, cast: Cast) -> None:
