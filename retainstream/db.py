@@ -102,9 +102,9 @@ _open_unit: contextvars.ContextVar[str | None] = contextvars.ContextVar("open_un
 def _unit(kind: str) -> Iterator[Session]:
     if _open_unit.get() is not None:
         raise RuntimeError(f"a {kind} unit of work was begun inside a {_open_unit.get()} unit; end that one first")
-    token = _open_unit.set(kind)
     engine = db.engine.execution_options(**{_WRITES: kind == "writing"})
     session = Session(engine, expire_on_commit=False, autoflush=False)
+    token = _open_unit.set(kind)
     try:
         yield session
         if kind == "writing":

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 LARGE_ROWS = 100_000
 _IMPORTANCE_ROWS = 5_000
-_LIBRARIES = ("xgboost-cpu", "xgboost", "scikit-learn", "numpy", "pandas", "scipy", "optuna", "woodelf-explainer")
+_LIBRARIES = ("xgboost-cpu", "xgboost", "scikit-learn", "numpy", "pandas", "scipy", "optuna")
 
 Progress = Callable[[str, float], None]
 

@@ -3,11 +3,14 @@
 Services flush; the edge commits. They import one another only downward, in this order (a lower line never imports a higher one):
 
     demo
-    dashboard, predictions
-    scoring, customers
-    training
+    dashboard, customers, explanations, on_the_spot
+    predictions, scoring
+    training, model_card
     registry, imports
     datasets, attributes
     box, access, jobs, idempotency
-    audit, preferences, revisions
+    preferences
+    audit, revisions
+
+An import-linter contract in pyproject.toml holds the order.
 """
