@@ -733,7 +733,10 @@ def upgrade() -> None:
     # Erased people must not live on in the index's old segments.
     op.execute("INSERT INTO customer_search (customer_search, rank) VALUES ('secure-delete', 1)")
     op.execute(
-        "CREATE TRIGGER identities_search_insert AFTER INSERT ON identities BEGIN "
+        # An import indexes its own rows, a chunk in one statement: the full-text index flushes after every row of a trigger, which is 20 times slower.
+        "CREATE TRIGGER identities_search_insert AFTER INSERT ON identities WHEN NOT EXISTS ("
+        "SELECT 1 FROM customers JOIN import_batches ON import_batches.id = customers.batch_id "
+        "WHERE customers.id = new.customer_id AND import_batches.state = 'applying') BEGIN "
         "INSERT INTO customer_search (rowid, user_id, name, email) VALUES (new.customer_id, new.user_id, new.name, new.email); END"
     )
     op.execute(

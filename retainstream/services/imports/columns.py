@@ -167,6 +167,14 @@ class ColumnReader:
             self.hashes = [np.fromiter(map(hash, repeated), dtype=np.int64, count=len(repeated))]
 
     def _add_many(self, column: list[str | None]) -> None:
+        # Empty cells are set aside first, so that numbers with gaps are still read in bulk.
+        filled = [text for text in column if text]
+        if len(filled) < len(column):
+            self.blanks += len(column) - len(filled)
+            self.blank_hashes.update(map(hash, {text for text in column if not text}))
+            column = filled
+            if not column:
+                return
         try:
             values = np.fromiter(map(float, column), dtype=np.float64, count=len(column))  # type: ignore[arg-type]
         except (TypeError, ValueError):

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
+from itertools import compress, repeat
 from typing import Any
 
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
+from retainstream import dialect
 from retainstream.models import (
     AttributeDefinition,
     AttributeVersion,
@@ -164,6 +165,7 @@ class Writer:
         if "other" in personal:
             personal["other"] = [_json(cell) for cell in personal["other"]]
         _insert(session, "identities", {}, {"customer_id": ids, "user_id": rows.user_ids, **personal})
+        dialect.index_for_search(session, first, first + count - 1)
         slots = dict(zip(self.builder.columns, self.builder.slot_columns(rows.values), strict=True))
         fixed = {"batch_id": self.batch_id, "source": "import"}
         times = {"valid_from": known_at, "known_at": known_at}
@@ -183,11 +185,12 @@ class Writer:
     ) -> None:
         if self.definition_id is None:
             return
-        kept = [row for row in zip(ids, labels, churned_at, known_at, strict=True) if row[1] is not None]
-        fixed = {"batch_id": self.batch_id, "definition_id": self.definition_id}
-        names = ("customer_id", "value", "churned_at", "known_at")
-        if kept:
-            _insert(session, "labels", fixed, dict(zip(names, zip(*kept, strict=True), strict=True)))
+        columns = {"customer_id": ids, "value": labels, "churned_at": churned_at, "known_at": known_at}
+        if None in labels:
+            kept = [label is not None for label in labels]
+            columns = {name: list(compress(column, kept)) for name, column in columns.items()}
+        if columns["value"]:
+            _insert(session, "labels", {"batch_id": self.batch_id, "definition_id": self.definition_id}, columns)
 
     def _look_up(self, session: Session, rows: Rows) -> dict[str, _Known]:
         found = session.execute(

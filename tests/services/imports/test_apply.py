@@ -64,6 +64,24 @@ def test_values_land_where_they_belong(loader: Loader) -> None:
         assert "Person" not in (stored or "")
 
 
+def test_the_search_index_follows_imports_and_undos(loader: Loader) -> None:
+    def found(words: str) -> int:
+        with read_unit() as session:
+            query = text("SELECT count(*) FROM customer_search WHERE customer_search MATCH :words")
+            return int(session.execute(query, {"words": f'"{words}"'}).scalar_one())
+
+    first, _ = loader.load(FILE)
+    assert (found("U00004"), found("p4@example.com"), found("new@example.com")) == (1, 1, 0)
+    second, _ = loader.load(table(HEADER, [*ROWS[:4], row(4, usage="4.25", region="south", email="new@example.com"), row(700)]))
+    assert (found("p4@example.com"), found("new@example.com"), found("U00700")) == (0, 1, 1)
+    loader.undo(second)
+    assert (found("p4@example.com"), found("new@example.com"), found("U00700")) == (1, 0, 0)
+    loader.undo(first)
+    assert found("U00004") == 0
+    with unit_of_work() as session:
+        session.execute(text("INSERT INTO customer_search (customer_search, rank) VALUES ('integrity-check', 1)"))
+
+
 def test_the_same_file_again_writes_nothing_but_the_batch(loader: Loader) -> None:
     loader.load(FILE)
     before, state = rows_in(*DATA), seen()
