@@ -58,8 +58,11 @@ def check(file: Path, shown: int) -> None:
         for scoring in listing["items"]:
             print(f"  scoring {api.follow(scoring)['state']}")
         _, metrics = api.call("GET", "/model/metrics")
-        for subject, found in metrics.get("subjects", {}).items():
-            print(f"  {subject:14} AUC {_metric(found, 'auc')}  log loss {_metric(found, 'log_loss')}  ECE {_metric(found, 'ece')}")
+        if status == 200 and "metrics" in metrics:
+            found = metrics["metrics"]
+            print(f"  AUC {_metric(found, 'auc')}  log loss {_metric(found, 'log_loss')}  ECE {_metric(found, 'ece')}")
+            for rival in metrics["rivals"]:
+                print(f"  rival {rival['name']}: AUC difference {_metric(rival, 'auc_difference')}")
         _, page = api.call("GET", f"/customers/high-risk?limit={shown}")
         print(f"  high risk: {page['total']}")
         for item in page["items"]:

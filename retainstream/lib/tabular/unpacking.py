@@ -92,7 +92,7 @@ class Source:
         self.packing: Packing = self._find_packing(start)
         if self.packing != "xlsx":
             self.head = self._read_head()
-            refuse_what_is_no_table(self.head, path.name)
+            refuse_what_is_no_table(self.head)
 
     def _find_packing(self, start: bytes) -> Packing:
         if start[:2] == b"\x1f\x8b":
@@ -157,7 +157,7 @@ class Source:
             raise TableError("The xlsx file is damaged and can't be unpacked; send it again.") from error
 
 
-def refuse_what_is_no_table(head: bytes, name: str) -> None:
+def refuse_what_is_no_table(head: bytes) -> None:
     """Raise TableError when the first bytes belong to a known kind of file that is no table."""
     for signature, words in _SIGNATURES:
         if head.startswith(signature):
@@ -166,7 +166,7 @@ def refuse_what_is_no_table(head: bytes, name: str) -> None:
     if not start and len(head) < HEAD_BYTES:
         raise TableError("The file is empty.")
     if start.lower().startswith(_MARKUP):
-        raise TableError(f"The file is a web page (HTML) saved as {name}, not a table: download the data itself.")
+        raise TableError("The file is a web page (HTML), not a table: download the data itself.")
     if start.startswith(b"<?xml"):
         raise TableError("The file is XML, not a CSV, JSON or xlsx table.")
     if start.startswith(b"version https://git-lfs.github.com/spec/"):
