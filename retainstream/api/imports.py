@@ -7,7 +7,8 @@ import json
 from itertools import groupby
 from typing import Any
 
-from flask import Response, current_app
+import marshmallow as ma
+from flask import Response, current_app, request
 
 from retainstream.api.base import (
     API_PREFIX,
@@ -27,10 +28,10 @@ from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import InvalidInput
 from retainstream.schemas.imports import (
     ImportAcceptedSchema,
-    ImportFileSchema,
     ImportFormSchema,
     ImportListSchema,
     ImportRecordSchema,
+    ImportUploadSchema,
     PreviewSchema,
 )
 from retainstream.schemas.jobs import JobAnswerSchema
@@ -45,8 +46,7 @@ _NO_IMPORT = "There is no such import."
 @blueprint.route("/import", methods=["POST"])
 @requires(Permission.IMPORTS_WRITE)
 @idempotent
-@blueprint.arguments(ImportFileSchema, location="files")
-@blueprint.arguments(ImportFormSchema, location="form")
+@blueprint.arguments(ImportUploadSchema, location="files")
 @blueprint.response(202, ImportAcceptedSchema)
 @blueprint.alt_response(200, schema=PreviewSchema, description="The preview of a dry run; nothing was loaded.")
 @blueprint.alt_response(
@@ -56,11 +56,11 @@ _NO_IMPORT = "There is no such import."
 )
 @blueprint.alt_response(413, schema=ErrorSchema, description="The file is too large.")
 @blueprint.alt_response(415, schema=ErrorSchema, description="The file is not a table; the message says what it is.")
-def load(sent: dict[str, Any], form: dict[str, Any]) -> Response:
+def load(sent: dict[str, Any]) -> Response:
     """Load a table of customers in a job, or preview it with `dry_run`. Readers see all of it at its end, or nothing."""
     from retainstream.services.imports.preview import preview  # brings numpy, which a worker needs for this route only
 
-    caller, settings = actor(), _settings()
+    caller, settings, form = actor(), _settings(), _form()
     mapping = _mapping(form["mapping"])
     upload = files.receive(sent["file"].stream, sent["file"].filename or "", settings)
     queued = False
@@ -168,6 +168,15 @@ def undo(import_id: str) -> Response:
     with unit_of_work() as session:
         job = jobs.present(batches.queue_undo(session, caller, path_id(import_id, "import")))
     return accepted(job)
+
+
+def _form() -> dict[str, Any]:
+    """Return the fields beside the file, checked."""
+    try:
+        return dict(ImportFormSchema().load(request.form.to_dict()))
+    except ma.ValidationError as wrong:
+        fields = {name: [str(item) for item in found] for name, found in wrong.normalized_messages().items()}  # type: ignore[no-untyped-call]
+        raise InvalidInput("Some fields are not as expected.", fields=fields) from wrong
 
 
 def _mapping(text: str | None) -> object | None:

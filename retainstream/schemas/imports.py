@@ -23,15 +23,6 @@ class WordField(ma.fields.Boolean):
         return super()._deserialize(value, attr, data, **kwargs)
 
 
-class ImportFileSchema(ma.Schema):
-    """The uploaded file."""
-
-    file = Upload(
-        required=True,
-        metadata={"description": "CSV of any dialect, JSON lines or xlsx; CSV and JSON lines also as gz or zip"},
-    )
-
-
 class ImportFormSchema(ma.Schema):
     """What goes with the file."""
 
@@ -60,6 +51,15 @@ class ImportFormSchema(ma.Schema):
         load_default=None,
         allow_none=True,
         metadata={"description": "Take the values as known at the dates in the file; by default as the mapping says"},
+    )
+
+
+class ImportUploadSchema(ImportFormSchema):
+    """The multipart body: the file and what goes with it. A specification can name only one body, so that both are in one."""
+
+    file = Upload(
+        required=True,
+        metadata={"description": "CSV of any dialect, JSON lines or xlsx; CSV and JSON lines also as gz or zip"},
     )
 
 

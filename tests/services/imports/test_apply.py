@@ -72,7 +72,9 @@ def test_the_search_index_follows_imports_and_undos(loader: Loader) -> None:
 
     first, _ = loader.load(FILE)
     assert (found("U00004"), found("p4@example.com"), found("new@example.com")) == (1, 1, 0)
-    second, _ = loader.load(table(HEADER, [*ROWS[:4], row(4, usage="4.25", region="south", email="new@example.com"), row(700)]))
+    second, _ = loader.load(
+        table(HEADER, [*ROWS[:4], row(4, usage="4.25", region="south", email="new@example.com"), row(700)])
+    )
     assert (found("p4@example.com"), found("new@example.com"), found("U00700")) == (0, 1, 1)
     loader.undo(second)
     assert (found("p4@example.com"), found("new@example.com"), found("U00700")) == (1, 0, 0)
