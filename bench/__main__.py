@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import os
 import platform
 import subprocess
@@ -30,7 +30,7 @@ def section(name: str) -> str:
     done = subprocess.run([sys.executable, *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
     output = done.stdout.strip() or done.stderr.strip()[-2000:]
     print(output, flush=True)
-    return f"<!-- {name} -->\n## {title}\n\n`{' '.join(command)}`, {datetime.date.today():%Y-%m-%d}\n\n```\n{output}\n```\n<!-- end {name} -->\n"
+    return f"<!-- {name} -->\n## {title}\n\n`{' '.join(command)}`, {dt.date.today():%Y-%m-%d}\n\n```\n{output}\n```\n<!-- end {name} -->\n"
 
 
 def main() -> None:

@@ -39,8 +39,24 @@ def bare_server() -> Iterator[Api]:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "bare.py").write_text(BARE)
         port = free_port()
-        command = [sys.executable, "-m", "gunicorn", "--chdir", folder, "-k", "gthread", "-w", "2", "--threads", "4", "-b", f"127.0.0.1:{port}"]
-        process = subprocess.Popen([*command, "--no-control-socket", "--log-level", "error", "bare:app"], start_new_session=True)
+        command = [
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "--chdir",
+            folder,
+            "-k",
+            "gthread",
+            "-w",
+            "2",
+            "--threads",
+            "4",
+            "-b",
+            f"127.0.0.1:{port}",
+        ]
+        process = subprocess.Popen(
+            [*command, "--no-control-socket", "--log-level", "error", "bare:app"], start_new_session=True
+        )
         try:
             for _ in range(100):
                 with contextlib.suppress(OSError):
@@ -99,7 +115,9 @@ def compare(api: Api, bare: Api, requests: int, when: str) -> None:
     mine, theirs = statistics.median(r[0] for r in rounds), statistics.median(r[1] for r in rounds)
     slow = latency_ms(lambda: api.raw("GET", "/api/v1/dashboard/metrics"), requests // 4)
     quick = latency_ms(lambda: bare.raw("GET", "/bare"), requests // 4)
-    print(f"metrics, {when}: {mine:.0f} requests/s against {theirs:.0f} of a bare route: ratio {mine / theirs:.2f} (aim 0.5)")
+    print(
+        f"metrics, {when}: {mine:.0f} requests/s against {theirs:.0f} of a bare route: ratio {mine / theirs:.2f} (aim 0.5)"
+    )
     print(f"metrics, {when}: median {slow:.2f} ms against {quick:.2f} ms: ratio {quick / slow:.2f}")
 
 
@@ -107,10 +125,14 @@ def predictions(api: Api, requests: int) -> None:
     """Print the median of a prediction by features, with reasons."""
     _, listing = api.call("GET", "/customers?limit=1")
     _, customer = api.call("GET", f"/customers/{listing['items'][0]['user_id']}")
-    values = {item["name"]: item["value"] for item in customer["attributes"] if item["feature"] and item["kind"] != "date"}
+    values = {
+        item["name"]: item["value"] for item in customer["attributes"] if item["feature"] and item["kind"] != "date"
+    }
     body = json.dumps({"features": values}).encode()
     headers = {"Content-Type": "application/json"}
-    print(f"single prediction with reasons: median {latency_ms(lambda: api.raw('POST', '/api/v1/predictions/predict', body, headers), requests):.2f} ms (aim 5 ms)")
+    print(
+        f"single prediction with reasons: median {latency_ms(lambda: api.raw('POST', '/api/v1/predictions/predict', body, headers), requests):.2f} ms (aim 5 ms)"
+    )
 
 
 def main() -> None:
@@ -121,7 +143,11 @@ def main() -> None:
     chosen = parser.parse_args()
     from retainstream.ml.datagen import generate_streaming_customers
 
-    with tempfile.TemporaryDirectory() as folder, serving(RETAINSTREAM_TRAIN_TRIALS="5") as (api, _, _), bare_server() as bare:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(RETAINSTREAM_TRAIN_TRIALS="5") as (api, _, _),
+        bare_server() as bare,
+    ):
         table = Path(folder) / "customers.csv"
         generate_streaming_customers(chosen.customers, random_state=0).to_csv(table, index=False)
         _, answer = api.upload("/customers/import", table)

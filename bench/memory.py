@@ -8,11 +8,11 @@ Resident memory is the proportional set size, so that pages shared between proce
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Self
 
 from bench.server import serving
 
@@ -47,7 +47,7 @@ class Peak:
         self._root, self._end = root, threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> Peak:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -69,18 +69,26 @@ def main() -> None:
     chosen = parser.parse_args()
     from retainstream.ml.datagen import generate_streaming_customers, generate_wide
 
-    with tempfile.TemporaryDirectory() as folder, serving(RETAINSTREAM_IMPORT_MAX_MB="2000", RETAINSTREAM_TRAIN_TRIALS="5") as (api, _, pid):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(RETAINSTREAM_IMPORT_MAX_MB="2000", RETAINSTREAM_TRAIN_TRIALS="5") as (api, _, pid),
+    ):
         time.sleep(3)
         print(f"idle: {tree_megabytes(pid):.0f} MB")
         table = Path(folder) / "table.csv"
         generate_streaming_customers(chosen.demo, random_state=0).to_csv(table, index=False)
         with Peak(pid) as peak:
             _train(api, table)
-        print(f"import, training and scoring of {chosen.demo:,}: peak {peak.largest:.0f} MB; afterwards {tree_megabytes(pid):.0f} MB")
-    with tempfile.TemporaryDirectory() as folder, serving(RETAINSTREAM_IMPORT_MAX_MB="2000", RETAINSTREAM_TRAIN_TRIALS="5") as (api, _, pid):
+        print(
+            f"import, training and scoring of {chosen.demo:,}: peak {peak.largest:.0f} MB; afterwards {tree_megabytes(pid):.0f} MB"
+        )
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(RETAINSTREAM_IMPORT_MAX_MB="2000", RETAINSTREAM_TRAIN_TRIALS="5") as (api, _, pid),
+    ):
         table = Path(folder) / "wide.csv"
         generate_wide(chosen.rows, chosen.columns, random_state=0).to_csv(table, index=False)
-        print(f"file of {chosen.rows:,} x {chosen.columns}: {os.path.getsize(table) / 2**20:.0f} MB")
+        print(f"file of {chosen.rows:,} x {chosen.columns}: {table.stat().st_size / 2**20:.0f} MB")
         with Peak(pid) as peak:
             _, answer = api.upload("/customers/import", table)
             state = api.follow(answer["job"])["state"]

@@ -53,7 +53,9 @@ def check(file: Path, shown: int) -> None:
         started = time.monotonic()
         status, answer = api.call("POST", "/model/train", {})
         job = api.follow(answer["job"]) if status == 202 else {"state": "refused", "error": answer, "result": None}
-        print(f"  training {job['state']} in {time.monotonic() - started:.0f} s: {(job['result'] or {}).get('verdict') or job['error']}")
+        print(
+            f"  training {job['state']} in {time.monotonic() - started:.0f} s: {(job['result'] or {}).get('verdict') or job['error']}"
+        )
         _, listing = api.call("GET", "/jobs?kind=score")
         for scoring in listing["items"]:
             print(f"  scoring {api.follow(scoring)['state']}")
@@ -68,7 +70,9 @@ def check(file: Path, shown: int) -> None:
         for item in page["items"]:
             reasons = " | ".join(reason["sentence"] for reason in item["reasons"][:3])
             chance = "withheld" if item["churn_probability"] is None else f"{item['churn_probability']:.3f}"
-            print(f"    {item['user_id'][:16]:16} {chance:8} confidence {item['confidence']:.2f} {item['risk_band']:9} {reasons}")
+            print(
+                f"    {item['user_id'][:16]:16} {chance:8} confidence {item['confidence']:.2f} {item['risk_band']:9} {reasons}"
+            )
 
 
 def without_duplicates(file: Path, folder: Path) -> Path:

@@ -35,7 +35,9 @@ class Api:
         self.port, self.token = port, token
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
 
-    def raw(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
+    def raw(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, bytes]:
         """Send one request and return status and body."""
         sent = dict(headers or {})
         if self.token:
@@ -53,10 +55,15 @@ class Api:
     def upload(self, path: str, file: Path, **fields: str) -> tuple[int, Any]:
         """Post a file as multipart form data."""
         edge = uuid.uuid4().hex
-        parts = [f'--{edge}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode() for name, value in fields.items()]
+        parts = [
+            f'--{edge}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+            for name, value in fields.items()
+        ]
         head = f'--{edge}\r\nContent-Disposition: form-data; name="file"; filename="{file.name}"\r\nContent-Type: application/octet-stream\r\n\r\n'
         body = b"".join(parts) + head.encode() + file.read_bytes() + f"\r\n--{edge}--\r\n".encode()
-        status, data = self.raw("POST", f"/api/v1{path}", body, {"Content-Type": f"multipart/form-data; boundary={edge}"})
+        status, data = self.raw(
+            "POST", f"/api/v1{path}", body, {"Content-Type": f"multipart/form-data; boundary={edge}"}
+        )
         return status, json.loads(data)
 
     def follow(self, job: dict[str, Any], seconds: float = 3600) -> dict[str, Any]:
@@ -87,7 +94,12 @@ def serving(**environment: str) -> Iterator[tuple[Api, Path, int]]:
         }
         with (Path(folder) / "server.log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "retainstream.serve"], cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                [sys.executable, "-m", "retainstream.serve"],
+                cwd=ROOT,
+                env=env,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
             try:
                 yield _signed_in(port, Path(folder), process), Path(folder), process.pid
@@ -114,10 +126,14 @@ def _signed_in(port: int, folder: Path, process: subprocess.Popen[bytes]) -> Api
         api = Api(port)
         time.sleep(0.2)
     code = (folder / "setup-code").read_text().strip()
-    status, answer = api.call("POST", "/auth/register", {"email": EMAIL, "password": PASSWORD, "name": "Bench", "setup_code": code})
+    status, answer = api.call(
+        "POST", "/auth/register", {"email": EMAIL, "password": PASSWORD, "name": "Bench", "setup_code": code}
+    )
     if status != 201:
         raise RuntimeError(f"registering answered {status}: {answer}")
-    _, token = Api(port, answer["access_token"]).call("POST", "/auth/tokens", {"name": "bench", "scopes": _scopes(port, answer["access_token"])})
+    _, token = Api(port, answer["access_token"]).call(
+        "POST", "/auth/tokens", {"name": "bench", "scopes": _scopes(port, answer["access_token"])}
+    )
     return Api(port, token["token"])
 
 

@@ -43,11 +43,17 @@ def main() -> None:
         own.append(sum(report.timings[name] for name in ("fitting",)))
         parameters = {**predictor.booster_parameters_, "nthread": chosen.threads, "seed": 0}
         started = time.perf_counter()
-        xgboost.train(parameters, xgboost.QuantileDMatrix(matrix, label, nthread=chosen.threads), num_boost_round=chosen.trees)
+        xgboost.train(
+            parameters, xgboost.QuantileDMatrix(matrix, label, nthread=chosen.threads), num_boost_round=chosen.trees
+        )
         bare.append(time.perf_counter() - started)
     limit, fit, total = statistics.median(bare), statistics.median(own), statistics.median(whole)
-    print(f"training {chosen.rows:,} x {len(FEATURES)}, {chosen.trees} trees, {chosen.threads} threads, median of {chosen.rounds}")
-    print(f"bare xgboost.train {limit:.2f} s; boosters {fit:.2f} s: ratio {fit / limit:.2f} (aim 1.5); everything {total:.2f} s: ratio {total / limit:.2f}")
+    print(
+        f"training {chosen.rows:,} x {len(FEATURES)}, {chosen.trees} trees, {chosen.threads} threads, median of {chosen.rounds}"
+    )
+    print(
+        f"bare xgboost.train {limit:.2f} s; boosters {fit:.2f} s: ratio {fit / limit:.2f} (aim 1.5); everything {total:.2f} s: ratio {total / limit:.2f}"
+    )
     assert report is not None
     print("phases, s:", {name: round(seconds, 2) for name, seconds in report.timings.items()})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -25,7 +25,7 @@ def create_minimal_app(settings: Settings) -> Flask:
     db.init_app(app)
     with app.app_context():
         prepare_engine(db.engine)
-    assert models
+    _ = models
     return app
 
 
@@ -80,12 +80,14 @@ def _register_errors(app: Flask, error_page: object) -> None:
             return error_response(error)
         return error_page(error)  # type: ignore[operator,no-any-return]
 
-    def half_a_character(error: UnicodeEncodeError) -> Response:
+    def half_a_character(_error: UnicodeEncodeError) -> Response:
         """A text with half of a surrogate pair gets through JSON, but no database can store it."""
-        return present(InvalidInput("A text holds half of a surrogate pair, which is no character; send valid Unicode."))
+        return present(
+            InvalidInput("A text holds half of a surrogate pair, which is no character; send valid Unicode.")
+        )
 
     def unexpected(error: Exception) -> Response:
-        app.logger.exception("unhandled error", extra={"request_id": g.get("request_id")})
+        app.logger.error("unhandled error", exc_info=error)
         return present(InternalServerError("Something went wrong here. The log has the details under the request id."))
 
     def database(error: OperationalError) -> Response:

@@ -101,33 +101,49 @@ class Settings:
     """Everything that the environment may say. Each field is the variable RETAINSTREAM_<NAME>."""
 
     instance: str = _setting("instance", _text, "Folder of the database, the keys, uploads and the log-in file.")
-    database_url: str = _setting("", _database_url, "Database address; empty means retainstream.db in the instance folder.")
-    secret_key: str = _setting("", _secret, "Signing key; empty means a key made on first start in the instance folder.")
-    trusted_proxies: int = _setting(0, _whole(0, 5), "Number of reverse proxies whose X-Forwarded-* headers are believed.")
+    database_url: str = _setting(
+        "", _database_url, "Database address; empty means retainstream.db in the instance folder."
+    )
+    secret_key: str = _setting(
+        "", _secret, "Signing key; empty means a key made on first start in the instance folder."
+    )
+    trusted_proxies: int = _setting(
+        0, _whole(0, 5), "Number of reverse proxies whose X-Forwarded-* headers are believed."
+    )
     secure_cookies: bool = _setting(False, _flag, "Send cookies over HTTPS only; switch on behind TLS.")
-    cors_origins: tuple[str, ...] = _setting((), _origins, "Origins whose browsers may call the API, separated by commas.")
+    cors_origins: tuple[str, ...] = _setting(
+        (), _origins, "Origins whose browsers may call the API, separated by commas."
+    )
     open_registration: bool = _setting(False, _flag, "Let anybody register as a viewer.")
     bcrypt_cost: int = _setting(12, _whole(4, 16), "Cost of the password hash.")
     access_minutes: int = _setting(15, _whole(1, 120), "Life of an access token, in minutes.")
     refresh_days: int = _setting(30, _whole(1, 365), "Life of a refresh token, in days.")
     session_days: int = _setting(14, _whole(1, 365), "Life of a browser session, in days.")
-    limit_anonymous: str = _setting("100 per 15 minutes", _rate, "API calls by callers who are not signed in, per address.")
+    limit_anonymous: str = _setting(
+        "100 per 15 minutes", _rate, "API calls by callers who are not signed in, per address."
+    )
     limit_signed_in: str = _setting("12000 per 15 minutes", _rate, "API calls by a signed-in caller.")
     limit_login: str = _setting("10 per 15 minutes", _rate, "Log-in tries, per account and per address.")
     import_max_mb: int = _setting(200, _whole(1, 20_000), "Largest upload, in megabytes.")
-    import_max_unpacked_mb: int = _setting(2_000, _whole(1, 200_000), "Largest unpacked size of a compressed upload, in megabytes.")
+    import_max_unpacked_mb: int = _setting(
+        2_000, _whole(1, 200_000), "Largest unpacked size of a compressed upload, in megabytes."
+    )
     import_max_columns: int = _setting(500, _whole(1, 2_000), "Most columns of an imported table.")
     import_max_cell: int = _setting(10_000, _whole(10, 1_000_000), "Longest cell of an imported table, in characters.")
     import_max_rows: int = _setting(5_000_000, _whole(1, 100_000_000), "Most rows of an imported table.")
     jobs: bool = _setting(True, _flag, "Run background jobs in this server; off leaves them queued.")
-    job_lease_seconds: int = _setting(15, _whole(2, 600), "How long a running job may be silent before another worker takes it over.")
+    job_lease_seconds: int = _setting(
+        15, _whole(2, 600), "How long a running job may be silent before another worker takes it over."
+    )
     job_threads_day: int = _setting(1, _whole(1, 64), "Threads of a training or scoring job by day.")
     job_threads_night: int = _setting(2, _whole(1, 64), "Threads of a training or scoring job from 22:00 to 06:00.")
     train_trials: int = _setting(25, _whole(1, 500), "Trials of the hyper-parameter search.")
     train_minutes: int = _setting(120, _whole(1, 1440), "A training that takes longer is ended.")
     time_zone: str = _setting("UTC", _zone, "Time zone of calendar reports and schedules.")
     currency: str = _setting("USD", _currency, "Currency of amounts that come without one.")
-    log_level: str = _setting("info", _choice("debug", "info", "warning", "error"), "Least severe log line that is written.")
+    log_level: str = _setting(
+        "info", _choice("debug", "info", "warning", "error"), "Least severe log line that is written."
+    )
     log_format: str = _setting("json", _choice("json", "text"), "Form of the log lines.")
 
     @property
@@ -204,6 +220,12 @@ def configuration_table() -> str:
     rows = ["| variable | default | meaning |", "| --- | --- | --- |"]
     for item in fields(Settings):
         default = item.default
-        shown = {True: "on", False: "off", "": "", (): ""}.get(default, default) if not isinstance(default, int) or isinstance(default, bool) else default
-        rows.append(f"| `{PREFIX}{item.name.upper()}` | {f'`{shown}`' if shown != '' else ''} | {item.metadata['doc']} |")
+        shown = (
+            {True: "on", False: "off", "": "", (): ""}.get(default, default)
+            if not isinstance(default, int) or isinstance(default, bool)
+            else default
+        )
+        rows.append(
+            f"| `{PREFIX}{item.name.upper()}` | {f'`{shown}`' if shown != '' else ''} | {item.metadata['doc']} |"
+        )
     return "\n".join(rows)

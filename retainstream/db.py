@@ -64,7 +64,12 @@ db = SQLAlchemy(metadata=Base.metadata)
 def engine_options(settings: Settings) -> dict[str, Any]:
     """Return Flask-SQLAlchemy's options for the engine; the one place where an engine is chosen."""
     settings.database_file.parent.mkdir(parents=True, exist_ok=True)
-    return {"module": sqlite_module(), "connect_args": {"timeout": BUSY_TIMEOUT_MS / 1000}, "pool_size": 16, "max_overflow": 16}
+    return {
+        "module": sqlite_module(),
+        "connect_args": {"timeout": BUSY_TIMEOUT_MS / 1000},
+        "pool_size": 16,
+        "max_overflow": 16,
+    }
 
 
 def prepare_engine(engine: Engine) -> None:
@@ -85,7 +90,13 @@ def _on_connect(connection: Any, _record: object) -> None:
     cursor.execute("PRAGMA secure_delete=FAST")
     if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         cursor.execute("PRAGMA journal_mode=WAL")
-    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "cache_size=-32768", "temp_store=MEMORY", "trusted_schema=OFF"):
+    for pragma in (
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        "cache_size=-32768",
+        "temp_store=MEMORY",
+        "trusted_schema=OFF",
+    ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -22,13 +22,15 @@ def search_condition(customer_id: InstrumentedAttribute[int], words: str, *, per
     """
     if len(words) < SHORTEST_SEARCH:
         escaped = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        found: TextClause = text("SELECT customer_id FROM identities WHERE user_id LIKE :search_prefix ESCAPE '\\'").bindparams(
-            bindparam("search_prefix", escaped + "%")
-        )
+        found: TextClause = text(
+            "SELECT customer_id FROM identities WHERE user_id LIKE :search_prefix ESCAPE '\\'"
+        ).bindparams(bindparam("search_prefix", escaped + "%"))
         return customer_id.in_(found.columns(column("customer_id")))
     phrase = quoted_for_search(words)
     match = phrase if personal else f"user_id : {phrase}"
-    found = text("SELECT rowid FROM customer_search WHERE customer_search MATCH :search_match").bindparams(bindparam("search_match", match))
+    found = text("SELECT rowid FROM customer_search WHERE customer_search MATCH :search_match").bindparams(
+        bindparam("search_match", match)
+    )
     return customer_id.in_(found.columns(column("rowid")))
 
 

@@ -151,7 +151,9 @@ def scored_file(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -
 
     instance = tmp_path_factory.mktemp("scored")
     shutil.copy(migrated_file, instance / "retainstream.db")
-    chosen = Settings(instance=str(instance), secret_key="s" * 40, bcrypt_cost=4, jobs=False, train_trials=2, log_level="error")
+    chosen = Settings(
+        instance=str(instance), secret_key="s" * 40, bcrypt_cost=4, jobs=False, train_trials=2, log_level="error"
+    )
     made = create_app(chosen)
     token = _sign_in(made, chosen)
     table = generate_streaming_customers(600, random_state=1).to_csv(index=False).encode()
@@ -174,7 +176,9 @@ def _sign_in(app: Flask, settings: Settings) -> dict[str, str]:
     from retainstream.services.access.login import issue_tokens
 
     with app.app_context(), unit_of_work() as session:
-        user = create_user(session, email="maker@example.com", name="", role="admin", password_hash=hash_password(PASSWORD, 4))
+        user = create_user(
+            session, email="maker@example.com", name="", role="admin", password_hash=hash_password(PASSWORD, 4)
+        )
         return {"Authorization": f"Bearer {issue_tokens(session, settings, user).access}"}
 
 

@@ -39,9 +39,24 @@ def port(scored: Settings, cast: Cast, tmp_path: Path) -> Iterator[int]:
         "RETAINSTREAM_LIMIT_SIGNED_IN": "1000000 per 1 minute",
         "RETAINSTREAM_LOG_LEVEL": "error",
     }
-    command = [sys.executable, "-m", "gunicorn", "-k", "gthread", "-w", "3", "--threads", "2", "-b", f"127.0.0.1:{found}", "--no-control-socket"]
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "-k",
+        "gthread",
+        "-w",
+        "3",
+        "--threads",
+        "2",
+        "-b",
+        f"127.0.0.1:{found}",
+        "--no-control-socket",
+    ]
     with (tmp_path / "gunicorn.log").open("wb") as log:
-        process = subprocess.Popen([*command, "wsgi:app"], cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            [*command, "wsgi:app"], cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True
+        )
         try:
             _wait(found)
             yield found
@@ -65,7 +80,9 @@ def _wait(port: int) -> None:
 
 def _call(port: int, method: str, path: str, headers: dict[str, str], body: object = None) -> tuple[int, dict]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    connection.request(method, path, None if body is None else json.dumps(body), {"Content-Type": "application/json", **headers})
+    connection.request(
+        method, path, None if body is None else json.dumps(body), {"Content-Type": "application/json", **headers}
+    )
     answer = connection.getresponse()
     return answer.status, json.loads(answer.read())
 
@@ -91,6 +108,12 @@ def test_four_writers_lose_no_update(port: int, cast: Cast, app: Flask) -> None:
     values = {item["name"]: item["value"] for item in record["attributes"]}
     assert {name: values[name] for name in ATTRIBUTES} == dict.fromkeys(ATTRIBUTES, ROUNDS)
     with app.app_context(), read_unit() as session:
-        assert session.execute(text("SELECT count(*) FROM attribute_versions WHERE source = 'edit'")).scalar_one() == WRITERS * ROUNDS
-        assert session.execute(text("SELECT count(*) FROM audit_entries WHERE action = 'customer.change'")).scalar_one() == WRITERS * ROUNDS
+        assert (
+            session.execute(text("SELECT count(*) FROM attribute_versions WHERE source = 'edit'")).scalar_one()
+            == WRITERS * ROUNDS
+        )
+        assert (
+            session.execute(text("SELECT count(*) FROM audit_entries WHERE action = 'customer.change'")).scalar_one()
+            == WRITERS * ROUNDS
+        )
         assert session.execute(text("PRAGMA integrity_check")).scalar_one() == "ok"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from dataclasses import fields
 from pathlib import Path
@@ -58,7 +57,7 @@ def test_the_secret_key_is_made_once_and_only_its_owner_may_read_it(tmp_path: Pa
     key = settings.resolved_secret_key()
     file = tmp_path / "new" / "secret_key"
     assert len(key) >= 32
-    assert stat.S_IMODE(os.stat(file).st_mode) == 0o600
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert Settings(instance=str(tmp_path / "new")).resolved_secret_key() == key
 
 

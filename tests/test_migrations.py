@@ -28,7 +28,9 @@ def fresh(tmp_path: Path) -> Flask:
 
 def _rows() -> dict[str, int]:
     with read_unit() as session:
-        return {name: session.execute(text(f'SELECT count(*) FROM "{name}"')).scalar_one() for name in Base.metadata.tables}
+        return {
+            name: session.execute(text(f'SELECT count(*) FROM "{name}"')).scalar_one() for name in Base.metadata.tables
+        }
 
 
 def test_up_and_down_on_a_filled_database(fresh: Flask) -> None:
@@ -43,7 +45,9 @@ def test_up_and_down_on_a_filled_database(fresh: Flask) -> None:
         assert _rows() == filled
         downgrade(revision="base")
         with read_unit() as session:
-            left = set(session.execute(text("SELECT name FROM sqlite_master WHERE type IN ('table','trigger')")).scalars())
+            left = set(
+                session.execute(text("SELECT name FROM sqlite_master WHERE type IN ('table','trigger')")).scalars()
+            )
         assert left <= {"alembic_version", "sqlite_sequence"}
         upgrade()
         assert not any(_rows().values())
@@ -57,7 +61,10 @@ def test_the_migrated_database_is_what_the_models_say(fresh: Flask) -> None:
         with db.engine.connect() as connection:
             context = MigrationContext.configure(
                 connection,
-                opts={"compare_type": True, "include_object": lambda _o, name, *_: not (name or "").startswith("customer_search")},
+                opts={
+                    "compare_type": True,
+                    "include_object": lambda _o, name, *_: not (name or "").startswith("customer_search"),
+                },
             )
             assert compare_metadata(context, Base.metadata) == []
 
@@ -68,7 +75,10 @@ def test_the_file_has_the_pragmas_that_must_precede_its_first_table(fresh: Flask
     with fresh.app_context():
         upgrade()
         with read_unit() as session:
-            found = {name: session.execute(text(f"PRAGMA {name}")).scalar_one() for name in ("auto_vacuum", "page_size", "journal_mode", "foreign_keys")}
+            found = {
+                name: session.execute(text(f"PRAGMA {name}")).scalar_one()
+                for name in ("auto_vacuum", "page_size", "journal_mode", "foreign_keys")
+            }
     assert found == {"auto_vacuum": 2, "page_size": 4096, "journal_mode": "wal", "foreign_keys": 1}
 
 
@@ -84,7 +94,9 @@ def test_search_follows_the_identities(minimal_app: Flask) -> None:
 
     def found(words: str) -> int:
         with read_unit() as session:
-            return session.execute(text("SELECT count(*) FROM customer_search WHERE customer_search MATCH :w"), {"w": f'"{words}"'}).scalar_one()
+            return session.execute(
+                text("SELECT count(*) FROM customer_search WHERE customer_search MATCH :w"), {"w": f'"{words}"'}
+            ).scalar_one()
 
     assert found("Filled") == 1
     with unit_of_work() as session:

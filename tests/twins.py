@@ -59,7 +59,15 @@ def operator(rows: int = 700, seed: int = 2) -> bytes:
         list(np.round(calls * 3.7 + 10, 3)),
         list(left.astype(int)),
     ]
-    header = ["Call  Failure", "Complains", "Subscription  Length", "Seconds of Use", "Frequency of use", "Customer Value", "Churn"]
+    header = [
+        "Call  Failure",
+        "Complains",
+        "Subscription  Length",
+        "Seconds of Use",
+        "Frequency of use",
+        "Customer Value",
+        "Churn",
+    ]
     text = _text(header, columns).splitlines(keepends=True)
     return "".join(text + text[1:60]).encode()
 
@@ -109,8 +117,21 @@ def bank(rows: int = 700, seed: int = 4) -> bytes:
         list((content > -0.3).astype(int)),
         list(left.astype(int)),
     ]
-    header = ["RowNumber", "CustomerId", "Surname", "CreditScore", "Geography", "Age", "Tenure", "Balance", "IsActiveMember", "Exited"]
+    header = [
+        "RowNumber",
+        "CustomerId",
+        "Surname",
+        "CreditScore",
+        "Geography",
+        "Age",
+        "Tenure",
+        "Balance",
+        "IsActiveMember",
+        "Exited",
+    ]
     return _text(header, columns, delimiter=";").encode()
 
 
-WEB_PAGE = b"<!DOCTYPE HTML>\n<html>\n\n<head><title>Login</title></head><body><form action='/login'></form></body></html>\n"
+WEB_PAGE = (
+    b"<!DOCTYPE HTML>\n<html>\n\n<head><title>Login</title></head><body><form action='/login'></form></body></html>\n"
+)

@@ -10,7 +10,19 @@ from retainstream.extensions import csrf
 
 def register(app: Flask) -> None:
     """Attach the API, its specification and the /api alias to the app."""
-    from retainstream.api import audit, auth, customers, dashboard, imports, jobs, limits, model, predictions, probes, users
+    from retainstream.api import (
+        audit,
+        auth,
+        customers,
+        dashboard,
+        imports,
+        jobs,
+        limits,
+        model,
+        predictions,
+        probes,
+        users,
+    )
 
     app.config.update(
         API_TITLE="RetainStream API",

@@ -30,7 +30,9 @@ class ErrorBodySchema(ma.Schema):
 
     code = ma.fields.String(required=True, metadata={"description": "Stable word for programs"})
     message = ma.fields.String(required=True, metadata={"description": "One sentence for people"})
-    by_field = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.List(ma.fields.String()), required=True, data_key="fields")
+    by_field = ma.fields.Dict(
+        keys=ma.fields.String(), values=ma.fields.List(ma.fields.String()), required=True, data_key="fields"
+    )
     request_id = ma.fields.String(required=True)
     detail = ma.fields.Dict(keys=ma.fields.String())
 
@@ -42,10 +44,20 @@ class ErrorSchema(ma.Schema):
 
 
 def envelope(
-    status: int, code: str, message: str, *, fields: dict[str, list[str]] | None = None, detail: dict[str, object] | None = None
+    status: int,
+    code: str,
+    message: str,
+    *,
+    fields: dict[str, list[str]] | None = None,
+    detail: dict[str, object] | None = None,
 ) -> Response:
     """Return the JSON answer of an error."""
-    body: dict[str, object] = {"code": code, "message": message, "fields": fields or {}, "request_id": g.get("request_id", "")}
+    body: dict[str, object] = {
+        "code": code,
+        "message": message,
+        "fields": fields or {},
+        "request_id": g.get("request_id", ""),
+    }
     if detail:
         body["detail"] = detail
     response = current_app.response_class(json.dumps({"error": body}, default=str), mimetype="application/json")
@@ -59,7 +71,16 @@ def _flatten(messages: object, path: str = "") -> dict[str, list[str]]:
         flat: dict[str, list[str]] = {}
         for key, inner in messages.items():
             step = str(key)
-            if path == "" and step in ("json", "query", "form", "files", "path", "headers", "query_and_headers", "json_or_form"):
+            if path == "" and step in (
+                "json",
+                "query",
+                "form",
+                "files",
+                "path",
+                "headers",
+                "query_and_headers",
+                "json_or_form",
+            ):
                 flat.update(_flatten(inner, ""))
             else:
                 flat.update(_flatten(inner, step if not path else f"{path}.{step}"))
@@ -119,7 +140,7 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]
     ARGUMENTS_PARSER = StrictParser()
 
     def __init__(self, name: str, path: str, description: str) -> None:
-        super().__init__(f"api_{name}", __name__, url_prefix=f"{API_PREFIX}{path}", description=description)
+        super().__init__(name, __name__, url_prefix=f"{API_PREFIX}{path}", description=description)
 
 
 def requires(permission: Permission) -> Callable[[View], View]:
@@ -136,7 +157,7 @@ def requires(permission: Permission) -> Callable[[View], View]:
         manual = {**document.get("manual_doc", {}), "security": [{"bearer": []}, {"apiKey": []}]}
         manual["description"] = f"Needs `{permission.value}`."
         document["manual_doc"] = manual
-        guarded._apidoc = document  # type: ignore[attr-defined]
+        guarded._apidoc = document  # type: ignore[attr-defined]  # noqa: SLF001 - where flask-smorest keeps a view's document
         return cast(View, guarded)
 
     return decorate
@@ -160,7 +181,9 @@ def actor() -> Actor:
 def json_response(payload: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Return a compact JSON answer without the schema's detour; for hot or streamed routes."""
     response = current_app.response_class(
-        json.dumps(payload, separators=(",", ":"), ensure_ascii=False, allow_nan=False), status=status, mimetype="application/json"
+        json.dumps(payload, separators=(",", ":"), ensure_ascii=False, allow_nan=False),
+        status=status,
+        mimetype="application/json",
     )
     response.headers.update(headers or {})
     return response
@@ -186,6 +209,7 @@ class SpecAlias:
         self.inner = inner
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request, under its canonical path."""
         path = environ.get("PATH_INFO", "")
         if path.startswith("/api/") and not path.startswith("/api/v1/") and path != "/api/v1":
             environ["PATH_INFO"] = f"{API_PREFIX}/{path[5:]}"
@@ -204,5 +228,7 @@ class PageQuerySchema(ma.Schema):
 def path_id(value: str, what: str) -> int:
     """Return a path part as a row id; raises InvalidInput naming the thing otherwise."""
     if not value.isascii() or not value.isdigit() or len(value) > 18:
-        raise InvalidInput(f"A {what} is named by a whole number, not {value[:40]!r}.", fields={"id": ["a whole number"]})
+        raise InvalidInput(
+            f"A {what} is named by a whole number, not {value[:40]!r}.", fields={"id": ["a whole number"]}
+        )
     return int(value)

@@ -176,5 +176,3 @@ def erase(user_id: str) -> Response:
     with unit_of_work() as session:
         removed = erasure.erase(session, actor(), user_id, key=key)
     return json_response({"erased": True, "removed": removed})
-
-

@@ -41,7 +41,13 @@ def decode_cursor(cursor: str, sort: str, length: int) -> list[Scalar]:
         value = json.loads(base64.urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError, UnicodeError, RecursionError) as bad:
         raise ValueError("not a cursor of this list") from bad
-    if not (isinstance(value, list) and len(value) == 2 and value[0] == sort and isinstance(value[1], list) and len(value[1]) == length):
+    if not (
+        isinstance(value, list)
+        and len(value) == 2
+        and value[0] == sort
+        and isinstance(value[1], list)
+        and len(value[1]) == length
+    ):
         raise ValueError("a cursor of another list or sort order")
     if not all(_storable(item) for item in value[1]):
         raise ValueError("not a cursor of this list")

@@ -119,7 +119,7 @@ def unpack(data: bytes, expected_sha256: str) -> tuple[dict[str, Any], dict[str,
     """
     if len(data) > MAX_PACKED:
         raise ArtifactError(f"The model is larger than {MAX_PACKED} bytes.")
-    if not isinstance(expected_sha256, str) or not re.fullmatch(r"[0-9a-f]{64}", expected_sha256, re.ASCII):
+    if not re.fullmatch(r"[0-9a-f]{64}", str(expected_sha256), re.ASCII):
         raise ArtifactError("The model's expected SHA-256 is not 64 hexadecimal digits.")
     if not hmac.compare_digest(sha256(data), expected_sha256):
         raise ArtifactError("The model's bytes do not match its SHA-256: they were damaged or replaced.")

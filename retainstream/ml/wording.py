@@ -134,7 +134,7 @@ def reference_values(frame: pd.DataFrame, specs: Sequence[FeatureSpec]) -> dict[
         known = frame[spec.name].dropna()
         if spec.kind in ("number", "integer"):
             middle = pd.to_numeric(known, errors="coerce").astype("float64").median()
-            found[spec.name] = None if pd.isna(middle) else float(middle)
+            found[spec.name] = float(middle) if middle == middle else None  # noqa: PLR0124 - NaN: nothing known
             continue
         counts: dict[Scalar, int] = {}
         for raw, count in known.value_counts().items():

@@ -3,12 +3,26 @@
 from retainstream.models.access import ApiToken, Invitation, PasswordReset, RefreshToken, TokenFamily, User, UserSession
 from retainstream.models.audit import AuditEntry
 from retainstream.models.churn_definition import ChurnDefinition
-from retainstream.models.customer import AttributeDefinition, AttributeVersion, Customer, Identity, IdentityChange, Label
+from retainstream.models.customer import (
+    AttributeDefinition,
+    AttributeVersion,
+    Customer,
+    Identity,
+    IdentityChange,
+    Label,
+)
 from retainstream.models.erasure import ErasureEntry
 from retainstream.models.idempotency import IdempotencyKey
 from retainstream.models.import_batch import ImportBatch, ImportRowError
 from retainstream.models.job import JobRun, Schedule
-from retainstream.models.model_version import AliasMove, FeatureImportance, FeatureSet, ModelArtifact, ModelMetric, ModelVersion
+from retainstream.models.model_version import (
+    AliasMove,
+    FeatureImportance,
+    FeatureSet,
+    ModelArtifact,
+    ModelMetric,
+    ModelVersion,
+)
 from retainstream.models.outbox import OutboxMessage
 from retainstream.models.score import LatestScore, ScoreHistory, ScoringRun
 from retainstream.models.setting import Revision, Setting

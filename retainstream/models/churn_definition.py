@@ -14,7 +14,9 @@ class ChurnDefinition(Base):
     __tablename__ = "churn_definitions"
     __table_args__ = (
         UniqueConstraint("name", "version"),
-        CheckConstraint("kind IN ('labelled_column','cancel','payment_failure','trial_end','non_renewal','inactivity')", name="kind"),
+        CheckConstraint(
+            "kind IN ('labelled_column','cancel','payment_failure','trial_end','non_renewal','inactivity')", name="kind"
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, CheckConstraint, ColumnElement, Float, ForeignKey, Index, String, or_, select
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    ColumnElement,
+    Float,
+    ForeignKey,
+    Index,
+    String,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from retainstream.db import Base
@@ -73,7 +85,9 @@ class IdentityChange(Base):
     __tablename__ = "identity_changes"
 
     batch_id: Mapped[int] = mapped_column(ForeignKey("import_batches.id", ondelete="CASCADE"), primary_key=True)
-    customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id", ondelete="CASCADE"), primary_key=True, index=True)
+    customer_id: Mapped[int] = mapped_column(
+        ForeignKey("customers.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
     name: Mapped[str | None] = mapped_column(String(300))
     email: Mapped[str | None] = mapped_column(String(254))
     phone: Mapped[str | None] = mapped_column(String(60))
@@ -109,7 +123,10 @@ class AttributeVersion(Base):
     """
 
     __tablename__ = "attribute_versions"
-    __table_args__ = (Index("ix_attribute_versions_customer", "customer_id", "id"), Index("ix_attribute_versions_batch", "batch_id"))
+    __table_args__ = (
+        Index("ix_attribute_versions_customer", "customer_id", "id"),
+        Index("ix_attribute_versions_batch", "batch_id"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id", ondelete="CASCADE"))
@@ -136,7 +153,10 @@ class Label(Base):
     """Whether a customer churned under a definition, as one batch said it; the newest visible one counts."""
 
     __tablename__ = "labels"
-    __table_args__ = (Index("ix_labels_customer", "customer_id", "definition_id", "id"), Index("ix_labels_batch", "batch_id"))
+    __table_args__ = (
+        Index("ix_labels_customer", "customer_id", "definition_id", "id"),
+        Index("ix_labels_batch", "batch_id"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id", ondelete="CASCADE"))

@@ -13,7 +13,9 @@ class ImportBatch(Base):
 
     __tablename__ = "import_batches"
     __table_args__ = (
-        CheckConstraint("state IN ('queued','applying','applied','failed','cancelled','undoing','undone')", name="state"),
+        CheckConstraint(
+            "state IN ('queued','applying','applied','failed','cancelled','undoing','undone')", name="state"
+        ),
         Index("ix_import_batches_state", "state"),
         Index("ix_import_batches_created", "created_at"),
         Index("ix_import_batches_sha", "file_sha256"),

@@ -25,7 +25,9 @@ LATENCY = Histogram(
     ["route"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
-PROCESS_MEMORY = Gauge("retainstream_process_peak_bytes", "Largest resident memory of a worker.", multiprocess_mode="livemax")
+PROCESS_MEMORY = Gauge(
+    "retainstream_process_peak_bytes", "Largest resident memory of a worker.", multiprocess_mode="livemax"
+)
 
 Family = tuple[str, str, tuple[str, ...], list[tuple[tuple[str, ...], float]]]
 """Name, help, label names, and samples of (label values, value)."""

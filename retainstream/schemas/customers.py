@@ -11,7 +11,11 @@ import marshmallow as ma
 from retainstream.lib import clock
 
 RISK_WORDS = ("low", "medium", "high", "very_high")
-SORTS = tuple(f"{sign}{name}" for sign in ("", "-") for name in ("risk", "revenue", "tenure", "signup", "plan", "created", "user_id"))
+SORTS = tuple(
+    f"{sign}{name}"
+    for sign in ("", "-")
+    for name in ("risk", "revenue", "tenure", "signup", "plan", "created", "user_id")
+)
 MOMENT = {"format": "date-time"}
 MAX_MINOR = 10**15
 
@@ -19,8 +23,12 @@ MAX_MINOR = 10**15
 class MoneySchema(ma.Schema):
     """An amount in minor units."""
 
-    amount_minor = ma.fields.Integer(required=True, strict=True, validate=ma.validate.Range(min=-MAX_MINOR, max=MAX_MINOR))
-    currency = ma.fields.String(required=True, validate=ma.validate.Regexp(r"^[A-Z]{3}$", error="three capital letters, such as EUR"))
+    amount_minor = ma.fields.Integer(
+        required=True, strict=True, validate=ma.validate.Range(min=-MAX_MINOR, max=MAX_MINOR)
+    )
+    currency = ma.fields.String(
+        required=True, validate=ma.validate.Regexp(r"^[A-Z]{3}$", error="three capital letters, such as EUR")
+    )
 
 
 class ReasonSchema(ma.Schema):
@@ -41,7 +49,9 @@ class ScoreFieldsSchema(ma.Schema):
     churn_probability = ma.fields.Float(required=True, allow_none=True, validate=ma.validate.Range(min=0, max=1))
     risk_percentile = ma.fields.Float(required=True, allow_none=True)
     confidence = ma.fields.Float(required=True, allow_none=True)
-    interval = ma.fields.List(ma.fields.Float(), required=True, allow_none=True, metadata={"description": "Venn-Abers [p0, p1]"})
+    interval = ma.fields.List(
+        ma.fields.Float(), required=True, allow_none=True, metadata={"description": "Venn-Abers [p0, p1]"}
+    )
     risk_band = ma.fields.String(required=True, allow_none=True, validate=ma.validate.OneOf(RISK_WORDS))
     predicted = ma.fields.Boolean(required=True, allow_none=True)
     margin = ma.fields.Float(required=True, allow_none=True)
@@ -99,7 +109,7 @@ class CustomerListSchema(ma.Schema):
 class WordsField(ma.fields.Field[tuple[str, ...]]):
     """Words separated by commas in a query string."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:  # noqa: ARG002 - the parent's shape
         if not isinstance(value, str) or len(value) > 2_000:
             raise ma.ValidationError("words separated by commas")
         return tuple(part.strip() for part in value.split(",") if part.strip())
@@ -109,9 +119,15 @@ class CustomerFilterSchema(ma.Schema):
     """Filters of a list of customers."""
 
     status = ma.fields.String(load_default="active", validate=ma.validate.OneOf(("active", "left", "all")))
-    q = ma.fields.String(load_default="", validate=ma.validate.Length(max=200), metadata={"description": "Part of identifier, name or e-mail"})
+    q = ma.fields.String(
+        load_default="",
+        validate=ma.validate.Length(max=200),
+        metadata={"description": "Part of identifier, name or e-mail"},
+    )
     plan = WordsField(load_default=(), metadata={"type": "string", "description": "Plans, separated by commas"})
-    band = WordsField(load_default=(), metadata={"type": "string", "description": "low, medium, high, very_high; separated by commas"})
+    band = WordsField(
+        load_default=(), metadata={"type": "string", "description": "low, medium, high, very_high; separated by commas"}
+    )
     tag = WordsField(load_default=(), metadata={"type": "string", "description": "Tags that must all be there"})
     min_probability = ma.fields.Float(load_default=None, validate=ma.validate.Range(min=0, max=1))
     max_probability = ma.fields.Float(load_default=None, validate=ma.validate.Range(min=0, max=1))
@@ -122,7 +138,7 @@ class CustomerFilterSchema(ma.Schema):
     sort = ma.fields.String(load_default="-risk", validate=ma.validate.OneOf(SORTS))
 
     @ma.validates("band")
-    def check_band(self, value: tuple[str, ...], data_key: str) -> None:
+    def check_band(self, value: tuple[str, ...], data_key: str) -> None:  # noqa: ARG002 - marshmallow passes it
         """Name the bands that exist."""
         if any(word not in RISK_WORDS for word in value):
             raise ma.ValidationError("some of " + ", ".join(RISK_WORDS))
@@ -134,7 +150,7 @@ class MomentField(ma.fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         written = super()._deserialize(value, attr, data, **kwargs)
         try:
-            moment = datetime.fromisoformat(written.replace("Z", "+00:00"))
+            moment = datetime.fromisoformat(written)
             return clock.to_us(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
         except (ValueError, OverflowError):
             raise ma.ValidationError("a date such as 2026-03-31 or 2026-03-31T12:00:00Z") from None
@@ -161,7 +177,9 @@ class CustomerChangeSchema(ma.Schema):
     email = ma.fields.String(allow_none=True, validate=ma.validate.Length(min=3, max=254))
     phone = ma.fields.String(allow_none=True, validate=ma.validate.Length(min=1, max=60))
     tags = ma.fields.List(TagField(), validate=ma.validate.Length(max=50))
-    attributes = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.Raw(allow_none=True), validate=ma.validate.Length(max=500))
+    attributes = ma.fields.Dict(
+        keys=ma.fields.String(), values=ma.fields.Raw(allow_none=True), validate=ma.validate.Length(max=500)
+    )
 
 
 class ErasedSchema(ma.Schema):

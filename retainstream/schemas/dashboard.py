@@ -43,7 +43,9 @@ class MetricsSchema(AmountsSchema):
     scored_at = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
     as_of = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
     data_as_of = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
-    horizon_days = ma.fields.Integer(required=True, allow_none=True, metadata={"description": "Null for a snapshot model"})
+    horizon_days = ma.fields.Integer(
+        required=True, allow_none=True, metadata={"description": "Null for a snapshot model"}
+    )
     wording = ma.fields.String(required=True)
     stale = ma.fields.Boolean(required=True)
 

@@ -53,7 +53,14 @@ def record(
 
 
 def entries(
-    session: Session, *, action: str | None = None, user_id: int | None = None, target_kind: str | None = None, limit: int = 50, cursor: str | None = None, offset: int = 0
+    session: Session,
+    *,
+    action: str | None = None,
+    user_id: int | None = None,
+    target_kind: str | None = None,
+    limit: int = 50,
+    cursor: str | None = None,
+    offset: int = 0,
 ) -> Page:
     """Return entries, newest first; raises InvalidInput for a cursor of another list."""
     conditions = []
@@ -77,7 +84,12 @@ def entries(
         {
             "id": entry.id,
             "at": clock.iso(entry.at),
-            "actor": {"kind": entry.actor_kind, "user_id": entry.actor_user_id, "email": email, "api_token_id": entry.api_token_id},
+            "actor": {
+                "kind": entry.actor_kind,
+                "user_id": entry.actor_user_id,
+                "email": email,
+                "api_token_id": entry.api_token_id,
+            },
             "action": entry.action,
             "target": None if entry.target_kind is None else {"kind": entry.target_kind, "id": entry.target_id},
             "outcome": entry.outcome,

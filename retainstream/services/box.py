@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 
@@ -43,11 +42,15 @@ def health(session: Session, settings: Settings) -> Health:
     findings: list[str] = []
     session.execute(text("SELECT 1"))
     if sqlite_is_old():
-        findings.append(f"SQLite {sqlite_module().sqlite_version} has a rare corruption bug that 3.51.3 mended; install the pysqlite3 wheel.")
+        findings.append(
+            f"SQLite {sqlite_module().sqlite_version} has a rare corruption bug that 3.51.3 mended; install the pysqlite3 wheel."
+        )
     if shutil.disk_usage(settings.database_file.parent).free < LOW_DISK_BYTES:
         findings.append("Less than 500 MB of disk are free.")
     stuck = session.scalar(
-        select(func.count()).select_from(JobRun).where(JobRun.state == "running", JobRun.lease_until < clock.now_us() - 5 * clock.MINUTE_US)
+        select(func.count())
+        .select_from(JobRun)
+        .where(JobRun.state == "running", JobRun.lease_until < clock.now_us() - 5 * clock.MINUTE_US)
     )
     if stuck:
         findings.append("A running job has not been heard of for five minutes.")
@@ -56,7 +59,9 @@ def health(session: Session, settings: Settings) -> Health:
 
 def is_migrated(session: Session) -> bool:
     """Tell whether the tables are there."""
-    found = session.execute(text("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'")).first()
+    found = session.execute(
+        text("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'")
+    ).first()
     return found is not None
 
 
@@ -72,14 +77,23 @@ def figures(session: Session, settings: Settings) -> list[Figure]:
         ).all()
     )
     customers = session.scalar(select(func.count()).select_from(Customer).where(Customer.visible())) or 0
-    champion = session.scalar(select(AliasMove.model_version_id).where(AliasMove.alias == "champion").order_by(AliasMove.id.desc()).limit(1))
+    champion = session.scalar(
+        select(AliasMove.model_version_id).where(AliasMove.alias == "champion").order_by(AliasMove.id.desc()).limit(1)
+    )
     auc = session.scalar(
-        select(ModelMetric.value).where(ModelMetric.model_version_id == champion, ModelMetric.subject == "xgboost", ModelMetric.name == "auc")
+        select(ModelMetric.value).where(
+            ModelMetric.model_version_id == champion, ModelMetric.subject == "xgboost", ModelMetric.name == "auc"
+        )
     )
     scored = session.scalar(select(func.max(ScoringRun.finished_at)).where(ScoringRun.state == "complete"))
-    size = os.path.getsize(settings.database_file) if settings.database_file.exists() else 0
+    size = settings.database_file.stat().st_size if settings.database_file.exists() else 0
     found: list[Figure] = [
-        ("retainstream_jobs", "Job runs by kind and state.", ("kind", "state"), [((kind, state), float(n)) for kind, state, n in jobs]),
+        (
+            "retainstream_jobs",
+            "Job runs by kind and state.",
+            ("kind", "state"),
+            [((kind, state), float(n)) for kind, state, n in jobs],
+        ),
         ("retainstream_customers", "Customers on record.", (), [((), float(customers))]),
         (
             "retainstream_high_risk_customers",
@@ -93,5 +107,7 @@ def figures(session: Session, settings: Settings) -> list[Figure]:
     if auc is not None:
         found.append(("retainstream_model_auc", "Out-of-fold AUC of the champion.", (), [((), float(auc))]))
     if scored is not None:
-        found.append(("retainstream_scored_timestamp_seconds", "When the last scoring run ended.", (), [((), scored / 1e6)]))
+        found.append(
+            ("retainstream_scored_timestamp_seconds", "When the last scoring run ended.", (), [((), scored / 1e6)])
+        )
     return found

@@ -97,7 +97,11 @@ def _metrics(session: Session, settings: Settings) -> dict[str, object]:
         .where(Customer.visible(), active)
     ).one()
     scored, average, expected, variance, predicted = scores
-    run = session.scalars(select(ScoringRun).where(ScoringRun.state == "complete", ScoringRun.role == "champion").order_by(ScoringRun.id.desc())).first()
+    run = session.scalars(
+        select(ScoringRun)
+        .where(ScoringRun.state == "complete", ScoringRun.role == "champion")
+        .order_by(ScoringRun.id.desc())
+    ).first()
     spread = 1.96 * max(0.0, variance or 0.0) ** 0.5
     return {
         "total_customers": total,
@@ -108,7 +112,9 @@ def _metrics(session: Session, settings: Settings) -> dict[str, object]:
         "scored_customers": scored,
         "predicted_churners": predicted if run else None,
         "expected_churners": expected,
-        "expected_churners_interval": None if expected is None else [max(0.0, expected - spread), min(float(scored), expected + spread)],
+        "expected_churners_interval": None
+        if expected is None
+        else [max(0.0, expected - spread), min(float(scored), expected + spread)],
         "average_churn_probability": average,
         **_revenue(session, settings),
         "model": _model(session),
@@ -138,7 +144,10 @@ def _revenue(session: Session, settings: Settings) -> dict[str, object]:
         .order_by(func.count().desc(), "currency")
     ).all()
     amounts = [
-        {"monthly_revenue": money(monthly, currency), "revenue_at_risk": None if at_risk is None else money(round(at_risk), currency)}
+        {
+            "monthly_revenue": money(monthly, currency),
+            "revenue_at_risk": None if at_risk is None else money(round(at_risk), currency),
+        }
         for currency, _, monthly, at_risk in rows
     ]
     head = amounts[0] if amounts else {"monthly_revenue": None, "revenue_at_risk": None}
@@ -146,7 +155,9 @@ def _revenue(session: Session, settings: Settings) -> dict[str, object]:
 
 
 def _model(session: Session) -> dict[str, object] | None:
-    champion = session.scalar(select(AliasMove.model_version_id).where(AliasMove.alias == "champion").order_by(AliasMove.id.desc()).limit(1))
+    champion = session.scalar(
+        select(AliasMove.model_version_id).where(AliasMove.alias == "champion").order_by(AliasMove.id.desc()).limit(1)
+    )
     version = session.get(ModelVersion, champion) if champion is not None else None
     if version is None:
         return None
@@ -179,30 +190,47 @@ def distribution(session: Session, settings: Settings) -> dict[str, object]:
 
 def _distribution(session: Session) -> dict[str, object]:
     scored = and_(Customer.visible(), Customer.churned.is_not(True))
-    bands: dict[int, int] = {
-        band: n
-        for band, n in session.execute(
-            select(LatestScore.band, func.count()).join(Customer, Customer.id == LatestScore.customer_id).where(scored).group_by(LatestScore.band)
+    bands: dict[int, int] = dict(
+        session.execute(
+            select(LatestScore.band, func.count())
+            .join(Customer, Customer.id == LatestScore.customer_id)
+            .where(scored)
+            .group_by(LatestScore.band)
         )
-    }
+        .tuples()
+        .all()
+    )
     withheld = session.scalar(
-        select(func.count()).select_from(LatestScore).join(Customer, Customer.id == LatestScore.customer_id).where(scored, LatestScore.probability.is_(None))
+        select(func.count())
+        .select_from(LatestScore)
+        .join(Customer, Customer.id == LatestScore.customer_id)
+        .where(scored, LatestScore.probability.is_(None))
     )
     measure = LatestScore.percentile if withheld else LatestScore.probability
     place = case((measure >= 1, BINS - 1), else_=cast(measure * BINS, Integer))
     counts: dict[int, int] = {
         int(index): n
         for index, n in session.execute(
-            select(place, func.count()).select_from(LatestScore).join(Customer, Customer.id == LatestScore.customer_id).where(scored).group_by(place)
+            select(place, func.count())
+            .select_from(LatestScore)
+            .join(Customer, Customer.id == LatestScore.customer_id)
+            .where(scored)
+            .group_by(place)
         )
     }
     chosen = preferences.read(session)
     return {
         "n": sum(bands.values()),
         "measure": "risk_percentile" if withheld else "churn_probability",
-        "bins": [{"low": index / BINS, "high": (index + 1) / BINS, "count": counts.get(index, 0)} for index in range(BINS)],
+        "bins": [
+            {"low": index / BINS, "high": (index + 1) / BINS, "count": counts.get(index, 0)} for index in range(BINS)
+        ],
         "bands": [
-            {"band": name, "count": bands.get(index, 0), "from": ([0.0, *(chosen.percentile_bands if withheld else chosen.risk_bands)])[index]}
+            {
+                "band": name,
+                "count": bands.get(index, 0),
+                "from": ([0.0, *(chosen.percentile_bands if withheld else chosen.risk_bands)])[index],
+            }
             for index, name in enumerate(preferences.BAND_NAMES)
         ],
     }
@@ -220,7 +248,13 @@ def features(session: Session) -> dict[str, object]:
         .order_by(FeatureImportance.rank)
     ).all()
     items: list[dict[str, object]] = [
-        {"feature": row.feature_name, "title": title or row.feature_name, "shap_value": row.shap_value, "share": row.share, "rank": row.rank}
+        {
+            "feature": row.feature_name,
+            "title": title or row.feature_name,
+            "shap_value": row.shap_value,
+            "share": row.share,
+            "rank": row.rank,
+        }
         for row, title in rows
     ]
     return {"model_version": model["version"], "items": items}

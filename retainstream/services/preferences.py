@@ -51,7 +51,9 @@ def read(session: Session) -> Preferences:
     """Return the preferences in force."""
     known = set(asdict(Preferences()))
     stored: dict[str, Any] = {row.name: row.value for row in session.scalars(select(Setting)) if row.name in known}
-    chosen: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
+    chosen: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
+    }
     return Preferences(**chosen)
 
 

@@ -14,7 +14,10 @@ def bump(session: Session, *names: str) -> None:
         if name not in NAMES:
             raise ValueError(f"no revision is called {name}")
         session.execute(
-            text("INSERT INTO revisions (name, value) VALUES (:name, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1"), {"name": name}
+            text(
+                "INSERT INTO revisions (name, value) VALUES (:name, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1"
+            ),
+            {"name": name},
         )
 
 

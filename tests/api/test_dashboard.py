@@ -15,7 +15,10 @@ def test_an_empty_box_answers_honestly(client: FlaskClient, cast: Cast) -> None:
     assert metrics["total_customers"] == 0
     assert metrics["churn_rate"] is None and metrics["model"] is None and metrics["predicted_churners"] is None
     assert client.get(f"{API}/distribution", headers=cast.token("viewer")).get_json()["n"] == 0
-    assert client.get(f"{API}/features", headers=cast.token("viewer")).get_json() == {"model_version": None, "items": []}
+    assert client.get(f"{API}/features", headers=cast.token("viewer")).get_json() == {
+        "model_version": None,
+        "items": [],
+    }
     refused = client.post(f"{API}/predict", headers=cast.token("analyst"))
     assert refused.status_code == 409 and refused.get_json()["error"]["code"] == "not_ready"
 
@@ -30,7 +33,9 @@ def test_figures_equal_the_lists(client: FlaskClient, cast: Cast) -> None:
     assert metrics["churn_rate"] == pytest.approx(left / everybody)
     items = listed["items"]
     while listed["next_cursor"]:
-        listed = client.get(f"/api/v1/customers?limit=500&cursor={listed['next_cursor']}", headers=cast.token("viewer")).get_json()
+        listed = client.get(
+            f"/api/v1/customers?limit=500&cursor={listed['next_cursor']}", headers=cast.token("viewer")
+        ).get_json()
         items += listed["items"]
     if metrics["model"]["calibrated"]:
         chances = [item["churn_probability"] for item in items]
@@ -48,7 +53,12 @@ def test_figures_equal_the_lists(client: FlaskClient, cast: Cast) -> None:
 def test_the_distribution_counts_everybody_once_and_each_bar_opens_its_list(client: FlaskClient, cast: Cast) -> None:
     found = client.get(f"{API}/distribution", headers=cast.token("viewer")).get_json()
     scored = client.get(f"{API}/metrics", headers=cast.token("viewer")).get_json()["scored_customers"]
-    assert sum(item["count"] for item in found["bins"]) == sum(item["count"] for item in found["bands"]) == found["n"] == scored
+    assert (
+        sum(item["count"] for item in found["bins"])
+        == sum(item["count"] for item in found["bands"])
+        == found["n"]
+        == scored
+    )
     for item in found["bands"]:
         listed = client.get(f"/api/v1/customers?limit=1&band={item['band']}", headers=cast.token("viewer")).get_json()
         assert listed["total"] == item["count"]

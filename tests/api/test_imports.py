@@ -236,7 +236,9 @@ def test_who_may(client: FlaskClient, cast: Any, app: Flask) -> None:
     assert client.get("/api/v1/customers/imports", headers=cast.token("agent")).status_code == 200
     assert client.get("/api/v1/customers/imports", headers=cast.token("viewer")).status_code == 403
     assert client.post("/api/v1/customers/import", headers=cast.token("analyst"), data={}).status_code == 422
-    assert send(client, cast.token("analyst"), GOOD, on_error="perhaps").get_json()["error"]["fields"].keys() == {"on_error"}
+    assert send(client, cast.token("analyst"), GOOD, on_error="perhaps").get_json()["error"]["fields"].keys() == {
+        "on_error"
+    }
 
 
 def test_the_real_files_load_and_the_web_page_is_refused(

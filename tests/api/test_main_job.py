@@ -30,7 +30,13 @@ def _import(client: FlaskClient, cast: Cast, data: bytes, name: str, **fields: s
     ],
 )
 def test_from_file_to_reasons(
-    client: FlaskClient, cast: Cast, run_jobs: Callable[[], list[dict]], name: str, data: bytes, identifier: str | None, label: str
+    client: FlaskClient,
+    cast: Cast,
+    run_jobs: Callable[[], list[dict]],
+    name: str,
+    data: bytes,
+    identifier: str | None,
+    label: str,
 ) -> None:
     preview = _import(client, cast, data, name, dry_run="true")
     assert preview.status_code == 200
@@ -49,7 +55,9 @@ def test_from_file_to_reasons(
         assert item["reasons"][0]["sentence"] and 0 <= item["confidence"] <= 1
 
 
-def test_an_inverted_label_stops_until_it_is_flipped(client: FlaskClient, cast: Cast, run_jobs: Callable[[], list[dict]]) -> None:
+def test_an_inverted_label_stops_until_it_is_flipped(
+    client: FlaskClient, cast: Cast, run_jobs: Callable[[], list[dict]]
+) -> None:
     data = twins.operator_inverted()
     stopped = _import(client, cast, data, "inverted.csv")
     assert stopped.status_code == 409 and stopped.get_json()["error"]["code"] == "confirmation_needed"
@@ -65,7 +73,9 @@ def test_a_web_page_is_refused_in_one_sentence(client: FlaskClient, cast: Cast) 
     assert "web page" in refused.get_json()["error"]["message"]
 
 
-def test_random_labels_serve_no_model_and_the_old_one_stays(client: FlaskClient, cast: Cast, run_jobs: Callable[[], list[dict]]) -> None:
+def test_random_labels_serve_no_model_and_the_old_one_stays(
+    client: FlaskClient, cast: Cast, run_jobs: Callable[[], list[dict]]
+) -> None:
     import numpy as np
 
     _import(client, cast, twins.telephone(), "telephone.csv")

@@ -15,7 +15,11 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 from sqlalchemy import text
 
 from retainstream.app import create_app
@@ -69,7 +73,12 @@ def test_every_operation_keeps_its_word(case: schemathesis.Case) -> None:
 
 def test_the_specification_lists_what_the_issue_names() -> None:
     paths = APP.test_client().get("/api/v1/openapi.json").get_json()["paths"]
-    found = {(method, re.sub(r"{\w+}", "{}", path.removeprefix("/api/v1"))) for path, item in paths.items() for method in item if method != "parameters"}
+    found = {
+        (method, re.sub(r"{\w+}", "{}", path.removeprefix("/api/v1")))
+        for path, item in paths.items()
+        for method in item
+        if method != "parameters"
+    }
     expected = {
         "auth": "post register, post login, post refresh, post logout, get me, get tokens, post tokens, delete tokens/{}",
         "dashboard": "get metrics, get distribution, get features, post predict",

@@ -52,7 +52,10 @@ cell = st.text(st.characters(codec="cp1252", exclude_categories=("Cc", "Cs")), m
 @st.composite
 def tables(draw: st.DrawFn) -> list[list[str]]:
     width = draw(st.integers(2, 5))
-    return [[f"r{index}", *draw(st.lists(cell, min_size=width - 1, max_size=width - 1))] for index in range(draw(st.integers(1, 8)))]
+    return [
+        [f"r{index}", *draw(st.lists(cell, min_size=width - 1, max_size=width - 1))]
+        for index in range(draw(st.integers(1, 8)))
+    ]
 
 
 @QUIET
@@ -207,13 +210,18 @@ def test_json_lines_keep_numbers_as_text_and_flatten_once(tmp_path: Path) -> Non
     assert chunk.line_numbers == [2, 4]
 
 
-@given(st.lists(st.dictionaries(st.sampled_from("abc"), st.text(max_size=8), min_size=1), min_size=1, max_size=6), st.integers(0, 2))
+@given(
+    st.lists(st.dictionaries(st.sampled_from("abc"), st.text(max_size=8), min_size=1), min_size=1, max_size=6),
+    st.integers(0, 2),
+)
 @QUIET
 def test_a_json_list_and_json_lines_say_the_same(tmp_path: Path, objects: list[dict[str, str]], indent: int) -> None:
     as_list = open_table(write(tmp_path, json.dumps(objects, indent=indent or None), "list.json"))
     as_lines = open_table(write(tmp_path, "\n".join(map(json.dumps, objects)), "lines.json"))
     assert rows_of(as_list) == rows_of(as_lines)
-    assert [{k: v for k, v in zip(as_list.columns, row, strict=True) if v is not None} for row in rows_of(as_list)] == objects
+    assert [
+        {k: v for k, v in zip(as_list.columns, row, strict=True) if v is not None} for row in rows_of(as_list)
+    ] == objects
 
 
 @pytest.mark.parametrize(
@@ -234,7 +242,10 @@ def test_a_json_list_and_json_lines_say_the_same(tmp_path: Path, objects: list[d
         (b"[1, 2, 3]", "values"),
         (b'[{"a": 1}, {"a": 2', "cut off"),
         (b'id,note\n1,"never closed\n2,x\n', "never closed"),
-        (b"Once upon a time, there was a table\nthat was none at all and so\non; and on, and on, and on\n", "not a table"),
+        (
+            b"Once upon a time, there was a table\nthat was none at all and so\non; and on, and on, and on\n",
+            "not a table",
+        ),
     ],
 )
 def test_what_is_no_table_gets_one_sentence(tmp_path: Path, content: bytes, part: str) -> None:

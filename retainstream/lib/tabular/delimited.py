@@ -44,7 +44,9 @@ class _Lines:
         for line in iter(partial(self._text.readline, _MAX_RECORD_CHARS + 1), ""):
             self.record_chars += len(line)
             if self.record_chars > _MAX_RECORD_CHARS:
-                raise TableError(f"A single record is longer than {_MAX_RECORD_CHARS:,} characters: this is not a table.")
+                raise TableError(
+                    f"A single record is longer than {_MAX_RECORD_CHARS:,} characters: this is not a table."
+                )
             if "\x00" in line:
                 raise TableError("The file is binary data and not text: send a CSV, JSON or xlsx table.")
             yield line.strip(" \r\n") + "\n" if strip else line
@@ -80,7 +82,9 @@ def read_delimited(source: Source, encoding: str, delimiter: str, limits: TableL
                 f"Line {start:,} holds a cell of more than {longest:,} characters, or a quote that is never closed."
             ) from error
         except UnicodeError as error:
-            raise TableError(f"The text after line {start:,} is damaged: save the file as UTF-8 and send it again.") from error
+            raise TableError(
+                f"The text after line {start:,} is damaged: save the file as UTF-8 and send it again."
+            ) from error
 
 
 def find_delimiter(source: Source, encoding: str) -> tuple[str, list[Record]]:

@@ -38,7 +38,9 @@ def json_shape(source: Source, encoding: str) -> JsonShape | None:
             if after.startswith("{"):
                 return "list"
             if after[:1] in set('["0123456789-') or after.startswith(("true", "false", "null")):
-                raise TableError("The JSON list holds values and not objects: send one object with named values per row.")
+                raise TableError(
+                    "The JSON list holds values and not objects: send one object with named values per row."
+                )
             return None
     if not head.startswith("{"):
         return None
@@ -52,7 +54,9 @@ def json_shape(source: Source, encoding: str) -> JsonShape | None:
     if broken * 2 > lines:
         raise TableError("The file looks like JSON but is not one object per line, and not a list of objects.")
     if lines == 1 and any(isinstance(item, list) and item and isinstance(item[0], dict) for item in value.values()):
-        raise TableError("The JSON file holds one object with a list inside: send that list itself, one object per row.")
+        raise TableError(
+            "The JSON file holds one object with a list inside: send that list itself, one object per row."
+        )
     return "lines"
 
 
@@ -169,4 +173,6 @@ def _next_object(text: TextIOWrapper, window: str, at: int, line: int) -> tuple[
             raise TableError(f"The JSON list is damaged or cut off in the object that starts on line {line:,}.")
         window, at, more = window[at:] + addition, 0, more * 2
         if len(window) > _MAX_RECORD_CHARS:
-            raise TableError(f"The JSON list is damaged in the object that starts on line {line:,}, or that object is too long.")
+            raise TableError(
+                f"The JSON list is damaged in the object that starts on line {line:,}, or that object is too long."
+            )

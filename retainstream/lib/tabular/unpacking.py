@@ -57,7 +57,9 @@ class _Bounded(io.RawIOBase):
         try:
             data = self._source.read(len(view))
         except EOFError as error:
-            raise TableError(f"The {self._packing} file is cut off: it ends before its data does; send it again.") from error
+            raise TableError(
+                f"The {self._packing} file is cut off: it ends before its data does; send it again."
+            ) from error
         except _DAMAGED as error:
             raise TableError(f"The {self._packing} file is damaged and can't be unpacked; send it again.") from error
         self._seen += len(data)

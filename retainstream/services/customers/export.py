@@ -49,7 +49,9 @@ def record(session: Session, actor: Actor, rows: int) -> None:
     audit.record(session, actor, "customer.export", "customers", rows)
 
 
-def _rows(session: Session, ids: list[int], personal: tuple[str, ...], defined: list[tuple[str, str]]) -> list[list[object]]:
+def _rows(
+    session: Session, ids: list[int], personal: tuple[str, ...], defined: list[tuple[str, str]]
+) -> list[list[object]]:
     from sqlalchemy import select
 
     found = {
@@ -65,7 +67,9 @@ def _rows(session: Session, ids: list[int], personal: tuple[str, ...], defined: 
         customer, identity = found[one]
         score = scores.get(one) or predictions.NO_SCORE
         own = values.get(one, {})
-        revenue = None if customer.revenue_minor is None else to_major(customer.revenue_minor, customer.currency or "USD")
+        revenue = (
+            None if customer.revenue_minor is None else to_major(customer.revenue_minor, customer.currency or "USD")
+        )
         fixed = [
             identity.user_id,
             customer.plan,
@@ -78,6 +82,10 @@ def _rows(session: Session, ids: list[int], personal: tuple[str, ...], defined: 
         ]
         reasons = " ".join(str(reason["sentence"]) for reason in score["reasons"])  # type: ignore[attr-defined]
         scored = [score[name] for name in SCORED[:-1]] + [reasons]
-        shown = [clock.iso(int(own[name])) if kind == "date" and own.get(name) is not None else own.get(name) for name, kind in defined]  # type: ignore[arg-type]
+        shown = [_shown(own.get(name), kind) for name, kind in defined]
         rows.append([*fixed, *scored, *(getattr(identity, name) for name in personal), *shown])
     return rows
+
+
+def _shown(value: attributes.Value, kind: str) -> object:
+    return clock.iso(value) if kind == "date" and isinstance(value, int) else value

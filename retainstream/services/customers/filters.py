@@ -98,6 +98,8 @@ def count(session: Session, wanted: CustomerFilter) -> int:
 def by_user_id(session: Session, user_id: str) -> tuple[Customer, Identity] | None:
     """Return a visible customer with its identity, or None."""
     row = session.execute(
-        select(Customer, Identity).join(Identity, Identity.customer_id == Customer.id).where(Identity.user_id == user_id, Customer.visible())
+        select(Customer, Identity)
+        .join(Identity, Identity.customer_id == Customer.id)
+        .where(Identity.user_id == user_id, Customer.visible())
     ).first()
     return None if row is None else (row[0], row[1])

@@ -85,7 +85,9 @@ def page_of_ids(
     """
     order = ORDERS.get(sort)
     if order is None:
-        raise InvalidInput(f"A list cannot be sorted by {sort!r}.", fields={"sort": ["one of " + ", ".join(sorted(ORDERS))]})
+        raise InvalidInput(
+            f"A list cannot be sorted by {sort!r}.", fields={"sort": ["one of " + ", ".join(sorted(ORDERS))]}
+        )
     present, value, last_id = True, None, 0
     if request.cursor:
         try:
@@ -159,7 +161,7 @@ def page(session: Session, actor: Actor, wanted: CustomerFilter, sort: str, requ
 def high_value_threshold(session: Session) -> int | None:
     """Return the monthly revenue, in minor units, from which a customer counts as high value; None when no revenue is known."""
     wanted = CustomerFilter()
-    priced = wanted.conditions() + [Customer.revenue_minor.is_not(None)]
+    priced = [*wanted.conditions(), Customer.revenue_minor.is_not(None)]
     total = _size(session, select(Customer.id).where(*priced))
     if total == 0:
         return None

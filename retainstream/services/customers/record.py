@@ -151,7 +151,7 @@ def _date(value: object) -> int:
     from datetime import UTC, datetime
 
     try:
-        moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(str(value))
     except ValueError:
         raise ValueError("a date such as 2026-03-31 or 2026-03-31T12:00:00Z") from None
     return clock.to_us(moment if moment.tzinfo else moment.replace(tzinfo=UTC))

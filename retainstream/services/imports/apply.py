@@ -32,6 +32,7 @@ CHUNK_ROWS = 5_000
 KEPT_BAD_ROWS = 10_000
 _READ_SHARE, _WRITTEN = 0.3, 0.97
 _USUAL_ROW = 60
+_NOT_UNICODE = "The file holds escapes (\\ud800 to \\udfff) that stand for no character: mend them and send it again."
 _INTERNAL = "Something went wrong while the file was being taken in; nothing of it was kept."
 
 
@@ -89,6 +90,10 @@ def run(context: JobContext) -> dict[str, object]:
     except TableError as error:
         attempt.end("failed", str(error))
         raise InvalidInput(str(error)) from error
+    except UnicodeEncodeError as error:
+        attempt.bad = _Bad()
+        attempt.end("failed", _NOT_UNICODE)
+        raise InvalidInput(_NOT_UNICODE) from error
     except RetainStreamError as error:
         attempt.end("failed", error.message)
         raise

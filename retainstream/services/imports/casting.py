@@ -119,7 +119,9 @@ class Caster:
             values, wrong = read(chunk.columns[position])
             for row in wrong:
                 found = cut(chunk.columns[position][row])
-                errors.setdefault(row, []).append(RowError(chunk.line_numbers[row], column.name, found, *_expected(column, found)))
+                errors.setdefault(row, []).append(
+                    RowError(chunk.line_numbers[row], column.name, found, *_expected(column, found))
+                )
             cast.append((column, values))
         ids, dropped = self._identify(chunk, errors)
         lines = chunk.line_numbers
@@ -229,7 +231,9 @@ def _reader(column: ColumnMapping, blank: Blanks) -> Reader:
     if column.role != "personal" and column.kind in ("number", "integer"):
         return _NumberReader(column, blank)
     if column.role != "personal" and column.kind == "boolean":
-        yes_no = _Lookup(lambda text: None if (value := parse_boolean(text)) is None else float(value), blank, float("nan"))
+        yes_no = _Lookup(
+            lambda text: None if (value := parse_boolean(text)) is None else float(value), blank, float("nan")
+        )
 
         def read_boolean(texts: Column) -> tuple[Values, list[int]]:
             values, wrong = yes_no(texts)

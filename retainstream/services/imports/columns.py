@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -166,7 +166,7 @@ class ColumnReader:
             repeated = [key for key, count in counter.items() for _ in range(count)]
             self.hashes = [np.fromiter(map(hash, repeated), dtype=np.int64, count=len(repeated))]
 
-    def _add_many(self, column: list[str | None]) -> None:
+    def _add_many(self, column: Sequence[str | None]) -> None:
         # Empty cells are set aside first, so that numbers with gaps are still read in bulk.
         filled = [text for text in column if text]
         if len(filled) < len(column):
@@ -176,10 +176,10 @@ class ColumnReader:
             if not column:
                 return
         try:
-            values = np.fromiter(map(float, column), dtype=np.float64, count=len(column))  # type: ignore[arg-type]
+            values = np.fromiter(map(float, column), dtype=np.float64, count=len(column))
         except (TypeError, ValueError):
             values = None
-        joined = "" if values is None else "".join(column)  # type: ignore[arg-type]
+        joined = "" if values is None else "".join(column)
         if values is not None and np.isfinite(values).all() and joined.isascii() and "_" not in joined:
             whole = int(np.count_nonzero(values == np.floor(values)))
             low, high = float(values.min()), float(values.max())
@@ -228,14 +228,20 @@ class ColumnReader:
                 self.percents += weight
             elif not stripped[0].isdigit() or not stripped[-1].isdigit():
                 self.currency = self.currency or currency_of(stripped)
-            self.plain += weight if stripped.isascii() and stripped.lstrip("+-")[:1].isdigit() and _is_plain(stripped) else 0
+            self.plain += (
+                weight if stripped.isascii() and stripped.lstrip("+-")[:1].isdigit() and _is_plain(stripped) else 0
+            )
 
     def finish(self, position: int, name: str, original: str) -> ColumnProfile:
         """Return what was learnt."""
         counts: dict[str, int] = {}
         if self.counter is not None:
             self._learn(self.counter.items())
-            counts = {text: count for text, count in self.counter.most_common() if text is not None and not self.is_blank(text)}
+            counts = {
+                text: count
+                for text, count in self.counter.most_common()
+                if text is not None and not self.is_blank(text)
+            }
             self.texts = list(counts)
         distinct, exact = len(counts), self.counter is not None
         if self.counter is None:

@@ -134,7 +134,12 @@ def _direction(mapping: ColumnMapping, values: Values) -> tuple[np.ndarray, str]
             return -values, "being inactive"
         return None
     spoken = {value: value_direction(value) for value in {value for value in values if value is not None}}
-    if len(spoken) >= 2 and 1 in spoken.values() and -1 in spoken.values() and (words & {"status", "state"} or words & LEFT_VALUES):
+    if (
+        len(spoken) >= 2
+        and 1 in spoken.values()
+        and -1 in spoken.values()
+        and (words & {"status", "state"} or words & LEFT_VALUES)
+    ):
         return np.array([np.nan if value is None else float(spoken[value]) for value in values]), "being inactive"
     return None
 

@@ -63,7 +63,9 @@ def choose_label(
     best = candidates[0]
     copies = [other.position for other in candidates[1:] if _agree(best, other, sample)]
     rivals = [
-        other.position for other in candidates[1:] if other.strength >= best.strength - 0.4 and other.position not in copies
+        other.position
+        for other in candidates[1:]
+        if other.strength >= best.strength - 0.4 and other.position not in copies
     ]
     if rivals:
         return None, copies, [best.position, *rivals]

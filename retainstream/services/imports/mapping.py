@@ -299,6 +299,8 @@ def _check_together(columns: Sequence[ColumnMapping], identifier_made: bool) -> 
                 errors.append((f"columns[{index}].{key}", f"{value!r} is already used by columns[{first}]."))
     has_identifier = ("role", "identifier") in seen
     if has_identifier == identifier_made:
-        message = "Must be false when a column is the identifier." if has_identifier else "Must be true when no column is."
+        message = (
+            "Must be false when a column is the identifier." if has_identifier else "Must be true when no column is."
+        )
         errors.append(("identifier_made", message))
     return errors

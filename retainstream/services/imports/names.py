@@ -25,9 +25,27 @@ CHURN = _words(
     "defected defection departed quit abandoned dropout dropped discontinued deactivated ended gone lostcustomer abwanderung "
     "gekündigt gekuendigt kündigung kuendigung resilie resiliation résilié baja abandono desistencia opgezegd"
 )
-KEPT = _words("active retained retention retain renewed renew stayed stay staying existing current loyal kept alive subscribed aktiv actif activo ativo attivo")
-LEFT_VALUES = CHURN | frozenset(["inactive", "inaktiv", "inactif", "inactivo", "former", "expired", "nonactive", "notactive", "nonrenewed", "notrenewed", "ex"])
-KEPT_VALUES = KEPT | frozenset(["joined", "new", "open", "notchurned", "nonchurn", "nochurn", "nonchurned", "ongoing", "remain"])
+KEPT = _words(
+    "active retained retention retain renewed renew stayed stay staying existing current loyal kept alive subscribed aktiv actif activo ativo attivo"
+)
+LEFT_VALUES = CHURN | frozenset(
+    [
+        "inactive",
+        "inaktiv",
+        "inactif",
+        "inactivo",
+        "former",
+        "expired",
+        "nonactive",
+        "notactive",
+        "nonrenewed",
+        "notrenewed",
+        "ex",
+    ]
+)
+KEPT_VALUES = KEPT | frozenset(
+    ["joined", "new", "open", "notchurned", "nonchurn", "nochurn", "nonchurned", "ongoing", "remain"]
+)
 _SUBJECTS = _words(
     "customer client subscriber member account user cust acct subscription contact person household patient student guest "
     "player company organisation organization kunde kunden cliente"
@@ -53,7 +71,14 @@ def words_of(name: str) -> list[str]:
     for word in _WORDS.findall(name):
         small = word.casefold()
         pieces = [piece for piece in _JOINED.split(small) if piece]
-        whole = small in CHURN or small in _SIGNUPS or small in _IDS or small in _COUNTERS or small in KEPT or small in DATES
+        whole = (
+            small in CHURN
+            or small in _SIGNUPS
+            or small in _IDS
+            or small in _COUNTERS
+            or small in KEPT
+            or small in DATES
+        )
         # A split counts only when every piece is a known word: "accountlength", but not "ide-n-tity".
         known = all(_JOINED.fullmatch(piece) for piece in pieces)
         words.extend([small] if whole or not known else pieces)
@@ -77,7 +102,10 @@ def slug(name: str, position: int, taken: set[str]) -> str:
 
 def title(name: str) -> str:
     """Make a readable title: words apart, the first with a capital, abbreviations kept."""
-    words = [word if word.isupper() and len(word) > 1 else word.casefold() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[^\W_A-Z]+", name)]
+    words = [
+        word if word.isupper() and len(word) > 1 else word.casefold()
+        for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[^\W_A-Z]+", name)
+    ]
     text = " ".join(words) or name.strip() or "Unnamed"
     return text[0].upper() + text[1:]
 
@@ -151,7 +179,9 @@ def is_monthly_revenue(words: Sequence[str]) -> bool:
     if found & {"mrr", "arpu"}:
         return True
     money = {"charge", "charges", "revenue", "fee", "fees", "price", "spend", "payment", "bill", "amount", "rent"}
-    return bool(found & {"monthly", "month"}) and bool(found & money) and not found & {"total", "average", "avg", "last"}
+    return (
+        bool(found & {"monthly", "month"}) and bool(found & money) and not found & {"total", "average", "avg", "last"}
+    )
 
 
 def is_tenure(words: Sequence[str]) -> bool:
@@ -160,7 +190,10 @@ def is_tenure(words: Sequence[str]) -> bool:
     return (
         "tenure" in found
         or {"months", "book"} <= found
-        or (bool(found & {"length", "age", "duration"}) and bool(found & {"account", "subscription", "membership", "customer"}))
+        or (
+            bool(found & {"length", "age", "duration"})
+            and bool(found & {"account", "subscription", "membership", "customer"})
+        )
         or {"months", "customer"} <= found
     )
 
@@ -178,13 +211,18 @@ def personal_field(words: Sequence[str]) -> str | None:
     found = set(words)
     if found & {"email", "mail"}:
         return "email"
-    if found & {"phone", "mobile", "telephone", "msisdn", "fax"} and (len(found) == 1 or found & {"number", "no", "nr", "num"}):
+    if found & {"phone", "mobile", "telephone", "msisdn", "fax"} and (
+        len(found) == 1 or found & {"number", "no", "nr", "num"}
+    ):
         return "phone"
     whose = {"first", "last", "full", "family", "given", "middle", "nick"} | _SUBJECTS
     of_a_person = "name" in found and (len(found) == 1 or bool(found & whose))
     if of_a_person or found & {"surname", "lastname", "firstname", "fullname", "forename", "sur"}:
         return "name"
-    if found & {"address", "street", "ssn", "iban", "passport", "birthday", "dob", "birthdate"} or {"birth", "date"} <= found:
+    if (
+        found & {"address", "street", "ssn", "iban", "passport", "birthday", "dob", "birthdate"}
+        or {"birth", "date"} <= found
+    ):
         return "other"
     return None
 

@@ -147,6 +147,11 @@ def preview(
         sample = _sample(table)
     except TableError as error:
         raise UnsupportedMedia(str(error), fields={"file": [str(error)]}) from error
+    except UnicodeEncodeError as error:
+        message = (
+            "The file holds escapes (\\ud800 to \\udfff) that stand for no character: mend them and send it again."
+        )
+        raise UnsupportedMedia(message, fields={"file": [message]}) from error
     if conflict is not None:
         learnt = replace(learnt, warnings=[*_as_warnings(conflict), *learnt.warnings])
     return Preview(filename, table, learnt, whole, counts, errors, sample, conflict)

@@ -90,7 +90,9 @@ def profile_table(
     every = np.concatenate(hashes) if hashes else np.zeros(0, np.int64)
     columns = [
         reader.finish(index, name, original)
-        for index, (reader, name, original) in enumerate(zip(readers, table.columns, table.original_columns, strict=True))
+        for index, (reader, name, original) in enumerate(
+            zip(readers, table.columns, table.original_columns, strict=True)
+        )
     ]
     return TableProfile(
         columns=tuple(columns),

@@ -63,7 +63,9 @@ def propose_with_doubts(profile: TableProfile, today: int | None = None) -> Prop
             decimal="," if comma and column.only_grouped else column.decimal,
         )
         if label is not None and column.position == label.position:
-            columns.append(replace(base, role="label", kind="category", churned_values=label.churned, kept_values=label.kept))
+            columns.append(
+                replace(base, role="label", kind="category", churned_values=label.churned, kept_values=label.kept)
+            )
         elif column.position == identifier:
             form = "drop_point_zero" if column.point_zeros and column.point_zeros == column.filled else None
             columns.append(replace(base, role="identifier", kind="text", format=form))
@@ -159,7 +161,9 @@ def _identifier_score(column: ColumnProfile) -> float:
         return 6.0 + share
     if column.uuids > _MOSTLY or (column.emails > _MOSTLY and column.unique):
         return 5.0 + share
-    return 3.0 + share if texty and pattern and column.unique and column.rows >= 20 and not names.is_date(words) else 0.0
+    return (
+        3.0 + share if texty and pattern and column.unique and column.rows >= 20 and not names.is_date(words) else 0.0
+    )
 
 
 def _ignored(base: ColumnMapping, column: ColumnProfile, reason: str) -> ColumnMapping:
@@ -184,10 +188,16 @@ def _describe(
         role = "churn_date" if outcome else "signup" if names.is_signup(words) else "date"
         return replace(base, role=role)
     if kind == "text":
-        near = "nearly every row has its own text" if _near_unique(column) else f"more than {MAX_CATEGORIES} different texts"
+        near = (
+            "nearly every row has its own text"
+            if _near_unique(column)
+            else f"more than {MAX_CATEGORIES} different texts"
+        )
         return replace(base, role="ignored", reason=f"It is free text: {near}.")
     if kind == "integer" and column.unique and names.identifier_strength(words) >= 1 and column.rows >= 20:
-        return replace(base, role="ignored", reason="It numbers the rows or another thing, and says nothing about the customer.")
+        return replace(
+            base, role="ignored", reason="It numbers the rows or another thing, and says nothing about the customer."
+        )
     unit = "%" if column.percents * 2 > column.filled else None
     return replace(base, role="feature", feature=True, unit=unit)
 
@@ -278,7 +288,10 @@ def _currency(columns: Sequence[ColumnMapping], profile: TableProfile) -> str | 
     for column, profiled in zip(columns, profile.columns, strict=True):
         if column.role == "monthly_revenue" and profiled.currency:
             return profiled.currency
-    return next((profiled.currency for profiled in profile.columns if profiled.currency and profiled.number_share > _MOSTLY), None)
+    return next(
+        (profiled.currency for profiled in profile.columns if profiled.currency and profiled.number_share > _MOSTLY),
+        None,
+    )
 
 
 def _lies_in_the_past(columns: Sequence[ColumnMapping], profile: TableProfile, today: int | None) -> bool:

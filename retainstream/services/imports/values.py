@@ -17,12 +17,26 @@ DEFAULT_BLANKS = ("", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "-", "-
 DATE_FORMATS = ("iso", "ymd", "dmy", "mdy", "yyyymmdd", "d_month_y", "unix_s", "unix_ms")
 
 _LONGEST_NUMBER = 48
-_CURRENCIES = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "USD": "USD", "EUR": "EUR", "GBP": "GBP", "CHF": "CHF"}
+_CURRENCIES = {
+    "$": "USD",
+    "€": "EUR",
+    "£": "GBP",
+    "¥": "JPY",
+    "₹": "INR",
+    "USD": "USD",
+    "EUR": "EUR",
+    "GBP": "GBP",
+    "CHF": "CHF",
+}
 _MARK = r"[$€£¥₹]|USD|EUR|GBP|CHF"
 _AROUND = re.compile(rf"([-+]?)\s*(?:({_MARK})\s*)?([-+]?[0-9.,'’\s]*[0-9][.,]?(?:[eE][-+]?[0-9]+)?)\s*({_MARK}|%)?")
 _BODIES: dict[str, re.Pattern[str]] = {
-    ".": re.compile(r"[-+]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?:[\s'’][0-9]{3})+|[0-9]+|(?=\.[0-9]))(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?"),
-    ",": re.compile(r"[-+]?(?:[0-9]{1,3}(?:\.[0-9]{3})+|[0-9]{1,3}(?:[\s'’][0-9]{3})+|[0-9]+|(?=,[0-9]))(?:,[0-9]*)?(?:[eE][-+]?[0-9]+)?"),
+    ".": re.compile(
+        r"[-+]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,3}(?:[\s'’][0-9]{3})+|[0-9]+|(?=\.[0-9]))(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?"
+    ),
+    ",": re.compile(
+        r"[-+]?(?:[0-9]{1,3}(?:\.[0-9]{3})+|[0-9]{1,3}(?:[\s'’][0-9]{3})+|[0-9]+|(?=,[0-9]))(?:,[0-9]*)?(?:[eE][-+]?[0-9]+)?"
+    ),
 }
 _TRUE = frozenset({"yes", "true", "t", "y", "1", "on", "ja", "oui", "si", "sí", "da", "s", "j", "o"})
 _FALSE = frozenset({"no", "false", "f", "n", "0", "off", "nein", "non", "nee", "-1"})
@@ -180,7 +194,9 @@ def _read_date(text: str, form: str) -> datetime | None:
     if match is None:
         return None
     first, second, third = match[1], match[3], match[4]
-    year, month, day = {"ymd": (first, second, third), "dmy": (third, second, first), "mdy": (third, first, second)}[form]
+    year, month, day = {"ymd": (first, second, third), "dmy": (third, second, first), "mdy": (third, first, second)}[
+        form
+    ]
     if len(year) == 3 or len(year) == 1 or len(day) > 2 or len(month) > 2 or (form == "ymd" and len(year) != 4):
         return None
     hour = int(match[5] or 0)

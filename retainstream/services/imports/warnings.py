@@ -93,7 +93,9 @@ def _about_file(profile: TableProfile) -> list[ImportWarning]:
         if count > 1:
             message = f"{_many(count, 'line')}, line {lines[0]:,} first, are each {_LEFT_OUT[kind]} and no customer: they are left out."
         cells = [cell for cell in rows[0].cells if cell][:10]
-        found.append(ImportWarning("description_row", "warning", None, message, {"kind": kind, "lines": lines, "cells": cells}))
+        found.append(
+            ImportWarning("description_row", "warning", None, message, {"kind": kind, "lines": lines, "cells": cells})
+        )
     if profile.ragged:
         first = profile.ragged_examples[0]
         message = f"{_many(profile.ragged, 'row')} do not fit the header: line {first.line:,} has {first.found} cells, {first.expected} are expected."
@@ -121,7 +123,9 @@ def _about_rows(profile: TableProfile, mapping: Mapping) -> list[ImportWarning]:
             else "each is imported once"
         )
         message = f"{_many(count, 'row')} ({share:.1%}) repeat an earlier row exactly; {rest}."
-        found.append(ImportWarning("exact_duplicates", "warning", None, message, {"count": count, "share": round(share, 6)}))
+        found.append(
+            ImportWarning("exact_duplicates", "warning", None, message, {"count": count, "share": round(share, 6)})
+        )
     if identifier is not None:
         found.extend(_about_identifier(profile, profile.column(identifier.name)))
     return found
@@ -158,11 +162,15 @@ def _about_columns(profile: TableProfile, mapping: Mapping) -> list[ImportWarnin
             value, count = next(iter(column.counts.items()))
             if count >= _NEAR_CONSTANT * column.rows:
                 message = f"{item.name} is {value!r} in {count / column.rows:.2%} of rows: it can tell little."
-                found.append(ImportWarning("near_constant", "info", item.name, message, {"value": value[:80], "count": count}))
+                found.append(
+                    ImportWarning("near_constant", "info", item.name, message, {"value": value[:80], "count": count})
+                )
         if item.role in ("ignored", "feature") and item.kind in ("text", "category", "integer") and column.rows >= 20:
             near = column.distinct_exact and column.distinct >= 0.95 * column.rows and not column.is_row_counter
             if near and (item.kind != "integer" or column.unique):
-                message = f"{item.name} has its own value in nearly every row: it names customers and does not describe them."
+                message = (
+                    f"{item.name} has its own value in nearly every row: it names customers and does not describe them."
+                )
                 found.append(ImportWarning("near_unique", "info", item.name, message, {"distinct": column.distinct}))
         found.extend(_about_numbers(item, column))
     return found
@@ -174,14 +182,27 @@ def _about_numbers(item: ColumnMapping, column: ColumnProfile) -> list[ImportWar
         return []
     others = column.filled - column.numbers
     odd = column.blanks + column.numbers - column.plain_numbers
-    if item.kind in ("number", "integer") and (others or (0 < column.blanks <= 0.2 * column.rows) or odd > column.blanks):
+    if item.kind in ("number", "integer") and (
+        others or (0 < column.blanks <= 0.2 * column.rows) or odd > column.blanks
+    ):
         parts = [f"{_many(column.blanks, 'blank')} read as missing"] if column.blanks else []
         notation = column.numbers - column.plain_numbers
         parts += [f"{_many(notation, 'number')} with separators or signs"] if notation > 0 else []
-        parts += [f"{_many(others, 'text')} that can't be read as a number (each an error of its row)"] if others else []
-        detail = {"blanks": column.blanks, "with_signs": max(notation, 0), "not_numbers": others, "decimal": item.decimal}
+        parts += (
+            [f"{_many(others, 'text')} that can't be read as a number (each an error of its row)"] if others else []
+        )
+        detail = {
+            "blanks": column.blanks,
+            "with_signs": max(notation, 0),
+            "not_numbers": others,
+            "decimal": item.decimal,
+        }
         severity: Severity = "warning" if others else "info"
-        return [ImportWarning("numbers_as_text", severity, item.name, f"{item.name} holds numbers, and {', '.join(parts)}.", detail)]
+        return [
+            ImportWarning(
+                "numbers_as_text", severity, item.name, f"{item.name} holds numbers, and {', '.join(parts)}.", detail
+            )
+        ]
     if item.kind in ("category", "text") and 0.8 <= column.number_share < 1:
         message = f"{item.name} holds numbers in {column.number_share:.1%} of its filled rows, but also texts; it is read as text."
         return [ImportWarning("numbers_as_text", "warning", item.name, message, {"not_numbers": others})]
@@ -195,7 +216,9 @@ def _about_label(profile: TableProfile, mapping: Mapping) -> list[ImportWarning]
         if len(ambiguous) > 1:
             titles = [profile.columns[position].name for position in ambiguous]
             message = f"More than one column may say who left ({', '.join(titles)}): choose one, or import without."
-            return [ImportWarning("ambiguous_label", "serious", None, message, {"columns": titles}, needs_confirmation=True)]
+            return [
+                ImportWarning("ambiguous_label", "serious", None, message, {"columns": titles}, needs_confirmation=True)
+            ]
         message = "No column says who left: the customers can be scored by an existing model, but no model can learn from this file."
         return [ImportWarning("no_label", "info", None, message)]
     sample = cast_sample(profile, mapping)
@@ -215,7 +238,9 @@ def _about_label(profile: TableProfile, mapping: Mapping) -> list[ImportWarning]
     return found
 
 
-def _inverted(profile: TableProfile, mapping: Mapping, label: ColumnMapping, signs: Sequence[Sign]) -> list[ImportWarning]:
+def _inverted(
+    profile: TableProfile, mapping: Mapping, label: ColumnMapping, signs: Sequence[Sign]
+) -> list[ImportWarning]:
     """A label is doubted when most customers "left", when its values do not say which is which, or when all signs disagree.
 
     Leaving is the rarer thing in nearly every business; where it is not, one answer from a person settles it.
@@ -231,9 +256,13 @@ def _inverted(profile: TableProfile, mapping: Mapping, label: ColumnMapping, sig
     chosen, other = ", ".join(label.churned_values), ", ".join(label.kept_values)
     detail = {
         "base_rate": round(base, 6),
-        "signs": [{"column": sign.column, "expectation": sign.expectation, "auc": round(sign.auc, 4)} for sign in signs],
+        "signs": [
+            {"column": sign.column, "expectation": sign.expectation, "auc": round(sign.auc, 4)} for sign in signs
+        ],
     }
-    candidate = next((item for item in find_candidates(profile.columns) if profile.columns[item.position].name == label.name), None)
+    candidate = next(
+        (item for item in find_candidates(profile.columns) if profile.columns[item.position].name == label.name), None
+    )
     if candidate is not None and not candidate.certain:
         message = f"The values of {label.name} do not say which means that a customer left; {chosen!r} is taken, the rarer one."
         return [ImportWarning("label_values_unclear", "serious", label.name, message, detail, needs_confirmation=True)]

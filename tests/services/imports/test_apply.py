@@ -287,6 +287,13 @@ def test_what_a_dead_import_left_is_cleared_by_the_next_one(loader: Loader, monk
     assert turns.settle_others(unit_of_work) == []
 
 
+def test_half_a_character_is_refused_in_words(loader: Loader) -> None:
+    lines = [f'{{"id": "a{n}", "word": "\\ud800{n % 3}", "figure": {n * 7 % 30}}}' for n in range(30)]
+    _, job = loader.load("\n".join(lines))
+    assert job["error"]["code"] == "invalid_input" and "no character" in job["error"]["message"]
+    assert rows_in("customers")["customers"] == 0
+
+
 def test_history_is_known_at_the_dates_in_the_file(loader: Loader) -> None:
     mapping = loader.preview(FILE).mapping.to_dict()
     mapping["known_at_time"] = True

@@ -69,7 +69,11 @@ def test_typed_columns_with_missing_values(tmp_path: Path) -> None:
             ColumnMapping("left", "label", "left", kind="category", churned_values=("Yes",), kept_values=("No",)),
         )
     )
-    rows = [["001", "1.5", "Yes", " red ", "31/03/2024", "yes"], ["002", "NA", "-", "", "?", " "], ["003", "2", "f", "red", "", "NO"]]
+    rows = [
+        ["001", "1.5", "Yes", " red ", "31/03/2024", "yes"],
+        ["002", "NA", "-", "", "?", " "],
+        ["003", "2", "f", "red", "", "NO"],
+    ]
     (chunk,) = cast_all(table_of(tmp_path, ["id", "n", "b", "c", "d", "left"], rows), mapping)
     assert chunk.ids == ["001", "002", "003"]
     np.testing.assert_array_equal(chunk.columns["n"].values, [1.5, np.nan, 2])
@@ -120,7 +124,10 @@ def test_identifiers_that_were_written_as_decimals(tmp_path: Path) -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(["", "x", "x\x1fy", "y"]), st.sampled_from(["1", "", None])), max_size=12), st.integers(1, 12))
+@given(
+    st.lists(st.tuples(st.sampled_from(["", "x", "x\x1fy", "y"]), st.sampled_from(["1", "", None])), max_size=12),
+    st.integers(1, 12),
+)
 def test_made_ids_depend_only_on_content_and_occurrence(rows: list[tuple[str, str | None]], size: int) -> None:
     whole = RowIds(["a", "b"]).make(list(zip(*rows, strict=True)) or [[], []])
     maker = RowIds(["a", "b"])

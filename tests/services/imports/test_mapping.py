@@ -78,4 +78,8 @@ def test_a_column_that_the_file_lacks_is_named() -> None:
 def test_flipping_swaps_the_values_and_confirms() -> None:
     flipped = Mapping.from_dict(good()).flipped()
     assert flipped.label is not None
-    assert (flipped.label.churned_values, flipped.label.kept_values, flipped.label_confirmed) == (("No",), ("Yes",), True)
+    assert (flipped.label.churned_values, flipped.label.kept_values, flipped.label_confirmed) == (
+        ("No",),
+        ("Yes",),
+        True,
+    )

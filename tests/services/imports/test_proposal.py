@@ -48,7 +48,9 @@ def codes(profile: TableProfile, mapping: Mapping) -> dict[str, warnings.ImportW
 )
 def test_the_label_and_its_leaving_value_are_found(tmp_path: Path, name: str, values: list[str], churned: str) -> None:
     outcome = [values[0] if index % 5 == 0 else values[1] for index in range(N)]
-    mapping = propose(profile_of(tmp_path, **{"customer id": IDS, "usage": [index % 37 for index in range(N)], name: outcome}))
+    mapping = propose(
+        profile_of(tmp_path, **{"customer id": IDS, "usage": [index % 37 for index in range(N)], name: outcome})
+    )
     assert mapping.label is not None
     assert (mapping.label.name, mapping.label.churned_values) == (name, (churned,))
 
@@ -66,7 +68,9 @@ def test_a_copy_of_the_label_is_no_feature(tmp_path: Path) -> None:
     status = ["Churned" if value == "yes" else ("Stayed", "Joined")[index % 2] for index, value in enumerate(CHURN)]
     number = ["1" if value == "yes" else "0" for value in CHURN]
     reason = [("Price", "Rival")[index % 2] if value == "yes" else "" for index, value in enumerate(CHURN)]
-    profile = profile_of(tmp_path, id=IDS, churn_label=CHURN, churn_value=number, customer_status=status, churn_reason=reason)
+    profile = profile_of(
+        tmp_path, id=IDS, churn_label=CHURN, churn_value=number, customer_status=status, churn_reason=reason
+    )
     found = roles(propose(profile))
     assert (found.pop("id"), found.pop("churn_label")) == ("identifier", "label")
     assert set(found.values()) == {"ignored"}
@@ -120,7 +124,11 @@ def test_kinds_and_roles_by_name_and_value(tmp_path: Path) -> None:
     }  # fmt: skip
     assert (by_name["monthly_fee"].decimal, mapping.currency, by_name["big"].decimal) == (",", "EUR", ".")
     assert (by_name["signup"].format, by_name["tenure_months"].unit, by_name["share"].unit) == ("dmy", "months", "%")
-    assert (by_name["postcode"].kind, by_name["mail"].field, by_name["last_name"].field) == ("category", "email", "name")
+    assert (by_name["postcode"].kind, by_name["mail"].field, by_name["last_name"].field) == (
+        "category",
+        "email",
+        "name",
+    )
     assert all(column.reason for column in mapping.columns if column.role == "ignored")
 
 
@@ -167,7 +175,14 @@ def test_warnings_name_what_is_odd(tmp_path: Path) -> None:
     )  # fmt: skip
     profile = profile_table(table)
     found = codes(profile, propose(profile))
-    assert {"no_identifier", "exact_duplicates", "numbers_as_text", "giveaway", "ragged_rows", "header_whitespace"} <= set(found)
+    assert {
+        "no_identifier",
+        "exact_duplicates",
+        "numbers_as_text",
+        "giveaway",
+        "ragged_rows",
+        "header_whitespace",
+    } <= set(found)
     assert found["exact_duplicates"].detail["count"] == 1
     assert found["giveaway"].column == "leak"
     assert found["near_constant"].column == "group"
@@ -196,9 +211,30 @@ def test_area_under_curve_counts_pairs(pairs: list[tuple[int, bool]]) -> None:
 
 
 text = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=10) | st.sampled_from(
-    ["", "1", "0", "-", "NA", "1,5", "1.5", "€3", "yes", "no", "2024-01-01", "13/01/2024", "17850.0", "1e999", "٣", "1_0", "True.", "a\nb"]
+    [
+        "",
+        "1",
+        "0",
+        "-",
+        "NA",
+        "1,5",
+        "1.5",
+        "€3",
+        "yes",
+        "no",
+        "2024-01-01",
+        "13/01/2024",
+        "17850.0",
+        "1e999",
+        "٣",
+        "1_0",
+        "True.",
+        "a\nb",
+    ]
 )
-headers = st.sampled_from(["id", "churn", "plan", "monthly price", "signup date", "tenure", "name", "x", "cancel reason", "status", ""])
+headers = st.sampled_from(
+    ["id", "churn", "plan", "monthly price", "signup date", "tenure", "name", "x", "cancel reason", "status", ""]
+)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -211,7 +247,10 @@ def test_any_text_table_is_proposed_and_cast(tmp_path: Path, data: st.DataObject
     assert Mapping.from_dict(mapping.to_dict()) == mapping
     warnings_for(profile, mapping)
     chunks = cast_all(table, mapping, rows=2)
-    assert sum(len(chunk) + len(chunk.bad_rows) + chunk.exact_duplicates for chunk in chunks) == profile.rows + profile.ragged
+    assert (
+        sum(len(chunk) + len(chunk.bad_rows) + chunk.exact_duplicates for chunk in chunks)
+        == profile.rows + profile.ragged
+    )
     assert sum(len(chunk.bad_rows) for chunk in chunks if mapping.identifier is None) == 0
 
 
