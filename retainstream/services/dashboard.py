@@ -196,9 +196,7 @@ def _distribution(session: Session) -> dict[str, object]:
             .join(Customer, Customer.id == LatestScore.customer_id)
             .where(scored)
             .group_by(LatestScore.band)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     withheld = session.scalar(
         select(func.count())

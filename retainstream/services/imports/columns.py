@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -166,9 +166,9 @@ class ColumnReader:
             repeated = [key for key, count in counter.items() for _ in range(count)]
             self.hashes = [np.fromiter(map(hash, repeated), dtype=np.int64, count=len(repeated))]
 
-    def _add_many(self, column: Sequence[str | None]) -> None:
+    def _add_many(self, column: list[str | None]) -> None:
         # Empty cells are set aside first, so that numbers with gaps are still read in bulk.
-        filled = [text for text in column if text]
+        filled: list[str | None] = [text for text in column if text]
         if len(filled) < len(column):
             self.blanks += len(column) - len(filled)
             self.blank_hashes.update(map(hash, {text for text in column if not text}))
@@ -176,10 +176,10 @@ class ColumnReader:
             if not column:
                 return
         try:
-            values = np.fromiter(map(float, column), dtype=np.float64, count=len(column))
+            values = np.fromiter(map(float, column), dtype=np.float64, count=len(column))  # type: ignore[arg-type]
         except (TypeError, ValueError):
             values = None
-        joined = "" if values is None else "".join(column)
+        joined = "" if values is None else "".join(column)  # type: ignore[arg-type]
         if values is not None and np.isfinite(values).all() and joined.isascii() and "_" not in joined:
             whole = int(np.count_nonzero(values == np.floor(values)))
             low, high = float(values.min()), float(values.max())
