@@ -74,7 +74,7 @@ def exact_contributions(
     matrix: Floats,
     *,
     margin: Floats | None = None,
-    n_jobs: int = 1,
+    n_jobs: int | None = 1,
     iteration_range: tuple[int, int] | None = None,
 ) -> Contributions:
     """Compute exact path-dependent TreeSHAP values, checked on every row.
@@ -82,13 +82,15 @@ def exact_contributions(
     Parameters
     ----------
     booster : xgboost.Booster
-        Tree booster with a single output. Its ``nthread`` is set to `n_jobs`.
+        Tree booster with a single output. Its ``nthread`` is set to `n_jobs`, unless that is None.
     matrix : float array, shape (n, f)
         Features in the booster's order; NaN is missing. Cast to float32, as XGBoost does.
     margin : float array, shape (n,), optional
         The booster's margin for these rows (log-odds), when it is already known; computed otherwise.
-    n_jobs : int
-        Threads of XGBoost's own predictions; the fast method uses one.
+    n_jobs : int, optional
+        Threads of XGBoost's own predictions; the fast method uses one. None leaves the booster as it is: setting a
+        parameter makes XGBoost configure it anew, which costs time for one row and must not happen to a booster that
+        other threads use at that moment.
     iteration_range : (int, int), optional
         Boosting rounds ``[begin, end)`` to explain, as in ``Booster.predict``; all rounds by default, also for a booster
         stopped early: pass ``(0, best_iteration + 1)`` here and to ``predict`` alike, or slice the booster once.
@@ -110,7 +112,8 @@ def exact_contributions(
         raise ValueError(f"Expected a matrix with {booster.num_features()} columns, got shape {matrix.shape}.")
     if iteration_range is not None:
         booster = booster[iteration_range[0] : iteration_range[1]]
-    booster.set_param({"nthread": n_jobs})
+    if n_jobs is not None:
+        booster.set_param({"nthread": n_jobs})
     rows = len(matrix)
     if margin is not None and np.shape(margin) != (rows,):
         raise ValueError(f"Expected {rows} margins, got shape {np.shape(margin)}.")
@@ -126,7 +129,7 @@ def exact_contributions(
 
 
 def _fast_and_checked(
-    booster: xgboost.Booster, matrix: Floats, margin: Floats, trees: list[Tree], n_jobs: int
+    booster: xgboost.Booster, matrix: Floats, margin: Floats, trees: list[Tree], n_jobs: int | None
 ) -> Contributions:
     """Run the fast method, then replace what fails the checks described in the module's docstring."""
     rows = len(matrix)
@@ -156,17 +159,17 @@ def _verified(values: Floats, base: npt.NDArray[np.float64], margin: Floats, rec
     return Contributions(values, base, recomputed / len(values), recomputed)
 
 
-def _dmatrix(booster: xgboost.Booster, matrix: Floats, n_jobs: int) -> xgboost.DMatrix:
+def _dmatrix(booster: xgboost.Booster, matrix: Floats, n_jobs: int | None) -> xgboost.DMatrix:
     import xgboost
 
     names, kinds = booster.feature_names, booster.feature_types
     categorical = bool(kinds) and "c" in cast("list[str]", kinds)
     return xgboost.DMatrix(
-        matrix, feature_names=names, feature_types=kinds, enable_categorical=categorical, nthread=n_jobs
+        matrix, feature_names=names, feature_types=kinds, enable_categorical=categorical, nthread=n_jobs or 1
     )
 
 
-def _reference(booster: xgboost.Booster, matrix: Floats, n_jobs: int) -> tuple[Floats, float]:
+def _reference(booster: xgboost.Booster, matrix: Floats, n_jobs: int | None) -> tuple[Floats, float]:
     """XGBoost's own TreeSHAP: values (n, f) and the base."""
     values = np.empty(matrix.shape, np.float32)
     base = 0.0

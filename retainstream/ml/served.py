@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from retainstream.ml.confidence import VennAbers, confidence
 from retainstream.ml.contributions import Contributions, exact_contributions
 from retainstream.ml.encoding import CategoryEncoder, Notice
 from retainstream.ml.features import FeatureSpec
+from retainstream.ml.merged import MergedBooster
 from retainstream.ml.report import TrainingReport
 from retainstream.ml.wording import Reason, compact_reasons, expand_reasons, top_reasons
 
@@ -197,7 +199,21 @@ class ServedModel:
         """Exact contributions, averaged exactly as the margins are."""
         return self.explained(base, fold, n_jobs)[1]
 
-    def explained(self, base: np.ndarray, fold: np.ndarray, n_jobs: int = 1) -> tuple[np.ndarray, Contributions]:
+    @cached_property
+    def _merged(self) -> MergedBooster | None:
+        """All boosters as one; made when the first single row is scored and kept as long as the model."""
+        return MergedBooster.of(self.boosters)
+
+    def _explained_row(self, base: np.ndarray, fold: int) -> tuple[np.ndarray, Contributions]:
+        """:meth:`explained` for one row, several times quicker when it was not in training."""
+        folds = np.array([fold])
+        if fold != _NEW or self._merged is None:
+            return self.explained(base, folds, None)
+        margin = self.margins(base, folds)
+        matrices = [self.encoder.matrix(base, j) for j in range(len(self.boosters))]
+        return margin, self._merged.contributions(matrices, margin)
+
+    def explained(self, base: np.ndarray, fold: np.ndarray, n_jobs: int | None = 1) -> tuple[np.ndarray, Contributions]:
         """Margins as :meth:`margins` gives them together with their contributions, in one pass over the boosters."""
         values = np.zeros(base.shape, dtype=np.float32)
         start, margin = np.zeros(len(base), dtype=np.float64), np.zeros(len(base), dtype=np.float64)
@@ -260,7 +276,7 @@ class ServedModel:
         """
         base = self.encoder.base_row(values)
         fold = self.folds_of(1, None if row_id is None else np.array([row_id]))
-        margin, found = self.explained(base, fold)
+        margin, found = self._explained_row(base, int(fold[0]))
         p0, p1 = self.venn_abers[int(fold[0])].single(float(margin[0]))
         compact = compact_reasons(found.values, groups=self.correlated, top=top)[0]
         return Score(

@@ -95,7 +95,7 @@ def test_one_row_scores_like_the_same_row_in_a_table(model, features_of, row_id)
     assert (one.margin, one.p0, one.p1, one.percentile) == (
         batch.margin[0], batch.p0[0], batch.p1[0], batch.percentile[0],
     )  # fmt: skip
-    assert list(one.contributions.values()) == batch.contributions.values[0].tolist()
+    assert list(one.contributions.values()) == pytest.approx(batch.contributions.values[0].tolist(), abs=1e-6)
     assert [r.sentence for r in one.reasons] == [r.sentence for r in batch.reasons[0]]
     assert one.notices == batch.notices[0]
 
