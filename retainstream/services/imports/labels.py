@@ -15,9 +15,11 @@ from retainstream.services.imports.names import (
     label_strength,
     words_of,
 )
-from retainstream.services.imports.values import Blanks, boolean_pair
+from retainstream.services.imports.values import Blanks, boolean_pair, plain_word
 
 _MAX_VALUES = 6
+_STRAY_SHARE = 0.05  # of the filled rows: values beside yes and no that are taken for slips and reported row by row
+_SINGLE_PARTNERS = ("no", "yes", "0", "1", "f", "t", "false", "true", "n", "y")
 _NEGATIONS = frozenset(["not", "non", "no", "never", "un", "in", "de"])
 _LETTERS = re.compile(r"[^\W\d_]+")
 
@@ -87,9 +89,10 @@ def value_direction(text: str) -> int:
 
 
 def _candidate(column: ColumnProfile) -> LabelCandidate | None:
-    values = list(column.counts)
-    if not 1 <= len(values) <= _MAX_VALUES or not column.filled:
+    spelt = _spellings(column)
+    if not 1 <= len(spelt) <= _MAX_VALUES or not column.filled:
         return None
+    values = list(column.counts)
     words = words_of(column.name)
     detail = is_outcome_detail(words, numeric=False) and boolean_pair(values) is None
     if is_prediction(words) or (detail and not any(value_direction(value) for value in values)):
@@ -103,29 +106,49 @@ def _candidate(column: ColumnProfile) -> LabelCandidate | None:
         return LabelCandidate(column.position, strength + (0.5 if name > 0.5 else 0.0), churned, kept, True)
     if abs(name) < 1.0:
         return None
-    return _by_name(column, values, name)
+    return _by_name(column, spelt, name)
 
 
-def _by_name(column: ColumnProfile, values: list[str], name: float) -> LabelCandidate | None:
+def _spellings(column: ColumnProfile) -> dict[str, tuple[str, ...]]:
+    """Group the texts that differ only in case, white space or a trailing dot or ``.0``; the commonest group first."""
+    texts: dict[str, list[str]] = {}
+    rows: dict[str, int] = {}
+    for text, count in column.counts.items():
+        word = plain_word(text)
+        texts.setdefault(word, []).append(text)
+        rows[word] = rows.get(word, 0) + count
+    return {word: tuple(texts[word]) for word in sorted(texts, key=lambda word: -rows[word])}
+
+
+def _by_name(column: ColumnProfile, spelt: dict[str, tuple[str, ...]], name: float) -> LabelCandidate | None:
     """Read yes and no under a header that names leaving (or staying, which turns them round)."""
     strength = abs(name) if name > 0 else 1.2
-    if len(values) == 1:
-        pair = next((found for other in ("no", "yes", "0", "1", "f", "t", "false", "true", "n", "y")
-                     if (found := boolean_pair([values[0], other])) is not None), None)  # fmt: skip
-    elif len(values) == 2:
-        pair = boolean_pair(values)
-    else:
-        return None
+    pair = _yes_and_no(column, spelt, clearly_named=name >= 3.0)
     if pair is not None:
         left, stayed = pair if name > 0 else pair[::-1]
-        return LabelCandidate(column.position, strength, (left,), (stayed,), True)
-    if len(values) == 2 and abs(name) >= 3.0:
-        spoken = [value_direction(value) for value in values]
-        # Counts are sorted: without a word of its own, the second value, the rarer one, is taken.
-        left = values[0] if spoken[0] > 0 or spoken[1] < 0 else values[1]
-        stayed = values[0] if left == values[1] else values[1]
-        return LabelCandidate(column.position, strength - 0.3, (left,), (stayed,), any(spoken))
+        return LabelCandidate(
+            column.position, strength, spelt.get(left, (left,)), spelt.get(stayed, (stayed,)), certain=True
+        )
+    if len(spelt) == 2 and abs(name) >= 3.0:
+        common, rare = spelt
+        spoken = (value_direction(spelt[common][0]), value_direction(spelt[rare][0]))
+        # Without a word of its own, the rarer value is taken.
+        left, stayed = (common, rare) if spoken[0] > 0 or spoken[1] < 0 else (rare, common)
+        return LabelCandidate(column.position, strength - 0.3, spelt[left], spelt[stayed], any(spoken))
     return None
+
+
+def _yes_and_no(
+    column: ColumnProfile, spelt: dict[str, tuple[str, ...]], *, clearly_named: bool
+) -> tuple[str, str] | None:
+    """Return the words for yes and no. Under a clear header a few strays beside them are slips, to be told row by row."""
+    words = list(spelt)
+    if len(words) == 1:
+        return next((pair for other in _SINGLE_PARTNERS if (pair := boolean_pair([words[0], other]))), None)
+    strays = sum(column.counts[text] for word in words[2:] for text in spelt[word])
+    if strays and not (clearly_named and strays <= _STRAY_SHARE * column.filled):
+        return None
+    return boolean_pair(words[:2])
 
 
 def _agree(first: LabelCandidate, second: LabelCandidate, sample: Sequence[list[str | None]]) -> bool:

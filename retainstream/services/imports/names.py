@@ -140,6 +140,11 @@ def label_strength(words: Sequence[str]) -> float:
     return 0.5 if "status" in words else 0.0
 
 
+def is_churn_itself(words: Sequence[str]) -> bool:
+    """Whether the header is hardly more than a word for leaving, so that such a column can't be a mere feature."""
+    return bool(_CORE & set(words)) and len(words) <= 2
+
+
 def is_prediction(words: Sequence[str]) -> bool:
     """Whether the header names the output of another model ("credit score" is none, "churn score" is one)."""
     found = set(words)

@@ -16,6 +16,7 @@ from retainstream.services.imports.profile import TableProfile
 from retainstream.services.imports.values import Blanks, boolean_pair, parse_date
 
 MAX_CATEGORIES = 200
+UNREAD_LABEL = "Its name says who left, but its values do not say which of them mean it."
 _MOSTLY = 0.95
 _FEW = 20
 _UNIX_SECONDS = (631_152_000, 4_102_444_800)  # 1990 to 2100
@@ -211,6 +212,8 @@ def _reason_to_ignore(
         return "Its name says that it is a prediction, not something that happened."
     if kind != "date" and names.is_outcome_detail(words, kind in ("number", "integer")):
         return "Its name says that it is known only once a customer has left."
+    if label is None and kind in ("category", "boolean") and names.is_churn_itself(words):
+        return UNREAD_LABEL
     if column.is_row_counter:
         return "It only counts the rows."
     if column.distinct_exact and column.distinct == 1 and column.rows > 1 and column.blanks == 0:

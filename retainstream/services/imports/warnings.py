@@ -14,6 +14,7 @@ from retainstream.services.imports.evidence import Sign, cast_sample, giveaways_
 from retainstream.services.imports.labels import choose_label, find_candidates
 from retainstream.services.imports.mapping import ColumnMapping, Mapping
 from retainstream.services.imports.profile import TableProfile
+from retainstream.services.imports.proposal import UNREAD_LABEL
 
 Severity = Literal["info", "warning", "serious"]
 
@@ -219,6 +220,14 @@ def _about_label(profile: TableProfile, mapping: Mapping) -> list[ImportWarning]
             return [
                 ImportWarning("ambiguous_label", "serious", None, message, {"columns": titles}, needs_confirmation=True)
             ]
+        unread = next((item for item in mapping.columns if item.reason == UNREAD_LABEL), None)
+        if unread is not None:
+            values = ", ".join(repr(value) for value in list(profile.column(unread.name).counts)[:6])
+            message = (
+                f"{unread.name} is named as if it said who left, but not which of its values mean it ({values}): give it the role "
+                "label in the mapping, with churned_values and kept_values. As it is, no model can learn from this file."
+            )
+            return [ImportWarning("no_label", "serious", unread.name, message)]
         message = "No column says who left: the customers can be scored by an existing model, but no model can learn from this file."
         return [ImportWarning("no_label", "info", None, message)]
     sample = cast_sample(profile, mapping)

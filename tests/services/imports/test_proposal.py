@@ -55,6 +55,39 @@ def test_the_label_and_its_leaving_value_are_found(tmp_path: Path, name: str, va
     assert (mapping.label.name, mapping.label.churned_values) == (name, (churned,))
 
 
+@pytest.mark.parametrize(
+    ("values", "churned", "kept"),
+    [
+        (["Yes", "No", "yes", "no ", "NO"], {"Yes", "yes"}, {"No", "no", "NO"}),
+        (["TRUE", "False", "True"], {"TRUE", "True"}, {"False"}),
+        (["1.0", "0", "0.0"], {"1.0"}, {"0", "0.0"}),
+    ],
+)
+def test_spellings_of_the_same_label_value_belong_together(
+    tmp_path: Path, values: list[str], churned: set[str], kept: set[str]
+) -> None:
+    mapping = propose(profile_of(tmp_path, id=IDS, churn=[values[index % len(values)] for index in range(N)]))
+    assert mapping.label is not None
+    assert {value.strip() for value in mapping.label.churned_values} == churned
+    assert {value.strip() for value in mapping.label.kept_values} == kept
+
+
+def test_a_slip_in_the_label_is_an_error_of_its_row_and_hides_no_label(tmp_path: Path) -> None:
+    profile = profile_of(tmp_path, id=IDS, churn=["maybe", *CHURN[1:]])
+    mapping = propose(profile)
+    assert mapping.label is not None
+    assert (mapping.label.churned_values, mapping.label.kept_values) == (("yes",), ("no",))
+
+
+def test_a_churn_column_that_nobody_can_read_is_no_feature_and_is_told_about(tmp_path: Path) -> None:
+    profile = profile_of(tmp_path, id=IDS, churn=[("red", "green", "blue")[index % 3] for index in range(N)])
+    mapping = propose(profile)
+    assert roles(mapping)["churn"] == "ignored"
+    warning = codes(profile, mapping)["no_label"]
+    assert (warning.column, warning.severity) == ("churn", "serious")
+    assert "churned_values" in warning.message and "'green'" in warning.message
+
+
 def test_two_equally_good_labels_are_left_to_a_person(tmp_path: Path) -> None:
     other = ["yes" if index % 7 == 0 else "no" for index in range(N)]
     profile = profile_of(tmp_path, id=IDS, churned=CHURN, cancelled=other)
