@@ -1,4 +1,7 @@
-"""What only SQLite has, besides the pragmas in `db.py`: full-text search. Another database would need its own version of this module."""
+"""What only SQLite has, besides the pragmas in `db.py`: full-text search, and the next id of a bulk load.
+
+Another database would need its own version of this module.
+"""
 
 from __future__ import annotations
 
@@ -43,3 +46,9 @@ def index_for_search(session: Session, first: int, last: int) -> None:
         ),
         {"first": first, "last": last},
     )
+
+
+def last_id(session: Session, table: str) -> int:
+    """Return the largest id that a table ever gave out, 0 before the first. Its ids are never given out again (AUTOINCREMENT)."""
+    found = session.execute(text("SELECT seq FROM sqlite_sequence WHERE name = :table"), {"table": table}).scalar()
+    return 0 if found is None else int(found)

@@ -399,6 +399,7 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["batch_id"], ["import_batches.id"], name=op.f("fk_customers_batch_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_customers")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("customers", schema=None) as batch_op:
         batch_op.create_index("ix_customers_batch", ["batch_id"], unique=False)
@@ -620,6 +621,7 @@ def upgrade() -> None:
             ["customer_id"], ["customers.id"], name=op.f("fk_attribute_versions_customer_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_attribute_versions")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("attribute_versions", schema=None) as batch_op:
         batch_op.create_index("ix_attribute_versions_batch", ["batch_id"], unique=False)

@@ -40,6 +40,7 @@ class Customer(Base):
         Index("ix_customers_tenure", "tenure_months"),
         Index("ix_customers_batch", "batch_id"),
         Index("ix_customers_created", "created_at"),
+        {"sqlite_autoincrement": True},  # an id that was erased must never come to mean somebody else
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -126,6 +127,7 @@ class AttributeVersion(Base):
     __table_args__ = (
         Index("ix_attribute_versions_customer", "customer_id", "id"),
         Index("ix_attribute_versions_batch", "batch_id"),
+        {"sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

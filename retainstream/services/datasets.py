@@ -10,12 +10,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, String, func, literal, or_, select
+from sqlalchemy import cast as cast_sql
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from retainstream.errors import InvalidInput, NotFound, NotReady
 from retainstream.ml.features import FeatureSpec, Kind
-from retainstream.models import AttributeDefinition, AttributeVersion, Customer, ImportBatch, Label
+from retainstream.models import AttributeDefinition, AttributeVersion, Customer, ImportBatch, JobRun, Label
 
 if TYPE_CHECKING:
     import numpy as np
@@ -190,9 +191,15 @@ def active_definition(session: Session) -> int | None:
 
 
 def refuse_unfinished_import(session: Session) -> None:
-    """Raise NotReady while an import is being applied or undone."""
+    """Raise NotReady while an import is being applied or undone. One whose job failed for good keeps nobody waiting."""
+    working = select(JobRun.id).where(
+        JobRun.dedupe_key == literal("batch:").concat(cast_sql(ImportBatch.id, String)),
+        JobRun.state.in_(("queued", "running")),
+    )
     batch = session.execute(
-        select(ImportBatch.id, ImportBatch.state).where(ImportBatch.state.in_(("applying", "undoing"))).limit(1)
+        select(ImportBatch.id, ImportBatch.state)
+        .where(ImportBatch.state.in_(("applying", "undoing")), working.exists())
+        .limit(1)
     ).first()
     if batch is not None:
         doing = "applied" if batch.state == "applying" else "undone"

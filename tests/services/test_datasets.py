@@ -10,7 +10,7 @@ from sqlalchemy import delete
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import InvalidInput, NotFound, NotReady
 from retainstream.lib import clock
-from retainstream.models import AttributeDefinition, AttributeVersion, ChurnDefinition, Customer, ImportBatch, Label
+from retainstream.models import AttributeDefinition, AttributeVersion, ChurnDefinition, Customer, ImportBatch, JobRun, Label
 from retainstream.services import datasets
 from tests.population import make_frame, populate
 
@@ -76,8 +76,19 @@ def test_training_waits_for_an_import(state: str) -> None:
     with unit_of_work() as session:
         populate(session, make_frame(40))
         populate(session, make_frame(5, seed=2), state=state)
+        session.add(JobRun(kind="import", state="running", dedupe_key="batch:2", created_at=1))
     with read_unit() as session, pytest.raises(NotReady, match="Import 2 is being"):
         datasets.training_set(session)
+
+
+@pytest.mark.usefixtures("minimal_app")
+def test_an_import_whose_job_failed_for_good_keeps_nobody_waiting() -> None:
+    with unit_of_work() as session:
+        populate(session, make_frame(40))
+        populate(session, make_frame(5, seed=2), state="applying")
+        session.add(JobRun(kind="import", state="failed", dedupe_key="batch:2", created_at=1))
+    with read_unit() as session:
+        assert len(datasets.training_set(session).ids) == 40
 
 
 @pytest.mark.usefixtures("minimal_app")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import compress, repeat
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from retainstream import dialect
@@ -121,7 +121,7 @@ class Writer:
         """Write one chunk of at most a few thousand rows in the caller's unit of work."""
         if not len(rows):
             return
-        last = session.scalar(select(func.max(Customer.id))) or 0
+        last = dialect.last_id(session, "customers")
         # Nobody was there before, and nobody came since: then nobody needs to be looked up.
         self._alone = self._alone and last == self._last
         known = {} if self._alone else self._look_up(session, rows)
@@ -148,7 +148,7 @@ class Writer:
         if not count:
             return
         ids = range(first, first + count)
-        version = (session.scalar(select(func.max(AttributeVersion.id))) or 0) + 1
+        version = dialect.last_id(session, "attribute_versions") + 1
         versions = range(version, version + count)
         labels: Sequence[Any] = rows.labels if rows.labels is not None else repeat(None, count)  # type: ignore[assignment]
         churned_at: Sequence[Any] = rows.churned_at if rows.churned_at is not None else repeat(None, count)  # type: ignore[assignment]
