@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import marshmallow as ma
-from flask import Response, current_app, g, request
+from flask import Request, Response, current_app, g, request
 from flask_smorest import Api, Blueprint
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import HTTPException
 
-from retainstream.errors import HTTP_CODES, InvalidInput, RetainStreamError
+from retainstream.errors import HTTP_CODES, BadRequest, InvalidInput, RetainStreamError
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 
@@ -126,12 +126,21 @@ class EnvelopeApi(Api):  # type: ignore[misc]
 
 
 class StrictParser(FlaskParser):
-    """Refuses unknown query parameters: a misspelt filter must not answer another list than was asked for."""
+    """Refuses unknown query parameters, since a misspelt filter must not answer another list, and whatever JSON Python cannot hold."""
 
     DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {  # noqa: RUF012 - the parent declares it so
         **FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION,
         "query": ma.RAISE,
     }
+
+    def load_json(self, req: Request, schema: ma.Schema) -> Any:
+        """Return the body; 400 for brackets nested too deeply and for numbers of thousands of digits, which no JSONDecodeError tells of."""
+        try:
+            return super().load_json(req, schema)
+        except (ValueError, RecursionError) as bad:
+            raise BadRequest(
+                "The body is not JSON of an ordinary shape: nested too deeply, or a number too long."
+            ) from bad
 
 
 class ApiBlueprint(Blueprint):  # type: ignore[misc]

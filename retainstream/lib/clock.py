@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+_FIRST_US = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // MICROSECOND
+_LAST_US = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // MICROSECOND
 SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US
 HOUR_US = 60 * MINUTE_US
@@ -29,10 +31,13 @@ def monotonic() -> float:
 
 
 def to_us(moment: datetime) -> int:
-    """Return an aware datetime as integer microseconds; raises ValueError for a naive one."""
+    """Return an aware datetime as integer microseconds; raises ValueError for a naive one, and for one that lies outside the years 1 to 9999 in UTC."""
     if moment.tzinfo is None:
         raise ValueError("a datetime needs a time zone")
-    return (moment - _EPOCH) // MICROSECOND
+    instant = (moment - _EPOCH) // MICROSECOND
+    if not _FIRST_US <= instant <= _LAST_US:
+        raise ValueError("a datetime lies in the years 1 to 9999 in UTC")
+    return instant
 
 
 def from_us(instant: int) -> datetime:

@@ -54,6 +54,19 @@ def decode_cursor(cursor: str, sort: str, length: int) -> list[Scalar]:
     return value[1]
 
 
+def decode_last_id(cursor: str, sort: str) -> int:
+    """Return the last row's id in the cursor of a list that is sorted by id alone; raises ValueError as `decode_cursor`, and for what is no id."""
+    (last,) = decode_cursor(cursor, sort, 1)
+    return whole_id(last)
+
+
+def whole_id(item: Scalar) -> int:
+    """Return a part of a cursor's key as a row id; raises ValueError for anything else."""
+    if isinstance(item, bool) or not isinstance(item, int) or item < 0:
+        raise ValueError("not a cursor of this list")
+    return item
+
+
 def _storable(item: object) -> bool:
     """Tell whether a value can be compared with a column: a cursor is what anybody may send."""
     if isinstance(item, int):

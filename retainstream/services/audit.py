@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from retainstream.errors import InvalidInput
 from retainstream.lib import clock
-from retainstream.lib.pagination import Page, decode_cursor, encode_cursor
+from retainstream.lib.pagination import Page, decode_last_id, encode_cursor
 from retainstream.models import AuditEntry, User
 from retainstream.security.actor import Actor
 
@@ -74,7 +74,7 @@ def entries(
     query = select(AuditEntry, User.email).outerjoin(User, User.id == AuditEntry.actor_user_id).where(*conditions)
     if cursor:
         try:
-            (last,) = decode_cursor(cursor, "audit", 1)
+            last = decode_last_id(cursor, "audit")
         except ValueError as bad:
             raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": [str(bad)]}) from bad
         query = query.where(AuditEntry.id < last)

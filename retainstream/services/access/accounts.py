@@ -12,7 +12,7 @@ from retainstream.config import Settings
 from retainstream.errors import Conflict, Forbidden, InvalidInput, NotFound
 from retainstream.lib import clock
 from retainstream.lib.identifiers import hash_token, new_token
-from retainstream.lib.pagination import Page, decode_cursor, encode_cursor
+from retainstream.lib.pagination import Page, decode_last_id, encode_cursor
 from retainstream.models import ApiToken, Invitation, PasswordReset, TokenFamily, User, UserSession
 from retainstream.security.actor import COMMAND, Actor
 from retainstream.security.passwords import check_rule, hash_password
@@ -196,7 +196,7 @@ def users(session: Session, *, limit: int = 50, cursor: str | None = None, offse
     query = select(User).order_by(User.id)
     if cursor:
         try:
-            (last,) = decode_cursor(cursor, "users", 1)
+            last = decode_last_id(cursor, "users")
         except ValueError as bad:
             raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": [str(bad)]}) from bad
         query = query.where(User.id > last)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from retainstream.errors import Conflict, InvalidInput, NotFound
 from retainstream.lib import clock
 from retainstream.lib.identifiers import hash_token, new_token
-from retainstream.lib.pagination import Page, decode_cursor, encode_cursor
+from retainstream.lib.pagination import Page, decode_last_id, encode_cursor
 from retainstream.models import ApiToken
 from retainstream.security.actor import Actor
 from retainstream.services import audit
@@ -90,7 +90,7 @@ def tokens(session: Session, actor: Actor, *, limit: int = 50, cursor: str | Non
     query = select(ApiToken).where(mine).order_by(ApiToken.id.desc())
     if cursor:
         try:
-            (last,) = decode_cursor(cursor, "tokens", 1)
+            last = decode_last_id(cursor, "tokens")
         except ValueError as bad:
             raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": [str(bad)]}) from bad
         query = query.where(ApiToken.id < last)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from retainstream.errors import InvalidInput
 from retainstream.lib import clock
 from retainstream.lib.money import money
-from retainstream.lib.pagination import Page, Scalar, decode_cursor, encode_cursor
+from retainstream.lib.pagination import Page, Scalar, decode_cursor, encode_cursor, whole_id
 from retainstream.models import Customer, Identity, LatestScore
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
@@ -92,8 +92,10 @@ def page_of_ids(
     if request.cursor:
         try:
             phase, value, raw_id = decode_cursor(request.cursor, f"customers:{sort}", 3)
-            present, last_id = bool(phase), int(raw_id or 0)
-        except (ValueError, TypeError, OverflowError) as bad:
+            present, last_id = bool(phase), whole_id(raw_id)
+            if present and (value is None or isinstance(value, bool)):
+                raise ValueError("not a cursor of this list")
+        except ValueError as bad:
             raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": [str(bad)]}) from bad
     skip = request.offset
     rows: list[tuple[int, Any, bool]] = []

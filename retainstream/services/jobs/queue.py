@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from retainstream.errors import Conflict, InvalidInput, NotFound
 from retainstream.lib import clock
-from retainstream.lib.pagination import Page, decode_cursor, encode_cursor
+from retainstream.lib.pagination import Page, decode_last_id, encode_cursor
 from retainstream.models import JobRun
 from retainstream.security.actor import Actor
 from retainstream.services import audit
@@ -110,12 +110,9 @@ def list_jobs(
 
 def _last_id(cursor: str) -> int:
     try:
-        (last,) = decode_cursor(cursor, "jobs", 1)
+        return decode_last_id(cursor, "jobs")
     except ValueError as bad:
         raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": [str(bad)]}) from bad
-    if not isinstance(last, int) or not 0 <= last < 2**63:
-        raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": ["not a cursor of this list"]})
-    return last
 
 
 def cancel(session: Session, actor: Actor, job_id: int) -> JobRun:

@@ -1,0 +1,82 @@
+"""What anybody may send: JSON that Python cannot hold, cursors made by hand, dates at the edge of the calendar. None of it is answered with 500."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from retainstream.lib.pagination import encode_cursor
+from tests.conftest import Cast
+
+MONSTERS = {
+    "lists in lists": "[" * 50_000 + "]" * 50_000,
+    "objects in objects": '{"a":' * 50_000 + "1" + "}" * 50_000,
+    "digits": "9" * 5_000,
+    "digits in a field": '{"email": ' + "9" * 5_000 + "}",
+}
+
+
+def _bodies(app: Flask) -> Iterator[tuple[str, str]]:
+    """Yield method and address of every route of the API that takes a body."""
+    for rule in app.url_map.iter_rules():
+        if rule.rule.startswith("/api/v1/"):
+            address = rule.rule.replace("<string:", "<")
+            for part in rule.arguments:
+                address = address.replace(f"<{part}>", "1")
+            for method in sorted((rule.methods or set()) & {"POST", "PATCH", "PUT", "DELETE"}):
+                yield method, address
+
+
+@pytest.mark.parametrize("body", MONSTERS.values(), ids=MONSTERS)
+def test_json_that_python_cannot_hold_is_refused_everywhere(
+    app: Flask, client: FlaskClient, cast: Cast, body: str
+) -> None:
+    answers = {
+        (method, address): client.open(
+            address, method=method, data=body, content_type="application/json", headers=cast.token("owner")
+        )
+        for method, address in _bodies(app)
+        if "users/" not in address
+    }
+    assert {place: answer.status_code for place, answer in answers.items() if answer.status_code >= 500} == {}
+    error = answers["POST", "/api/v1/auth/login"].get_json()["error"]
+    assert (error["code"], answers["POST", "/api/v1/auth/login"].status_code) == ("bad_request", 400)
+
+
+IDS = ("/users", "users"), ("/auth/tokens", "tokens"), ("/audit", "audit"), ("/jobs", "jobs")
+
+
+@pytest.mark.parametrize(("path", "name"), [*IDS, ("/customers/imports", "imports")])
+@pytest.mark.parametrize("last", [None, True, 1.5, 1e300, -1, 2**64, "7", "\x00"])
+def test_a_cursor_made_by_hand_is_refused(
+    client: FlaskClient, cast: Cast, path: str, name: str, last: str | float | None
+) -> None:
+    answer = client.get(
+        f"/api/v1{path}", query_string={"cursor": encode_cursor(name, [last])}, headers=cast.token("owner")
+    )
+    assert answer.status_code == 422
+    assert "cursor" in answer.get_json()["error"]["fields"]
+
+
+@pytest.mark.parametrize("sort", ["-risk", "revenue", "plan", "user_id"])
+@pytest.mark.parametrize(
+    "key", [(1, 0, 1e300), (1, 0, "9" * 50), (1, 0, None), (1, None, 1), (1, True, 1), (0, None, -1)]
+)
+def test_a_cursor_of_customers_made_by_hand_is_refused(
+    client: FlaskClient, cast: Cast, sort: str, key: tuple[str | float | None, ...]
+) -> None:
+    query = {"sort": sort, "cursor": encode_cursor(f"customers:{sort}", list(key))}
+    assert client.get("/api/v1/customers", query_string=query, headers=cast.token("owner")).status_code == 422
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+@pytest.mark.usefixtures("scored")
+def test_a_moment_outside_the_calendar_is_refused(client: FlaskClient, cast: Cast, moment: str) -> None:
+    token = cast.token("owner")
+    user_id = client.get("/api/v1/customers?limit=1", headers=token).get_json()["items"][0]["user_id"]
+    answer = client.patch(f"/api/v1/customers/{user_id}", json={"signup_at": moment}, headers=token)
+    assert answer.status_code == 422
+    assert list(answer.get_json()["error"]["fields"]) == ["signup_at"]
