@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -25,6 +27,7 @@ from retainstream.errors import Busy
 Result = TypeVar("Result")
 
 BUSY_TIMEOUT_MS = 20_000
+LOG_TIMEOUT_MS = 2_000
 PAGE_SIZE = 4096
 _WRITES = "retainstream_writes"
 
@@ -63,13 +66,21 @@ db = SQLAlchemy(metadata=Base.metadata)
 
 def engine_options(settings: Settings) -> dict[str, Any]:
     """Return Flask-SQLAlchemy's options for the engine; the one place where an engine is chosen."""
-    settings.database_file.parent.mkdir(parents=True, exist_ok=True)
+    _make_private(settings.database_file)
     return {
         "module": sqlite_module(),
+        "hide_parameters": True,  # a logged error must not say what a person sent
         "connect_args": {"timeout": BUSY_TIMEOUT_MS / 1000},
         "pool_size": 16,
         "max_overflow": 16,
     }
+
+
+def _make_private(file: Path) -> None:
+    """Make a database file that only its owner may read, whatever the umask; SQLite gives the files beside it the same mode."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def prepare_engine(engine: Engine) -> None:
@@ -149,6 +160,22 @@ def read_unit() -> Iterator[Session]:
     """Open a reading session on one consistent snapshot; nothing it does is kept."""
     with _unit("reading") as session:
         yield session
+
+
+def empty_log() -> bool:
+    """Move the write-ahead log into the database file and cut it to nothing, because old pages in it hold what was erased since.
+
+    Returns False when a reader or a writer stood in the way for two seconds; the hourly housekeeping tries again.
+    """
+    connection = db.engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={LOG_TIMEOUT_MS}")
+        blocked = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        return not blocked
+    finally:
+        connection.close()
 
 
 def in_unit() -> bool:

@@ -10,7 +10,7 @@ from typing import IO, Any
 from flask import Response, current_app
 
 from retainstream.api.base import ApiBlueprint, PageQuerySchema, actor, json_response, requires, with_etag
-from retainstream.db import read_unit, unit_of_work
+from retainstream.db import empty_log, read_unit, unit_of_work
 from retainstream.lib import clock
 from retainstream.models import Customer
 from retainstream.schemas.customers import (
@@ -175,4 +175,5 @@ def erase(user_id: str) -> Response:
     key = current_app.config["RETAINSTREAM"].resolved_secret_key().encode()
     with unit_of_work() as session:
         removed = erasure.erase(session, actor(), user_id, key=key)
+    empty_log()
     return json_response({"erased": True, "removed": removed})

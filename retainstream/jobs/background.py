@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 from flask import Flask
 
 from retainstream.config import Settings
-from retainstream.db import read_unit, unit_of_work
+from retainstream.db import empty_log, read_unit, unit_of_work
 from retainstream.errors import Busy
 from retainstream.jobs.runner import Runner
 from retainstream.services import jobs
@@ -145,13 +145,14 @@ class Background:
             jobs.queue_due(session, self.settings.time_zone)
 
     def keep_house(self) -> None:
-        """Throw old rows and forgotten uploads away, in short transactions."""
+        """Throw old rows and forgotten uploads away, in short transactions, and empty the log of what an erasure had to leave there."""
         with read_unit() as session:
             upload_files.sweep(session, self.settings)
         while not self._stopping.is_set():
             with unit_of_work() as session:
                 gone = jobs.sweep_old_rows(session)
             if max(gone.values()) < jobs.HOUSEKEEPING_BATCH:
+                empty_log()
                 return
 
 
