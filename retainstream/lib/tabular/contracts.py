@@ -84,6 +84,31 @@ class Chunk:
         return len(self.line_numbers)
 
 
+@dataclass(frozen=True)
+class Block:
+    """Consecutive records that all have the table's width and one line each, column by column."""
+
+    lines: range
+    columns: list[list[Cell]]
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def part(self, start: int, stop: int) -> Block:
+        """Return the records from `start` up to, not with, `stop`."""
+        if start <= 0 and stop >= len(self):
+            return self
+        return Block(self.lines[start:stop], [column[start:stop] for column in self.columns])
+
+    def records(self) -> list[Record]:
+        """Return the same records one by one."""
+        return [(line, list(cells)) for line, cells in zip(self.lines, zip(*self.columns, strict=True), strict=True)]
+
+
+Piece = Block | list[Record]  # either one holds at least one record
+Pieces = Iterator[Piece]
+
+
 class BrokenRecord(list[Cell]):
     """A record that could not be parsed; it is empty, so that it never has the table's width."""
 

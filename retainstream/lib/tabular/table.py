@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from retainstream.lib.tabular.blocks import in_lists, read_blocks
 from retainstream.lib.tabular.contracts import (
+    Block,
     BrokenRecord,
     Cell,
     Chunk,
     LeftOutRow,
+    Piece,
+    Pieces,
     RaggedRow,
     Record,
-    Records,
     TableError,
     TableLimits,
 )
-from retainstream.lib.tabular.delimited import find_delimiter, read_delimited
+from retainstream.lib.tabular.delimited import find_delimiter
 from retainstream.lib.tabular.encodings import detect_encoding
 from retainstream.lib.tabular.header import Layout, find_layout, is_totals_row, tidy_names
 from retainstream.lib.tabular.jsonrows import json_columns, json_shape, read_json
@@ -27,9 +29,6 @@ from retainstream.lib.tabular.unpacking import Source
 from retainstream.lib.tabular.workbook import MAX_WORKBOOK_BYTES, read_workbook
 
 Format = Literal["csv", "jsonl", "xlsx"]
-
-# Rows are turned into columns in batches that fit a processor's cache: twice as fast as a whole chunk at once.
-_BATCH = 250
 
 
 @dataclass
@@ -65,8 +64,7 @@ class Table:
     compressed: bool
     limits: TableLimits
     left_out: list[LeftOutRow]
-    _records: Callable[[], Records]
-    _skip: frozenset[int] = field(default_factory=frozenset)
+    _pieces: Callable[[], Pieces]
 
     def chunks(self, rows: int = 5000) -> Iterator[Chunk]:
         """Yield the rows in the order of the file, at most `rows` at a time.
@@ -76,33 +74,44 @@ class Table:
         TableError
             When a limit is met or the file proves to be damaged further on, or has no row of data.
         """
-        builder = _Builder(len(self.columns))
-        header, count = self._header_cells(), 0
-        records = (record for record in self._records() if record[0] not in self._skip)
-        batch = list(islice(records, min(rows, _BATCH)))
-        while batch:
-            following = list(islice(records, min(rows, _BATCH)))
-            if not following:
-                self._cut_totals(batch, count)
-            count += len(batch)
+        builder = _Builder(len(self.columns), self._header_cells(), self.limits.max_columns)
+        pieces, count = self._pieces(), 0
+        piece = next(pieces, None)
+        while piece is not None:
+            following = next(pieces, None)
+            if following is None:
+                piece = self._without_totals(piece, count)
+            count += len(piece)
             if count > self.limits.max_rows:
                 raise TableError(f"The table has more than {self.limits.max_rows:,} rows.")
-            for row in builder.add(batch, header, self.limits.max_columns):
-                self._leave_out(row)
-            if len(builder) >= rows:
-                yield builder.take()
-            batch = following
+            start = 0
+            while start < len(piece):
+                stop = start + rows - len(builder)
+                for row in builder.add(piece.part(start, stop) if isinstance(piece, Block) else piece[start:stop]):
+                    self._leave_out(row)
+                start = stop
+                if len(builder) >= rows:
+                    yield builder.take()
+            piece = following
         if count == 0:
             raise TableError("The file has a header but no row of data.")
         if len(builder):
             yield builder.take()
 
-    def _cut_totals(self, batch: list[Record], before: int) -> None:
-        """Take a totals row off the end of the last batch, unless it is all that there is."""
-        line, cells = batch[-1]
-        if before + len(batch) > 1 and is_totals_row(cells):
-            self._leave_out(LeftOutRow(line, "totals", list(cells)))
-            batch.pop()
+    def head(self, rows: int) -> Table:
+        """Return the same table cut off after its first `rows` records, those that will prove ragged or repeated included."""
+        return replace(self, _pieces=lambda: _first(self._pieces(), rows), left_out=list(self.left_out))
+
+    def _without_totals(self, piece: Piece, before: int) -> Piece:
+        """Take a totals row off the end of the last piece, unless it is all that there is."""
+        if before + len(piece) == 1:
+            return piece
+        last = len(piece) - 1
+        line, cells = piece.part(last, last + 1).records()[0] if isinstance(piece, Block) else piece[last]
+        if not is_totals_row(cells):
+            return piece
+        self._leave_out(LeftOutRow(line, "totals", list(cells)))
+        return piece.part(0, last) if isinstance(piece, Block) else piece[:last]
 
     def _header_cells(self) -> list[str] | None:
         return self.original_columns if self.has_header and self.format != "jsonl" and len(self.columns) > 1 else None
@@ -141,8 +150,8 @@ def open_table(path: str | Path, limits: TableLimits | None = None) -> Table:
         keys = json_columns(source, encoding.name, shape, limits)
         layout = Layout(tidy_names(keys), keys, True, 0, [])
 
-        def records() -> Records:
-            return read_json(source, encoding.name, shape, keys, limits)
+        def pieces() -> Pieces:
+            return in_lists(read_json(source, encoding.name, shape, keys, limits))
 
         delimiter = None
     else:
@@ -151,8 +160,9 @@ def open_table(path: str | Path, limits: TableLimits | None = None) -> Table:
             raise TableError(f"The table has more than {limits.max_columns:,} columns.")
         layout = find_layout(sample)
 
-        def records() -> Records:
-            return read_delimited(source, encoding.name, delimiter, limits)
+        def pieces() -> Pieces:
+            skip = _lines_to_skip(layout)
+            return read_blocks(source, encoding.name, delimiter, limits, len(layout.names), skip)
 
     table = Table(
         format="csv" if shape is None else "jsonl",
@@ -167,8 +177,7 @@ def open_table(path: str | Path, limits: TableLimits | None = None) -> Table:
         compressed=source.packing in ("gz", "zip"),
         limits=limits,
         left_out=layout.left_out,
-        _records=records,
-        _skip=_lines_to_skip(layout),
+        _pieces=pieces,
     )
     _check(table)
     return table
@@ -179,6 +188,7 @@ def _open_workbook(source: Source, limits: TableLimits) -> Table:
         raise TableError("The workbook is too large to be read: save the sheet as CSV and send that.")
     rows = read_workbook(source, limits)
     layout = find_layout(rows[:500])
+    skip = _lines_to_skip(layout)
     table = Table(
         format="xlsx",
         encoding="",
@@ -192,8 +202,7 @@ def _open_workbook(source: Source, limits: TableLimits) -> Table:
         compressed=False,
         limits=limits,
         left_out=layout.left_out,
-        _records=lambda: iter(rows),
-        _skip=_lines_to_skip(layout),
+        _pieces=lambda: in_lists(row for row in rows if row[0] not in skip),
     )
     _check(table)
     return table
@@ -212,11 +221,19 @@ def _lines_to_skip(layout: Layout) -> frozenset[int]:
     return frozenset(header | {row.line for row in layout.left_out})
 
 
-class _Builder:
-    """Collects records and turns them, batch by batch, from rows into columns."""
+def _first(pieces: Pieces, rows: int) -> Pieces:
+    for piece in pieces:
+        yield piece.part(0, rows) if isinstance(piece, Block) else piece[:rows]
+        rows -= len(piece)
+        if rows <= 0:
+            return
 
-    def __init__(self, width: int) -> None:
-        self._width = width
+
+class _Builder:
+    """Collects pieces and turns what comes as rows into columns."""
+
+    def __init__(self, width: int, header: list[str] | None, max_columns: int) -> None:
+        self._width, self._header, self._max_columns = width, header, max_columns
         self._reset()
 
     def _reset(self) -> None:
@@ -227,9 +244,19 @@ class _Builder:
     def __len__(self) -> int:
         return len(self._lines) + len(self._ragged)
 
-    def add(self, batch: list[Record], header: list[str] | None, max_columns: int) -> list[LeftOutRow]:
-        """Place a batch; return the records that repeat the header."""
-        repeated: list[LeftOutRow] = []
+    def add(self, piece: Piece) -> list[LeftOutRow]:
+        """Place a piece; return the records that repeat the header."""
+        if isinstance(piece, Block):
+            if self._header is not None and self._header[0] in piece.columns[0]:
+                return self._add_records(piece.records())
+            self._lines.extend(piece.lines)
+            for column, values in zip(self._columns, piece.columns, strict=True):
+                column.extend(values)
+            return []
+        return self._add_records(piece)
+
+    def _add_records(self, batch: list[Record]) -> list[LeftOutRow]:
+        header, repeated = self._header, list[LeftOutRow]()
         fitting = batch
         if any(len(cells) != self._width for _, cells in batch):
             fitting = []
@@ -239,7 +266,7 @@ class _Builder:
                 elif isinstance(cells, BrokenRecord):
                     self._ragged.append(RaggedRow(line, self._width, 0, [cells.text], "not_json"))
                 else:
-                    self._ragged.append(RaggedRow(line, self._width, len(cells), cells[:max_columns]))
+                    self._ragged.append(RaggedRow(line, self._width, len(cells), cells[: self._max_columns]))
         if header is not None and any(cells[0] == header[0] and cells == header for _, cells in fitting):
             repeated = [LeftOutRow(line, "repeated_header", cells) for line, cells in fitting if cells == header]
             fitting = [(line, cells) for line, cells in fitting if cells != header]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any, Literal
 
 from retainstream.errors import ConfirmationNeeded
@@ -123,12 +122,6 @@ def refined(sketch: Mapping, learnt: Learnt) -> tuple[Mapping, list[dict[str, An
             f"{judged.questions[0]['message']} Load the file again with label=confirm or label=flip."
         )
     return mapping, judged.warnings
-
-
-def head(table: Table, rows: int) -> Table:
-    """Return the same table cut off after some records."""
-    records = table._records  # noqa: SLF001 (a cut-off copy of the same table)
-    return replace(table, _records=lambda: islice(records(), rows), left_out=list(table.left_out))
 
 
 def _base_rate(profile: TableProfile, mapping: Mapping) -> float | None:

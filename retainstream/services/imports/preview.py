@@ -20,7 +20,7 @@ from retainstream.services import attributes
 from retainstream.services.imports.badrows import BadRow
 from retainstream.services.imports.casting import Caster
 from retainstream.services.imports.files import limits
-from retainstream.services.imports.learning import Answer, Learnt, head, learn
+from retainstream.services.imports.learning import Answer, Learnt, learn
 from retainstream.services.imports.mapping import Mapping
 from retainstream.services.imports.reading import RowReader, mapping_from, wanted_attributes
 from retainstream.services.imports.writing import Rows, Writer
@@ -132,7 +132,7 @@ def preview(
         table = open_table(path, limits(settings))
         whole = table.unpacked_size <= WHOLE_BYTES or table.format == "xlsx"
         if not whole:
-            table = head(table, HEAD_ROWS)
+            table = table.head(HEAD_ROWS)
         given = None if mapping is None else mapping_from(mapping, table.columns)
         if label == "flip" and given is not None and given.label is None:
             raise InvalidInput(
