@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import marshmallow as ma
 from flask import Request, Response, current_app, g, request
 from flask_smorest import Api, Blueprint
+from webargs.core import is_json
 from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, UnsupportedMediaType
 
 from retainstream.errors import HTTP_CODES, BadRequest, InvalidInput, RetainStreamError
 from retainstream.security.actor import Actor
@@ -103,12 +104,22 @@ def error_response(error: Exception) -> Response:
     status = http.code or 500
     data = getattr(http, "data", None) or {}
     fields = _flatten(data.get("messages") or data.get("errors") or {})
-    message = "Some fields are not as expected." if fields else str(http.description or http.name)
+    message = "Some fields are not as expected." if fields else _sentence(http)
     response = envelope(status, HTTP_CODES.get(status, "error"), message, fields=fields)
     for name, value in http.get_headers():
         if name.lower() in ("allow", "retry-after", "www-authenticate"):
             response.headers[name] = value
     return response
+
+
+def _sentence(error: HTTPException) -> str:
+    """Return what to tell a caller; the framework's words for a wrong address or method are those of a browser."""
+    if isinstance(error, NotFound) and error.description == NotFound.description:
+        return f"There is nothing at {request.path[:200]}; the routes are listed at {API_PREFIX}/docs."
+    if isinstance(error, MethodNotAllowed):
+        possible = ", ".join(sorted(error.valid_methods or ())) or "others"
+        return f"{request.method} is not possible here; possible are: {possible}."
+    return str(error.description or error.name)
 
 
 def is_api_path(path: str) -> bool:
@@ -134,7 +145,15 @@ class StrictParser(FlaskParser):
     }
 
     def load_json(self, req: Request, schema: ma.Schema) -> Any:
-        """Return the body; 400 for brackets nested too deeply and for numbers of thousands of digits, which no JSONDecodeError tells of."""
+        """Return the body; 415 for one that is not declared as JSON, which must not pass for no body.
+
+        400 for brackets nested too deeply and for numbers of thousands of digits, which no JSONDecodeError tells of.
+        """
+        if not is_json(req.mimetype) and req.get_data(cache=True):
+            sent = req.mimetype or "no content type"
+            raise UnsupportedMediaType(
+                f"The body came as {sent}; send JSON with the header Content-Type: application/json."
+            )
         try:
             return super().load_json(req, schema)
         except (ValueError, RecursionError) as bad:
@@ -238,6 +257,7 @@ def path_id(value: str, what: str) -> int:
     """Return a path part as a row id; raises InvalidInput naming the thing otherwise."""
     if not value.isascii() or not value.isdigit() or len(value) > 18:
         raise InvalidInput(
-            f"A {what} is named by a whole number, not {value[:40]!r}.", fields={"id": ["a whole number"]}
+            f"{'An' if what[0] in 'aeiou' else 'A'} {what} is named by a whole number, not {value[:40]!r}.",
+            fields={"id": ["a whole number"]},
         )
     return int(value)

@@ -24,10 +24,10 @@ class WordField(ma.fields.Boolean):
 
 
 class ImportFormSchema(ma.Schema):
-    """What goes with the file."""
+    """What goes with the file. A misspelt field is refused: without its `dry_run` a trial would load for good."""
 
     class Meta:
-        unknown = ma.EXCLUDE
+        unknown = ma.RAISE
 
     mapping = ma.fields.String(
         load_default=None,

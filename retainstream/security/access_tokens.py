@@ -19,7 +19,7 @@ AUDIENCE = "retainstream-api"
 TYPE = "access"
 ALGORITHM = "HS256"
 _EXPIRED = "The access token has expired; get a new one at /api/v1/auth/refresh."
-_FOREIGN = "The access token is not one of this server's."
+_FOREIGN = "This is no token of this server: log in for an access token, or make an API token."
 _CLAIMS = ["exp", "iat", "sub", "jti", "aud", "iss", "type", "epoch", "family"]
 
 

@@ -78,9 +78,10 @@ class Scorer:
                 values[name] = value
         if problems:
             known = ", ".join(spec.name for spec in self.words.specs[:30])
-            first = next(iter(problems)).removeprefix("features.")
+            path, (complaint,) = next(iter(problems.items()))
             raise InvalidInput(
-                f"The value of {first!r} cannot be used. The model's features are: {known}.", fields=problems
+                f"{path.removeprefix('features.')!r} cannot be used: {complaint.rstrip('.')}. The model's features are: {known}.",
+                fields=problems,
             )
         return values
 
