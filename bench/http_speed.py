@@ -11,16 +11,17 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import signal
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from bench.server import Api, free_port, serving
 
@@ -31,94 +32,123 @@ app = Flask(__name__)
 def bare():
     return jsonify(ok=True)
 """
+SETTINGS = """
+bind = "127.0.0.1:{port}"
+worker_class = "gthread"
+workers = 2
+threads = 4
+keepalive = 5
+control_socket_disable = True
+loglevel = "warning"
+"""
+
+
+class Line:
+    """One keep-alive connection that sends prepared bytes: the client shares the cores with the servers, so it must cost little."""
+
+    def __init__(self, port: int, path: str, token: str | None = None, body: bytes | None = None) -> None:
+        headers = [f"{'GET' if body is None else 'POST'} {path} HTTP/1.1", f"Host: 127.0.0.1:{port}"]
+        if token:
+            headers.append(f"Authorization: Bearer {token}")
+        if body is not None:
+            headers += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+        self._request = "\r\n".join([*headers, "", ""]).encode() + (body or b"")
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def send(self) -> bytes:
+        """Send the request and return the body of the answer; raises RuntimeError unless the status is 200."""
+        self._socket.sendall(self._request)
+        data = b""
+        while b"\r\n\r\n" not in data:
+            data += self._more()
+        head, _, body = data.partition(b"\r\n\r\n")
+        if not head.startswith(b"HTTP/1.1 200 "):
+            raise RuntimeError(f"a request was answered {head[:60]!r}")
+        length = int(head.lower().split(b"\r\ncontent-length:", 1)[1].split(b"\r\n", 1)[0])
+        while len(body) < length:
+            body += self._more()
+        return body
+
+    def _more(self) -> bytes:
+        part = self._socket.recv(65536)
+        if not part:
+            raise RuntimeError("the server closed the connection")
+        return part
 
 
 @contextlib.contextmanager
-def bare_server() -> Iterator[Api]:
-    """Serve one Flask route that does nothing."""
+def bare_server() -> Iterator[int]:
+    """Serve one Flask route that does nothing with the workers and threads of the product's gunicorn.conf.py; yield its port."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "bare.py").write_text(BARE)
         port = free_port()
-        command = [
-            sys.executable,
-            "-m",
-            "gunicorn",
-            "--chdir",
-            folder,
-            "-k",
-            "gthread",
-            "-w",
-            "2",
-            "--threads",
-            "4",
-            "-b",
-            f"127.0.0.1:{port}",
-        ]
+        # Without --config it would find the product's settings, hooks and all, in the current folder.
+        (Path(folder) / "settings.py").write_text(SETTINGS.format(port=port))
         process = subprocess.Popen(
-            [*command, "--no-control-socket", "--log-level", "error", "bare:app"], start_new_session=True
+            [sys.executable, "-m", "gunicorn", "--config", "settings.py", "bare:app"],
+            cwd=folder,
+            start_new_session=True,
         )
         try:
             for _ in range(100):
-                with contextlib.suppress(OSError):
-                    if Api(port).raw("GET", "/bare")[0] == 200:
-                        break
+                with contextlib.suppress(OSError, RuntimeError):
+                    Line(port, "/bare").send()
+                    break
                 time.sleep(0.1)
-            yield Api(port)
+            else:
+                raise RuntimeError("the bare server does not answer")
+            yield port
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
+            process.send_signal(signal.SIGTERM)
             process.wait(20)
 
 
-def latency_ms(send: Callable[[], tuple[int, bytes]], requests: int) -> float:
+def latency_ms(line: Line, requests: int) -> float:
     """Return the median time of a request on one connection, after a warm-up."""
     for _ in range(min(50, requests)):
-        send()
+        line.send()
     taken = []
     for _ in range(requests):
         started = time.perf_counter()
-        status, _ = send()
+        line.send()
         taken.append(time.perf_counter() - started)
-        if status != 200:
-            raise RuntimeError(f"a request answered {status}")
     return statistics.median(taken) * 1000
 
 
-def throughput(make: Callable[[], Callable[[], object]], requests: int, connections: int = 4) -> float:
-    """Return requests per second over several connections."""
+def throughput(make: Callable[[], Line], requests: int, connections: int = 4) -> float:
+    """Return requests per second over several connections; a request that fails ends the measurement."""
 
-    def work() -> None:
-        send = make()
+    def work(line: Line) -> None:
         for _ in range(requests // connections):
-            send()
+            line.send()
 
-    threads = [threading.Thread(target=work) for _ in range(connections)]
-    started = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return requests / (time.perf_counter() - started)
+    lines = [make() for _ in range(connections)]
+    with ThreadPoolExecutor(connections) as pool:
+        started = time.perf_counter()
+        for done in [pool.submit(work, line) for line in lines]:
+            done.result()
+        return requests / (time.perf_counter() - started)
 
 
-def compare(api: Api, bare: Api, requests: int, when: str) -> None:
+def compare(api: Api, bare: int, requests: int, when: str) -> None:
     """Print the metrics route beside the bare one, in alternating rounds."""
 
-    def ours() -> Callable[[], object]:
-        own = Api(api.port, api.token)
-        return lambda: own.raw("GET", "/api/v1/dashboard/metrics")
+    def ours() -> Line:
+        return Line(api.port, "/api/v1/dashboard/metrics", api.token)
 
-    def limit() -> Callable[[], object]:
-        own = Api(bare.port)
-        return lambda: own.raw("GET", "/bare")
+    def limit() -> Line:
+        return Line(bare, "/bare")
 
-    rounds = [(throughput(ours, requests), throughput(limit, requests)) for _ in range(3)]
+    for make in (ours, limit):
+        throughput(make, requests // 4)
+    rounds = [(throughput(ours, requests), throughput(limit, requests)) for _ in range(5)]
     mine, theirs = statistics.median(r[0] for r in rounds), statistics.median(r[1] for r in rounds)
-    slow = latency_ms(lambda: api.raw("GET", "/api/v1/dashboard/metrics"), requests // 4)
-    quick = latency_ms(lambda: bare.raw("GET", "/bare"), requests // 4)
+    slow, quick = latency_ms(ours(), requests // 4), latency_ms(limit(), requests // 4)
     print(
         f"metrics, {when}: {mine:.0f} requests/s against {theirs:.0f} of a bare route: ratio {mine / theirs:.2f} (aim 0.5)"
     )
-    print(f"metrics, {when}: median {slow:.2f} ms against {quick:.2f} ms: ratio {quick / slow:.2f}")
+    print(f"metrics, {when}: median {slow:.2f} ms against {quick:.2f} ms: ratio {quick / slow:.2f}", flush=True)
 
 
 def predictions(api: Api, requests: int) -> None:
@@ -129,10 +159,20 @@ def predictions(api: Api, requests: int) -> None:
         item["name"]: item["value"] for item in customer["attributes"] if item["feature"] and item["kind"] != "date"
     }
     body = json.dumps({"features": values}).encode()
-    headers = {"Content-Type": "application/json"}
+    line = Line(api.port, "/api/v1/predictions/predict", api.token, body)
+    reasons = json.loads(line.send())["reasons"]
     print(
-        f"single prediction with reasons: median {latency_ms(lambda: api.raw('POST', '/api/v1/predictions/predict', body, headers), requests):.2f} ms (aim 5 ms)"
+        f"single prediction of {len(values)} features with {len(reasons)} reasons: median {latency_ms(line, requests):.2f} ms (aim 5 ms)",
+        flush=True,
     )
+
+
+def finished(api: Api, answer: dict[str, Any]) -> None:
+    """Wait for a job and insist that it succeeded."""
+    job = api.follow(answer.get("job", answer))
+    if job["state"] != "succeeded":
+        raise RuntimeError(f"the {job['kind']} job ended {job['state']}: {job['error']}")
+    print(job["kind"], job["state"], flush=True)
 
 
 def main() -> None:
@@ -150,17 +190,18 @@ def main() -> None:
     ):
         table = Path(folder) / "customers.csv"
         generate_streaming_customers(chosen.customers, random_state=0).to_csv(table, index=False)
-        _, answer = api.upload("/customers/import", table)
-        print("import:", api.follow(answer["job"])["state"])
-        _, answer = api.call("POST", "/model/train", {})
-        print("training:", api.follow(answer["job"])["state"])
-        _, listing = api.call("GET", "/jobs?kind=score")
-        print("scoring:", [api.follow(job)["state"] for job in listing["items"]])
+        finished(api, api.upload("/customers/import", table)[1])
+        finished(api, api.call("POST", "/model/train", {})[1])
+        for job in api.call("GET", "/jobs?kind=score")[1]["items"]:
+            finished(api, job)
         compare(api, bare, chosen.requests, "idle")
         predictions(api, chosen.requests // 4)
         _, answer = api.call("POST", "/model/train", {"trials": 100, "promote": False})
         time.sleep(5)
         compare(api, bare, chosen.requests, "while training")
+        state = api.call("GET", f"/jobs/{answer['job']['id']}")[1]["state"]
+        if state != "running":
+            raise RuntimeError(f"the training was {state} before the measurement under its load ended")
         api.call("DELETE", f"/jobs/{answer['job']['id']}")
 
 

@@ -219,10 +219,18 @@ def json_response(payload: object, status: int = 200, headers: dict[str, str] | 
 
 def with_etag(payload: object) -> Response:
     """Return JSON with a strong ETag; 304 without a body when the caller already has it."""
-    response = json_response(payload)
-    response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32])
+    body = json.dumps(payload, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return ready(body, hashlib.sha256(body).hexdigest()[:32])
+
+
+def ready(body: bytes, etag: str) -> Response:
+    """Return JSON that is already written, with the strong ETag of its bytes; 304 without a body when the caller already has it."""
+    response = current_app.response_class(body, mimetype="application/json")
+    response.headers["ETag"] = f'"{etag}"'
     response.headers["Cache-Control"] = "private, no-cache"
-    return cast(Response, response.make_conditional(request))
+    if "HTTP_IF_NONE_MATCH" in request.environ:
+        response.make_conditional(request)
+    return response
 
 
 def accepted(job: dict[str, object]) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Response, current_app
 
-from retainstream.api.base import ApiBlueprint, accepted, actor, requires, with_etag
+from retainstream.api.base import ApiBlueprint, accepted, actor, ready, requires, with_etag
 from retainstream.api.idempotency import idempotent
 from retainstream.db import read_unit, unit_of_work
 from retainstream.schemas.dashboard import DistributionSchema, DriversSchema, MetricsSchema
@@ -21,8 +21,11 @@ blueprint = ApiBlueprint("dashboard", "/dashboard", "The overview's figures")
 @blueprint.response(200, MetricsSchema)
 def metrics() -> Response:
     """Headline figures, each with what judged it."""
-    with read_unit() as session:
-        return with_etag(dashboard.metrics(session, current_app.config["RETAINSTREAM"]))
+    answer = dashboard.kept_metrics_answer()
+    if answer is None:
+        with read_unit() as session:
+            answer = dashboard.metrics_answer(session, current_app.config["RETAINSTREAM"])
+    return ready(answer.body, answer.etag)
 
 
 @blueprint.route("/distribution")
@@ -31,7 +34,7 @@ def metrics() -> Response:
 def distribution() -> Response:
     """How the scores of active customers spread."""
     with read_unit() as session:
-        return with_etag(dashboard.distribution(session, current_app.config["RETAINSTREAM"]))
+        return with_etag(dashboard.distribution(session))
 
 
 @blueprint.route("/features")

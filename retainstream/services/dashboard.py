@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from sqlalchemy import Integer, and_, case, cast, func, select
 from sqlalchemy.orm import Session
 
 from retainstream.config import Settings
+from retainstream.db import db
 from retainstream.lib import clock
 from retainstream.lib.money import money
 from retainstream.models import (
@@ -28,30 +32,75 @@ STALE_AFTER_US = 36 * clock.HOUR_US
 """A nightly score that is older than this has missed a night."""
 BINS = 20
 _KEPT = 8
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A body that is ready to be sent, and the ETag of exactly these bytes."""
+
+    body: bytes
+    etag: str
+
+    @classmethod
+    def of(cls, payload: object) -> Answer:
+        """Return the answer that carries a JSON payload."""
+        body = json.dumps(payload, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        return cls(body, hashlib.sha256(body).hexdigest()[:32])
+
+
+@dataclass(frozen=True)
+class _Metrics:
+    """The figures of one state of the data. Only `stale` still turns, with the clock, so there are two answers."""
+
+    figures: dict[str, object]
+    scored_us: int | None
+    changed: bool
+    answers: dict[bool, Answer] = field(default_factory=dict)
+
+    def stale(self) -> bool:
+        return self.scored_us is not None and (self.changed or clock.now_us() - self.scored_us > STALE_AFTER_US)
+
+    def payload(self) -> dict[str, object]:
+        return {**self.figures, "stale": self.stale()}
+
+    def answer(self) -> Answer:
+        stale = self.stale()
+        if stale not in self.answers:
+            self.answers[stale] = Answer.of({**self.figures, "stale": stale})
+        return self.answers[stale]
 
 
 @dataclass(frozen=True)
 class _Key:
-    file: str
-    what: str
+    database: str | None
     revisions: tuple[int, ...]
 
 
-_cache: OrderedDict[_Key, dict[str, object]] = OrderedDict()
-_lock = threading.Lock()
+class _Kept(Generic[Value]):
+    """What was computed for the last few states of the data."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._values: OrderedDict[_Key, Value] = OrderedDict()
+
+    def get(self, key: _Key) -> Value | None:
+        return self._values.get(key)
+
+    def keep(self, key: _Key, value: Value) -> Value:
+        with self._lock:
+            self._values[key] = value
+            while len(self._values) > _KEPT:
+                self._values.popitem(last=False)
+        return value
 
 
-def _kept(session: Session, settings: Settings, what: str) -> tuple[dict[str, object] | None, _Key]:
-    key = _Key(str(settings.database_file), what, tuple(revisions.read(session).values()))
-    with _lock:
-        return _cache.get(key), key
+_kept_metrics: _Kept[_Metrics] = _Kept()
+_kept_distribution: _Kept[dict[str, object]] = _Kept()
 
 
-def _keep(key: _Key, value: dict[str, object]) -> None:
-    with _lock:
-        _cache[key] = value
-        while len(_cache) > _KEPT:
-            _cache.popitem(last=False)
+def _key(session: Session) -> _Key:
+    return _Key(db.engine.url.database, tuple(revisions.read(session).values()))
 
 
 def metrics(session: Session, settings: Settings) -> dict[str, object]:
@@ -61,18 +110,26 @@ def metrics(session: Session, settings: Settings) -> dict[str, object]:
     very high; `expected_churners` is the sum of probabilities, None while the model's probabilities are withheld. Figures that need a model are None
     without one. `stale` tells that data changed since the scores were made, or that they are older than 36 hours.
     """
-    found, key = _kept(session, settings, "metrics")
-    if found is None:
-        found = _metrics(session, settings)
-        _keep(key, found)
-    fresh = dict(found)
-    scored_us = fresh.pop("_scored_us")
-    changed = fresh.pop("_changed")
-    fresh["stale"] = isinstance(scored_us, int) and (bool(changed) or clock.now_us() - scored_us > STALE_AFTER_US)
-    return fresh
+    return _judged(session, settings).payload()
 
 
-def _metrics(session: Session, settings: Settings) -> dict[str, object]:
+def metrics_answer(session: Session, settings: Settings) -> Answer:
+    """Return the headline figures ready to be sent."""
+    return _judged(session, settings).answer()
+
+
+def kept_metrics_answer() -> Answer | None:
+    """Return the headline figures ready to be sent if they were computed for the present state of the data; needs no unit of work."""
+    found = _kept_metrics.get(_Key(db.engine.url.database, revisions.glance()))
+    return None if found is None else found.answer()
+
+
+def _judged(session: Session, settings: Settings) -> _Metrics:
+    key = _key(session)
+    return _kept_metrics.get(key) or _kept_metrics.keep(key, _metrics(session, settings))
+
+
+def _metrics(session: Session, settings: Settings) -> _Metrics:
     active = Customer.churned.is_not(True)
     totals = session.execute(
         select(
@@ -103,7 +160,7 @@ def _metrics(session: Session, settings: Settings) -> dict[str, object]:
         .order_by(ScoringRun.id.desc())
     ).first()
     spread = 1.96 * max(0.0, variance or 0.0) ** 0.5
-    return {
+    figures: dict[str, object] = {
         "total_customers": total,
         "active_customers": active_count,
         "churned_customers": churned,
@@ -123,9 +180,9 @@ def _metrics(session: Session, settings: Settings) -> dict[str, object]:
         "data_as_of": clock.iso(run.data_as_of) if run else None,
         "horizon_days": None,
         "wording": "resembles those who left",
-        "_scored_us": run.finished_at if run else None,
-        "_changed": bool(run and newest and newest > run.started_at),
     }
+    scored_us = run.finished_at if run else None
+    return _Metrics(figures, scored_us, bool(run and newest and newest > run.started_at))
 
 
 def _revenue(session: Session, settings: Settings) -> dict[str, object]:
@@ -176,16 +233,13 @@ def _model(session: Session) -> dict[str, object] | None:
     }
 
 
-def distribution(session: Session, settings: Settings) -> dict[str, object]:
+def distribution(session: Session) -> dict[str, object]:
     """Return how the scores of active customers spread: twenty equal bins, and the bands with the edges that make them.
 
     Bins are over the probability, or over the rank percentile where probabilities are withheld; each bin is [low, high), the last one closed.
     """
-    found, key = _kept(session, settings, "distribution")
-    if found is None:
-        found = _distribution(session)
-        _keep(key, found)
-    return found
+    key = _key(session)
+    return _kept_distribution.get(key) or _kept_distribution.keep(key, _distribution(session))
 
 
 def _distribution(session: Session) -> dict[str, object]:

@@ -18,7 +18,7 @@ def register(app: Flask) -> None:
     app.config["PERMANENT_SESSION_LIFETIME"] = timedelta(days=settings.session_days)
     # Checked by the hook below instead of the extension's own, which would run before the request has its id.
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False
-    browser_session.register()
+    browser_session.register(app)
     template_tools.register(app)
     for module in (sign_in, set_up, account, home, current_jobs, api_docs):
         app.register_blueprint(module.blueprint)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, current_app, render_template
 
+from retainstream.web.browser_session import DOCS_PATH
 from retainstream.web.guards import public
 
 blueprint = Blueprint("web_api_docs", __name__)
 
 
-@blueprint.get("/api/v1/docs")
+@blueprint.get(DOCS_PATH)
 @public
 def show() -> Response:
     """Show the page; the specification itself is public too."""

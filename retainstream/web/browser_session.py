@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 
-from flask import Response, current_app, g, redirect, request, session
+from flask import Flask, Request, Response, current_app, g, redirect, request, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_login import UserMixin, current_user, login_user, logout_user
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
@@ -20,6 +21,9 @@ from retainstream.extensions import login_manager
 from retainstream.models import User
 from retainstream.security.actor import Actor
 from retainstream.services.access import resolve, sessions
+
+DOCS_PATH = "/api/v1/docs"
+"""The one page whose address is among those of the API."""
 
 
 class BrowserUser(UserMixin):  # type: ignore[misc]
@@ -34,8 +38,26 @@ class BrowserUser(UserMixin):  # type: ignore[misc]
         return self._token
 
 
-def register() -> None:
-    """Teach Flask-Login to find the person of a cookie in one read."""
+class PageSessions(SecureCookieSessionInterface):
+    """The cookie's session, for pages: a call of the API neither reads it, whatever cookie it brings, nor answers one."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Return the session of the request's cookie; an empty one in the API."""
+        return self.session_class() if _is_call(request) else super().open_session(app, request)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Send the cookie when the session changed; nothing in the API."""
+        if not _is_call(request):
+            super().save_session(app, session, response)
+
+
+def _is_call(request: Request) -> bool:
+    return request.path.startswith("/api/") and request.path != DOCS_PATH
+
+
+def register(app: Flask) -> None:
+    """Keep the session out of the API, and teach Flask-Login to find the person of a cookie in one read."""
+    app.session_interface = PageSessions()
     # Phones change their address all day; the row on the server is what ends a session.
     login_manager.session_protection = None
     login_manager.user_loader(_load)

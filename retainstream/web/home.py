@@ -66,10 +66,10 @@ def read(session: Session, settings: Settings, person: Actor, last_job: JobView 
         may_score=stage in ("unscored", "scored") and person.may(Permission.PREDICTIONS_WRITE),
         may_import=person.may(Permission.IMPORTS_WRITE),
     )
-    return _with_scores(session, settings, person, view) if stage == "scored" else view
+    return _with_scores(session, person, view) if stage == "scored" else view
 
 
-def _with_scores(session: Session, settings: Settings, person: Actor, view: HomeView) -> HomeView:
+def _with_scores(session: Session, person: Actor, view: HomeView) -> HomeView:
     # The same bands as the figure in the headline counts, so that the list and the figure agree.
     risky = CustomerFilter(bands=(2, 3))
     page = lists.page(session, person, risky, lists.DEFAULT_ORDER, lists.PageRequest(limit=SHOWN_PEOPLE))
@@ -81,7 +81,7 @@ def _with_scores(session: Session, settings: Settings, person: Actor, view: Home
         people_note=f"{len(people)} of {page.total:,}, highest risk first"
         if page.total and page.total > len(people)
         else "highest risk first",
-        chart=home_view.chart(dashboard.distribution(session, settings)),
+        chart=home_view.chart(dashboard.distribution(session)),
         drivers=home_view.drivers(features),
         drivers_note=f"share of what moves the scores, version {features['model_version']}",
     )

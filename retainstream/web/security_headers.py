@@ -30,6 +30,10 @@ def register(app: Flask) -> None:
     """Attach the headers to the app."""
     settings: Settings = app.config["RETAINSTREAM"]
     origins = frozenset(settings.cors_origins)
+    defaults = {**FIXED, "Cache-Control": "no-store"}
+    if settings.secure_cookies:
+        defaults["Strict-Transport-Security"] = STRICT_TRANSPORT
+    fixed = [(name, name.lower(), value) for name, value in defaults.items()]
 
     def allowed_origin() -> str | None:
         origin = request.headers.get("Origin", "")
@@ -41,12 +45,11 @@ def register(app: Flask) -> None:
 
     @app.after_request
     def add(response: Response) -> Response:
-        for name, value in FIXED.items():
-            response.headers.setdefault(name, value)
-        if settings.secure_cookies:
-            response.headers.setdefault("Strict-Transport-Security", STRICT_TRANSPORT)
-        if "Cache-Control" not in response.headers:
-            response.headers["Cache-Control"] = "no-store"
+        headers = response.headers
+        present = {name.lower() for name in headers.keys()}  # noqa: SIM118 - iterating it gives pairs
+        for name, lowered, value in fixed:
+            if lowered not in present:
+                headers.add(name, value)
         if origins and request.path.startswith("/api/"):
             _share(response, allowed_origin())
         return response

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
-from flask.testing import FlaskClient
+from datetime import UTC, datetime, timedelta
 
+import pytest
+import time_machine
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from retainstream.db import unit_of_work
+from retainstream.lib import clock
+from retainstream.models import Customer
+from retainstream.services import revisions
 from tests.conftest import Cast
 
 API = "/api/v1/dashboard"
@@ -85,3 +94,41 @@ def test_predict_queues_one_job_and_says_so_the_second_time(client: FlaskClient,
     assert first.headers["Location"].endswith(f"/api/v1/jobs/{first.get_json()['job']['id']}")
     second = client.post(f"{API}/predict", headers=cast.token("analyst"))
     assert second.status_code == 409
+
+
+@pytest.mark.usefixtures("scored")
+def test_kept_figures_follow_the_data_the_clock_and_the_callers_etag(
+    app: Flask, client: FlaskClient, cast: Cast
+) -> None:
+    caller = cast.token("viewer")
+    first = client.get(f"{API}/metrics", headers=caller)
+    again = client.get(f"{API}/metrics", headers=caller)
+    assert again.data == first.data and again.headers["ETag"] == first.headers["ETag"]
+    known = client.get(f"{API}/metrics", headers={**caller, "If-None-Match": first.headers["ETag"]})
+    assert known.status_code == 304 and not known.data and known.headers["ETag"] == first.headers["ETag"]
+    other = client.get(f"{API}/metrics", headers={**caller, "If-None-Match": '"another"'})
+    assert other.status_code == 200 and other.data == first.data
+
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=37)):
+        log_in = {"email": cast.emails["viewer"], "password": cast.password}
+        access = client.post("/api/v1/auth/login", json=log_in).get_json()["access_token"]
+        tomorrow = {"Authorization": f"Bearer {access}", "If-None-Match": first.headers["ETag"]}
+        later = client.get(f"{API}/metrics", headers=tomorrow)
+        assert later.status_code == 200 and later.headers["ETag"] != first.headers["ETag"]
+        assert later.get_json() == {**first.get_json(), "stale": True}
+    assert client.get(f"{API}/metrics", headers=caller).data == first.data
+
+    with app.app_context(), unit_of_work() as session:
+        customer = session.scalars(select(Customer).where(Customer.churned.is_(False))).first()
+        assert customer is not None
+        customer.churned, customer.updated_at = True, clock.now_us()
+        revisions.bump(session, "customers")
+    changed = client.get(f"{API}/metrics", headers=caller).get_json()
+    assert changed["stale"] is True
+    assert changed["churned_customers"] == first.get_json()["churned_customers"] + 1
+
+
+@pytest.mark.usefixtures("scored")
+def test_kept_figures_are_for_those_who_may_see_them(client: FlaskClient, cast: Cast) -> None:
+    assert client.get(f"{API}/metrics", headers=cast.token("viewer")).status_code == 200
+    assert client.get(f"{API}/metrics").status_code == 401

@@ -6,6 +6,7 @@ the time of a unit of work around the same statement.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +20,7 @@ from retainstream.lib import clock
 from retainstream.lib.identifiers import hash_token
 from retainstream.security.access_tokens import AccessClaims
 from retainstream.security.actor import Actor
-from retainstream.security.permissions import Role, permissions_of
+from retainstream.security.permissions import Permission, Role, permissions_of
 
 TOUCH_US = clock.HOUR_US
 
@@ -75,7 +76,7 @@ def by_api_token(token: str) -> tuple[Actor, bool]:
     role = Role(row[3])
     caller = Actor(
         kind="api_token",
-        permissions=permissions_of(role, json.loads(row[6])),
+        permissions=_scoped(role, row[6]),
         user_id=row[0],
         email=row[1],
         name=row[2],
@@ -83,6 +84,12 @@ def by_api_token(token: str) -> tuple[Actor, bool]:
         api_token_id=row[5],
     )
     return caller, row[9] is None or row[9] <= now - TOUCH_US
+
+
+@functools.lru_cache(maxsize=256)
+def _scoped(role: Role, scopes: str) -> frozenset[Permission]:
+    """Return the permissions of a role under the scopes as the token's row has them, in JSON."""
+    return permissions_of(role, json.loads(scopes))
 
 
 def by_session(session: Session, token: str) -> tuple[Actor, bool] | None:
