@@ -26,8 +26,9 @@ proc_name = "retainstream"
 
 
 def post_worker_init(worker):
-    """Stand for leader, after the fork."""
+    """Stand for leader and load the model, after the fork."""
     background.start(worker.wsgi)
+    background.warm_up(worker.wsgi)
     if worker.age == 1:
         threading.Thread(target=_announce, daemon=True).start()
 

@@ -19,7 +19,7 @@ from retainstream.config import Settings
 from retainstream.db import empty_log, read_unit, unit_of_work
 from retainstream.errors import Busy
 from retainstream.jobs.runner import Runner
-from retainstream.services import jobs
+from retainstream.services import jobs, registry
 from retainstream.services.imports import files as upload_files
 
 if TYPE_CHECKING:
@@ -99,15 +99,15 @@ class Background:
             (self.queue_schedules, SCHEDULE_SECONDS),
             (self.keep_house, HOUSEKEEPING_SECONDS),
         ):
-            scheduler.add_job(self._guarded(work), "interval", seconds=seconds, id=work.__name__)
+            scheduler.add_job(self.guarded(work), "interval", seconds=seconds, id=work.__name__)
         scheduler.start()
-        self._guarded(self.queue_schedules)()
+        self.guarded(self.queue_schedules)()
         try:
             yield scheduler
         finally:
             scheduler.shutdown(wait=True)
 
-    def _guarded(self, work: Callable[[], object]) -> Callable[[], None]:
+    def guarded(self, work: Callable[[], object]) -> Callable[[], None]:
         """Return the work in an app context, with its failures logged: the clock must go on."""
 
         def run() -> None:
@@ -129,7 +129,7 @@ class Background:
             waiting = jobs.anything_to_claim(session)
         if waiting:
             self._job_thread = threading.Thread(
-                target=self._guarded(self.runner.run_next), name="job-runner", daemon=True
+                target=self.guarded(self.runner.run_next), name="job-runner", daemon=True
             )
             self._job_thread.start()
 
@@ -183,3 +183,14 @@ def stop(app: Flask) -> None:
     """Stop the background of a server's process in good order."""
     background: Background = app.extensions[EXTENSION]
     background.stop()
+
+
+def warm_up(app: Flask) -> threading.Thread:
+    """Load the model in service in a thread, so that the first prediction after a start need not wait; return the thread.
+
+    Nothing waits for it. When it fails, the log says so, and the first prediction tells its caller what is wrong.
+    """
+    background: Background = app.extensions[EXTENSION]
+    thread = threading.Thread(target=background.guarded(registry.warm), name="warm-up", daemon=True)
+    thread.start()
+    return thread

@@ -130,13 +130,15 @@ def _parse(session: Session, version_id: int, expected: str) -> ChurnPredictor:
 def warm() -> bool:
     """Load the champion into this process, so that the first prediction need not wait; tell whether there is one.
 
-    Needs an application context, and no open unit of work.
+    A row without values is scored too, which makes what the model makes at its first row. Needs an application context,
+    and no open unit of work.
     """
     with read_unit() as session:
         found = champion(session)
-        if found is None:
-            return False
-        load(session, found.version_id, found.sha256)
+        predictor = None if found is None else load(session, found.version_id, found.sha256)
+    if predictor is None:
+        return False
+    predictor.score_one({})
     return True
 
 
