@@ -91,17 +91,7 @@ def training_set(session: Session, *, exclude: Iterable[str] = ()) -> Dataset:
     InvalidInput
         When `exclude` names something that is no feature.
     """
-    refuse_unfinished_import(session)
-    features = features_without(session, exclude)
-    if not features:
-        raise NotReady(
-            "There is nothing to learn from: no column of the data is marked as a feature. Import a table with a churn column first."
-        )
-    definition_id = active_definition(session)
-    if definition_id is None:
-        raise NotReady(
-            "There is no label yet: import a table with a column that says who has left, and map it as the label."
-        )
+    features, definition_id = ready_to_train(session, exclude)
     everybody = _read(session, features, [Customer.visible()])
     y = _labels(session, definition_id, everybody.ids)
     return _labelled(everybody, y, definition_id)
@@ -182,6 +172,22 @@ def columns(session: Session, *, all_kinds: bool = False) -> list[Column]:
 def feature_specs(session: Session) -> list[FeatureSpec]:
     """Return what a model would be trained on today."""
     return [column.spec for column in columns(session)]
+
+
+def ready_to_train(session: Session, exclude: Iterable[str] = ()) -> tuple[list[Column], int]:
+    """Return the features and the churn definition that a training would use; raises as `training_set` does, and reads no customer."""
+    refuse_unfinished_import(session)
+    features = features_without(session, exclude)
+    if not features:
+        raise NotReady(
+            "There is nothing to learn from: no column of the data is marked as a feature. Import a table with a churn column first."
+        )
+    definition_id = active_definition(session)
+    if definition_id is None:
+        raise NotReady(
+            "There is no label yet: import a table with a column that says who has left, and map it as the label."
+        )
+    return features, definition_id
 
 
 def active_definition(session: Session) -> int | None:

@@ -70,9 +70,8 @@ class Trained:
 
 def request(session: Session, actor: Actor, options: dict[str, Any]) -> JobRun:
     """Queue a training; raises NotReady or InvalidInput at once for what would stop it, and Conflict when one is open."""
-    datasets.refuse_unfinished_import(session)
     asked = {key: value for key, value in options.items() if value is not None}
-    datasets.features_without(session, asked.get("exclude", ()))
+    datasets.ready_to_train(session, asked.get("exclude", ()))
     return jobs.enqueue(session, actor, "train", asked, dedupe_key=DEDUPE_KEY)
 
 

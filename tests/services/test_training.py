@@ -194,6 +194,8 @@ def test_a_request_is_refused_at_once_for_what_would_stop_it(minimal_app: Flask)
             training.request(session, SYSTEM, {})
     with unit_of_work() as session:
         populate(session, make_frame(5, seed=9), state="applying")
+        session.add(JobRun(kind="import", state="running", dedupe_key="batch:2", created_at=1))
+        session.flush()
         with pytest.raises(NotReady, match="being applied"):
             training.request(session, SYSTEM, {})
 

@@ -20,6 +20,7 @@ from retainstream.models import (
     FeatureImportance,
     FeatureSet,
     Identity,
+    Label,
     LatestScore,
     ModelMetric,
     ModelVersion,
@@ -49,6 +50,8 @@ def add_customers(session: Session, count: int) -> int:
     """Add customers of whom every fifth has left; return how many are active."""
     now = clock.now_us()
     active = 0
+    definition = ChurnDefinition(id=1, version=1, kind="labelled_column", name="churn", parameters={}, created_at=now)
+    session.add(definition)
     for index in range(count):
         left = index % 5 == 4
         active += not left
@@ -68,6 +71,7 @@ def add_customers(session: Session, count: int) -> int:
         session.add(customer)
         session.flush()
         session.add(Identity(customer_id=customer.id, user_id=f"cus_{index:05d}", name=f"Name {index}"))
+        session.add(Label(customer_id=customer.id, definition_id=1, value=left, known_at=now))
         session.add(
             AttributeVersion(
                 id=index + 1,
@@ -94,9 +98,8 @@ def add_customers(session: Session, count: int) -> int:
 def add_model(session: Session, *, servable: bool = True, calibrated: bool = True, message: str = "ok") -> int:
     """Add a model version, in service when it is servable, and return its id."""
     now = clock.now_us()
-    definition = ChurnDefinition(id=1, version=1, kind="labelled_column", name="churn", parameters={}, created_at=now)
     features = FeatureSet(id=1, sha256="f" * 64, features=[asdict(spec) for spec in SPECS], created_at=now)
-    session.add_all([definition, features])
+    session.add(features)
     session.flush()
     version = ModelVersion(
         definition_id=1,
