@@ -13,7 +13,7 @@ from flask import Request, Response, current_app, g, request
 from flask_smorest import Api, Blueprint
 from webargs.core import is_json
 from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, UnsupportedMediaType
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge, UnsupportedMediaType
 
 from retainstream.errors import HTTP_CODES, BadRequest, InvalidInput, RetainStreamError
 from retainstream.security.actor import Actor
@@ -119,6 +119,9 @@ def _sentence(error: HTTPException) -> str:
     if isinstance(error, MethodNotAllowed):
         possible = ", ".join(sorted(error.valid_methods or ())) or "others"
         return f"{request.method} is not possible here; possible are: {possible}."
+    if isinstance(error, RequestEntityTooLarge):
+        largest = (current_app.config["MAX_CONTENT_LENGTH"] or 0) // 1024**2
+        return f"The request is larger than the limit of {largest:,} MB."
     return str(error.description or error.name)
 
 

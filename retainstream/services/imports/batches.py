@@ -159,8 +159,10 @@ def _last_id(cursor: str) -> int:
 
 
 def _summary(batch: ImportBatch, job_state: str | None) -> dict[str, object]:
-    # A queued batch whose job ended without having begun is tidied up by the next job; until then it is shown as it will be.
-    state = job_state if batch.state == "queued" and job_state in ("cancelled", "failed") else batch.state
+    # A batch whose job ended before it began, or was ended while it cleaned up, is tidied up by the next job; until then it is shown
+    # as it will be.
+    over = batch.state in ("queued", "applying") and job_state in ("cancelled", "failed")
+    state = job_state if over else batch.state
     return {
         "id": batch.id,
         "state": state,

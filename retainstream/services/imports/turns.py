@@ -91,10 +91,14 @@ def settle_others(unit: Unit, batch_id: int | None = None) -> list[int]:
             batch = session.get_one(ImportBatch, found)
             if state == "undoing":
                 batch.state, batch.undone_at = "undone", clock.now_us()
-            elif _job_state(session, batch) in ("queued", "running"):
-                batch.state = "queued"
             else:
-                batch.state, batch.error = "failed", _ABANDONED
+                job_state = _job_state(session, batch)
+                if job_state in ("queued", "running"):
+                    batch.state = "queued"
+                elif job_state == "cancelled":
+                    batch.state, batch.error = "cancelled", None
+                else:
+                    batch.state, batch.error = "failed", _ABANDONED
             revisions.bump(session, "customers")
         settled.append(found)
 

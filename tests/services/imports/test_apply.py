@@ -26,7 +26,7 @@ from retainstream.models import (
     Label,
 )
 from retainstream.services import attributes
-from retainstream.services.imports import apply, pointers, turns, writing
+from retainstream.services.imports import apply, batches, pointers, turns, writing
 from retainstream.services.jobs import JobCancelled, JobContext, JobLost
 from tests.services.imports.loading import DATA, Loader, csv_of, rows_in, seen, table
 
@@ -285,6 +285,29 @@ def test_what_a_dead_import_left_is_cleared_by_the_next_one(loader: Loader, monk
     with read_unit() as session:
         assert session.get_one(ImportBatch, first).state == "failed"
     assert turns.settle_others(unit_of_work) == []
+
+
+def test_a_cancelled_import_that_was_ended_while_it_cleaned_up_reads_as_cancelled(
+    loader: Loader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apply, "CHUNK_ROWS", 25)
+    number = loader.queue(FILE)
+
+    def ended(*_: object) -> None:
+        raise JobLost("ended by signal")
+
+    monkeypatch.setattr(writing.Writer, "write", ended)
+    loader.run()
+    with unit_of_work() as session:
+        session.execute(update(JobRun).values(state="cancelled"))
+        assert session.get_one(ImportBatch, number).state == "applying"
+    with read_unit() as session:
+        assert batches.list_batches(session).items[0]["state"] == "cancelled"
+    assert turns.settle_others(unit_of_work) == [number]
+    with read_unit() as session:
+        batch = session.get_one(ImportBatch, number)
+        assert (batch.state, batch.error) == ("cancelled", None)
+    assert rows_in("customers")["customers"] == 0
 
 
 def test_half_a_character_is_refused_in_words(loader: Loader) -> None:
