@@ -2,6 +2,7 @@
 # make test    all tests, in parallel
 # make lint    style, types, architecture
 # make bench   benchmarks, into docs/benchmarks.md
+# make install only the virtual environment; for deploy/operating.md
 # make dev     a server that reloads itself when a file changes
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -13,11 +14,13 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --re
 export OMP_WAIT_POLICY := PASSIVE
 export HOST PORT DEMO
 
-.PHONY: run dev test lint bench
+.PHONY: run dev test lint bench install
 
 run: $(VENV)/.installed
 	@RETAINSTREAM_LOG_FORMAT=$${RETAINSTREAM_LOG_FORMAT:-text} RETAINSTREAM_LOG_LEVEL=$${RETAINSTREAM_LOG_LEVEL:-warning} \
 	exec $(BIN)/python -m retainstream.serve
+
+install: $(VENV)/.installed
 
 dev: $(VENV)/.installed-dev
 	@RETAINSTREAM_LOG_FORMAT=text $(BIN)/python -c "from retainstream import serve; serve.prepare(serve.load_settings(serve.os.environ))"

@@ -7,7 +7,7 @@ from flask import Flask
 
 def register(app: Flask) -> None:
     """Add every command to the app."""
-    from retainstream.cli import demo, imports, people, work
+    from retainstream.cli import backup, demo, imports, people, work
 
     for command in (
         imports.import_command,
@@ -18,5 +18,6 @@ def register(app: Flask) -> None:
         people.reset_password_command,
         people.setup_code_command,
         demo.demo_command,
+        backup.backup_command,
     ):
         app.cli.add_command(command)

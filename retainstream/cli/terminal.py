@@ -1,4 +1,4 @@
-"""How commands speak: one sentence for an error, one line that follows a job, the settings of the current app."""
+"""How commands begin and speak: tables on a fresh machine, one sentence for an error, one line that follows a job."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import Any, TypeVar, cast
 import click
 from flask import current_app
 from flask.cli import with_appcontext
+from sqlalchemy import inspect
 
 from retainstream.config import Settings
+from retainstream.db import db, unit_of_work
 from retainstream.errors import RetainStreamError
 from retainstream.jobs.inline import run_or_follow
+from retainstream.services import jobs
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _WIDTH = 70
@@ -25,17 +28,32 @@ def settings() -> Settings:
 
 
 def in_app(command: Command) -> Command:
-    """Run a command in the app's context; a domain error becomes one sentence, its complaints by field, and exit status 1."""
+    """Run a command in the app's context, on a database that has its tables.
+
+    A domain error becomes one sentence, its complaints by field, and exit status 1.
+    """
 
     @functools.wraps(command)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         try:
+            _make_tables()
             return command(*args, **kwargs)
         except RetainStreamError as error:
             complaints = [f"  {name}: {'; '.join(texts)}" for name, texts in error.fields.items()]
             raise click.ClickException("\n".join([error.message, *complaints])) from error
 
     return cast(Command, with_appcontext(guarded))
+
+
+def _make_tables() -> None:
+    """Migrate a database without any table: a command may be the first thing that runs on a machine. Others are left to the start."""
+    if inspect(db.engine).has_table("alembic_version"):
+        return
+    from flask_migrate import upgrade
+
+    upgrade()
+    with unit_of_work() as session:
+        jobs.seed_schedules(session)
 
 
 def see_through(job_id: int, threads: int | None = None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ Services flush; the edge commits. They import one another only downward, in this
     training, model_card
     registry, imports
     datasets, attributes
-    box, access, jobs, idempotency
+    box, backups, access, jobs, idempotency
     preferences
     audit, revisions
 

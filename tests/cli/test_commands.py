@@ -12,7 +12,9 @@ from click.testing import Result
 from flask import Flask
 from sqlalchemy import func, select
 
-from retainstream.db import read_unit, unit_of_work
+from retainstream.app import create_app
+from retainstream.config import Settings
+from retainstream.db import db, read_unit, unit_of_work
 from retainstream.ml.datagen import generate_streaming_customers
 from retainstream.models import Customer, ImportBatch, JobRun, LatestScore, ModelVersion, User
 from retainstream.security.actor import COMMAND
@@ -41,6 +43,16 @@ def table(tmp_path: Path) -> Path:
 def counts(app: Flask, *models: type) -> list[int]:
     with app.app_context(), read_unit() as session:
         return [session.scalar(select(func.count()).select_from(model)) or 0 for model in models]
+
+
+def test_a_command_may_be_the_first_thing_on_a_machine(settings: Settings, table: Path) -> None:
+    (settings.instance_path / "retainstream.db").unlink()
+    app = create_app(settings)
+    done = app.test_cli_runner().invoke(args=["import", str(table)])
+    assert done.exit_code == 0, done.output
+    assert counts(app, Customer) == [400]
+    with app.app_context():
+        db.engine.dispose()
 
 
 def test_a_dry_run_prints_a_mapping_that_can_be_sent_back(app: Flask, run: Run, table: Path, tmp_path: Path) -> None:
@@ -143,3 +155,25 @@ def test_accounts_are_made_and_let_in_again(app: Flask, run: Run) -> None:
     assert run("setup-code").exit_code == 1
     with app.app_context(), read_unit() as session:
         assert session.scalars(select(User.role)).all() == ["analyst"]
+
+
+def test_a_backup_is_a_whole_database_that_only_its_owner_may_read(run: Run, tmp_path: Path, table: Path) -> None:
+    assert run("import", str(table)).exit_code == 0
+    target = tmp_path / "copy.db"
+    done = run("backup", str(target))
+    assert done.exit_code == 0 and "400 customers" in done.output
+    assert target.stat().st_mode & 0o777 == 0o600
+    restored = create_app(Settings(instance=str(tmp_path / "restored"), database_url=f"sqlite:///{target}", jobs=False))
+    with restored.app_context():
+        with read_unit() as session:
+            assert session.scalar(select(func.count()).select_from(Customer)) == 400
+        db.engine.dispose()
+
+
+def test_a_backup_never_writes_over_a_file(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine")
+    refused = run("backup", str(tmp_path / "precious"))
+    assert refused.exit_code == 1 and "exists already" in refused.output
+    assert (tmp_path / "precious").read_text() == "mine"
+    assert run("backup", str(tmp_path / "nowhere" / "copy.db")).exit_code == 1
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
