@@ -24,6 +24,8 @@ control_socket_disable = True
 loglevel = "warning"
 proc_name = "retainstream"
 
+STALLED_SECONDS = 20  # without a byte; gunicorn itself only limits the time between requests
+
 
 def post_worker_init(worker):
     """Stand for leader and load the model, after the fork."""
@@ -31,6 +33,11 @@ def post_worker_init(worker):
     background.warm_up(worker.wsgi)
     if worker.age == 1:
         threading.Thread(target=_announce, daemon=True).start()
+
+
+def pre_request(worker, req):
+    """Give up on a caller who stops in the middle of a body: each would hold one of the few threads for good."""
+    req.unreader.sock.settimeout(STALLED_SECONDS)
 
 
 def worker_exit(server, worker):

@@ -71,7 +71,10 @@ class SqliteRateStorage(Storage):
         return local.connection
 
     def _open(self) -> Any:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Addresses of callers are in it, so that it is its owner's alone whatever the umask.
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         try:
             for pause in _PAUSES:
                 # Turning a fresh file to WAL does not wait for a lock, so workers that start together collide here.

@@ -283,11 +283,10 @@ def test_a_token_never_widens_its_maker(client: FlaskClient, cast: Cast) -> None
         "/api/v1/auth/tokens", json={"name": "x", "scopes": ["users:manage"]}, headers=cast.token("viewer")
     )
     assert widened.status_code == 422
-    narrow = client.post(
-        "/api/v1/auth/tokens", json={"name": "x", "scopes": ["tokens:own"]}, headers=cast.token("owner")
-    ).json["token"]
-    child = client.post("/api/v1/auth/tokens", json={"name": "y", "scopes": ["users:manage"]}, headers=bearer(narrow))
-    assert child.status_code == 422
+    wish = {"name": "x", "days": 1, "scopes": ["tokens:own"]}
+    narrow = client.post("/api/v1/auth/tokens", json=wish, headers=cast.token("owner")).json["token"]
+    child = client.post("/api/v1/auth/tokens", json={"name": "y"}, headers=bearer(narrow))
+    assert child.status_code == 403, "a token that leaked must not outlive its end in tokens of its own making"
     assert client.get("/api/v1/users", headers=bearer(narrow)).status_code == 403
     assert client.post("/api/v1/auth/logout", headers=bearer(narrow)).status_code == 403
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
-from retainstream.errors import Conflict, InvalidInput, NotFound
+from retainstream.errors import Conflict, Forbidden, InvalidInput, NotFound
 from retainstream.lib import clock
 from retainstream.lib.identifiers import hash_token, new_token
 from retainstream.lib.pagination import Page, decode_last_id, encode_cursor
@@ -50,9 +50,13 @@ def create(
     ------
     InvalidInput
         For a scope that the actor does not hold: a token never widens its maker.
+    Forbidden
+        When an API token asks: one that leaked could otherwise outlive its end and its revocation in tokens of its own making.
     Conflict
         When the person has 50 live tokens already.
     """
+    if actor.kind == "api_token":
+        raise Forbidden("An API token cannot make another one; log in with e-mail and password for that.")
     own = {permission.value for permission in actor.permissions}
     wanted = own if scopes is None else set(scopes)
     if not wanted or wanted - own:
@@ -62,7 +66,11 @@ def create(
     live = (
         select(func.count())
         .select_from(ApiToken)
-        .where(ApiToken.user_id == actor.user_id, ApiToken.revoked_at.is_(None))
+        .where(
+            ApiToken.user_id == actor.user_id,
+            ApiToken.revoked_at.is_(None),
+            or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > now),
+        )
     )
     if (session.scalar(live) or 0) >= MOST:
         raise Conflict(f"You have {MOST} tokens; revoke one first.")
