@@ -25,10 +25,12 @@ from retainstream.services.imports.learning import learn, refined
 from retainstream.services.imports.mapping import Mapping
 from retainstream.services.imports.preview import without_erased
 from retainstream.services.imports.reading import RowReader, mapping_from, wanted_attributes
-from retainstream.services.imports.writing import Rows, Writer
+from retainstream.services.imports.rows import Rows
+from retainstream.services.imports.writing import Writer
 from retainstream.services.jobs import JobCancelled, JobContext, JobLost
 
-CHUNK_ROWS = 5_000
+# As many rows as are written in well below half a second: that long nobody else can write.
+CHUNK_ROWS = 10_000
 KEPT_BAD_ROWS = 10_000
 _READ_SHARE, _WRITTEN = 0.3, 0.97
 _USUAL_ROW = 60

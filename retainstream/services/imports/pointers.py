@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 from retainstream.lib import clock
 from retainstream.models import AttributeVersion, Customer
 from retainstream.services.attributes import PROFILE_COLUMNS
-from retainstream.services.imports.writing import PERSONAL_COLUMNS, Tally
+from retainstream.services.imports.rows import PERSONAL_COLUMNS
+from retainstream.services.imports.writing import Tally
 
 _COPY_PROFILE = ", ".join(f"{name} = v.{name}" for name in PROFILE_COLUMNS)
 _OTHERS = "(customers.batch_id IS NULL OR customers.batch_id <> :batch)"

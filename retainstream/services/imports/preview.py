@@ -23,7 +23,8 @@ from retainstream.services.imports.files import limits
 from retainstream.services.imports.learning import Answer, Learnt, learn
 from retainstream.services.imports.mapping import Mapping
 from retainstream.services.imports.reading import RowReader, mapping_from, wanted_attributes
-from retainstream.services.imports.writing import Rows, Writer
+from retainstream.services.imports.rows import Rows
+from retainstream.services.imports.writing import Writer
 
 WHOLE_BYTES = 8 * 1024 * 1024
 HEAD_ROWS = 20_000

@@ -19,7 +19,7 @@ from retainstream.services.imports import names
 from retainstream.services.imports.badrows import BadRow, RowError, cut
 from retainstream.services.imports.casting import NO_DATE, NO_LABEL, CastChunk, CastColumn
 from retainstream.services.imports.mapping import ColumnMapping, Mapping, MappingError
-from retainstream.services.imports.writing import Rows
+from retainstream.services.imports.rows import Rows
 
 LONGEST_IDENTIFIER = 200
 _MONTHS_PER = {"days": 12 / 365.25, "weeks": 7 * 12 / 365.25, "months": 1.0, "years": 12.0}

@@ -78,7 +78,7 @@ def test_a_large_file_is_judged_by_its_head_and_then_by_all_of_it(
     content = table(HEADER, lines)
     found = loader.preview(content)
     assert (
-        not found.complete and found.counts["rows"] == 49 and found.mapping.to_dict()["columns"][1]["kind"] == "integer"
+        not found.complete and found.counts["rows"] == 50 and found.mapping.to_dict()["columns"][1]["kind"] == "integer"
     )
     _, job = loader.load(content, refine=True)
     assert loader.counts(job) == (200, 0, 0)
