@@ -122,7 +122,7 @@ def _blocks(file: IO[bytes]) -> Iterator[bytes]:
             yield block
 
 
-@blueprint.route("/<string:user_id>")
+@blueprint.route("/<path:user_id>")
 @requires(Permission.CUSTOMERS_READ)
 @blueprint.response(200, CustomerRecordSchema)
 def customer(user_id: str) -> Response:
@@ -131,7 +131,7 @@ def customer(user_id: str) -> Response:
         return with_etag(record.read(session, actor(), user_id))
 
 
-@blueprint.route("/<string:user_id>/explanation")
+@blueprint.route("/<path:user_id>/explanation")
 @requires(Permission.PREDICTIONS_READ)
 @blueprint.response(200, ExplanationSchema)
 def explanation(user_id: str) -> Response:
@@ -141,7 +141,7 @@ def explanation(user_id: str) -> Response:
         return with_etag(explanations.explanation(session, found.id))
 
 
-@blueprint.route("/<string:user_id>/history")
+@blueprint.route("/<path:user_id>/history")
 @requires(Permission.PREDICTIONS_READ)
 @blueprint.response(200, HistorySchema)
 def history(user_id: str) -> Response:
@@ -151,7 +151,7 @@ def history(user_id: str) -> Response:
         return with_etag(explanations.history(session, found.id))
 
 
-@blueprint.route("/<string:user_id>", methods=["PATCH"])
+@blueprint.route("/<path:user_id>", methods=["PATCH"])
 @requires(Permission.CUSTOMERS_WRITE)
 @blueprint.arguments(CustomerChangeSchema)
 @blueprint.response(200, CustomerRecordSchema)
@@ -167,7 +167,7 @@ def change(body: dict[str, Any], user_id: str) -> Response:
         return json_response(record.change(session, actor(), user_id, wanted))
 
 
-@blueprint.route("/<string:user_id>", methods=["DELETE"])
+@blueprint.route("/<path:user_id>", methods=["DELETE"])
 @requires(Permission.CUSTOMERS_ERASE)
 @blueprint.response(200, ErasedSchema)
 def erase(user_id: str) -> Response:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
+from urllib.parse import quote
 
 import pytest
 from flask import Flask
@@ -80,3 +82,19 @@ def test_a_moment_outside_the_calendar_is_refused(client: FlaskClient, cast: Cas
     answer = client.patch(f"/api/v1/customers/{user_id}", json={"signup_at": moment}, headers=token)
     assert answer.status_code == 422
     assert list(answer.get_json()["error"]["fields"]) == ["signup_at"]
+
+
+@pytest.mark.parametrize("user_id", ["a/b", "x/history", "high-risk", "a//b", "..", "%2F", "?q", "#f", "=cmd"])
+def test_a_person_with_any_identifier_can_be_erased(
+    client: FlaskClient, cast: Cast, run_jobs: Callable[[], list[dict[str, object]]], user_id: str
+) -> None:
+    rows = [f"u{i},P{i % 3},{i + 1},{'yes' if i % 4 == 0 else 'no'}" for i in range(30)]
+    table = "\n".join(["user_id,plan,monthly,churn", *rows, f"{user_id},P1,3,no"])
+    sent = {"file": (io.BytesIO(table.encode()), "people.csv")}
+    assert client.post("/api/v1/customers/import", data=sent, headers=cast.token("owner")).status_code == 202
+    assert [job["state"] for job in run_jobs()] == ["succeeded"]
+    address = f"/api/v1/customers/{quote(user_id, safe='')}"
+    changed = client.patch(address, json={"tags": ["known"]}, headers=cast.token("agent"))
+    assert (changed.status_code, changed.get_json()["user_id"]) == (200, user_id)
+    assert client.delete(address, headers=cast.token("owner")).status_code == 200
+    assert client.delete(address, headers=cast.token("owner")).status_code == 404

@@ -72,3 +72,17 @@ def test_a_fresh_database_is_its_owners_alone(tmp_path: Path) -> None:
         os.umask(former)
     assert settings.instance_path.stat().st_mode & 0o777 == 0o700
     assert len(modes) == 3 and set(modes.values()) == {0o600}
+
+
+def test_a_token_without_personal_details_sees_no_cells_in_warnings(client: FlaskClient, cast: Cast) -> None:
+    warning = {"code": "description_row", "message": "Line 9.", "detail": {"lines": [9], "cells": ["Quentin Quokka"]}}
+    batch = ImportBatch(
+        state="applied", source="api", filename="t", file_sha256="", size_bytes=1, warnings=[warning], created_at=1
+    )
+    with client.application.app_context(), unit_of_work() as session:
+        session.add(batch)
+    wish = {"name": "watcher", "scopes": ["imports:read"]}
+    secret = client.post("/api/v1/auth/tokens", json=wish, headers=cast.token("agent")).get_json()["token"]
+    seen = client.get("/api/v1/customers/imports/1", headers={"X-API-Key": secret}).get_json()
+    assert seen["warnings"] == [{**warning, "detail": {"lines": [9]}}]
+    assert client.get("/api/v1/customers/imports/1", headers=cast.token("agent")).get_json()["warnings"] == [warning]

@@ -197,7 +197,7 @@ def present(session: Session, actor: Actor, batch_id: int) -> dict[str, object]:
     return {
         **_summary(batch, job_state),
         "mapping": batch.mapping,
-        "warnings": [item for item in batch.warnings if item is not kept],
+        "warnings": [item if personal else _without_cells(item) for item in batch.warnings if item is not kept],
         "errors": [
             {
                 "line": item.line,
@@ -210,6 +210,14 @@ def present(session: Session, actor: Actor, batch_id: int) -> dict[str, object]:
         ],
         "kept_customers": _identifiers(session, kept),
     }
+
+
+def _without_cells(warning: dict[str, object]) -> dict[str, object]:
+    """Leave out what stood in a line that was taken for no customer: it may be a customer's after all."""
+    detail = warning.get("detail")
+    if not isinstance(detail, dict) or "cells" not in detail:
+        return warning
+    return {**warning, "detail": {name: fact for name, fact in detail.items() if name != "cells"}}
 
 
 def _identifiers(session: Session, kept: dict[str, object] | None) -> list[str]:
