@@ -112,6 +112,14 @@ def allocate(session: Session, wanted: Sequence[Wanted]) -> list[AttributeDefini
     return found
 
 
+def forget(session: Session, ids: Iterable[int]) -> None:
+    """Remove those of some definitions of which no version holds a value."""
+    for definition in session.scalars(select(AttributeDefinition).where(AttributeDefinition.id.in_(list(ids)))).all():
+        if not _in_use(session, definition):
+            session.delete(definition)
+    session.flush()
+
+
 def _define(definition: AttributeDefinition, want: Wanted, taken: set[str | None]) -> None:
     definition.title, definition.kind, definition.unit = want.title, want.kind, want.unit
     definition.feature, definition.actionable, definition.sensitive = want.feature, want.actionable, want.sensitive

@@ -12,6 +12,8 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from retainstream import dialect
+from retainstream.db import read_unit
 from retainstream.errors import Busy, Conflict, InvalidInput, NotReady, RetainStreamError
 from retainstream.lib import clock
 from retainstream.lib.identifiers import keyed_hash
@@ -19,11 +21,13 @@ from retainstream.lib.tabular import Table, TableError, open_table
 from retainstream.models import ErasureEntry, ImportBatch, ImportRowError
 from retainstream.services import attributes, audit, revisions
 from retainstream.services.imports import batches, files, pointers, turns
+from retainstream.services.imports.ahead import Ahead
 from retainstream.services.imports.badrows import BadRow
 from retainstream.services.imports.casting import Caster
-from retainstream.services.imports.learning import learn, refined
+from retainstream.services.imports.learning import learn_from, refined, same_reading
 from retainstream.services.imports.mapping import Mapping
 from retainstream.services.imports.preview import without_erased
+from retainstream.services.imports.profile import Profiler
 from retainstream.services.imports.reading import RowReader, mapping_from, wanted_attributes
 from retainstream.services.imports.rows import Rows
 from retainstream.services.imports.writing import Writer
@@ -32,8 +36,7 @@ from retainstream.services.jobs import JobCancelled, JobContext, JobLost
 # As many rows as are written in well below half a second: that long nobody else can write.
 CHUNK_ROWS = 10_000
 KEPT_BAD_ROWS = 10_000
-_READ_SHARE, _WRITTEN = 0.3, 0.97
-_USUAL_ROW = 60
+_WRITTEN = 0.97
 _NOT_UNICODE = "The file holds escapes (\\ud800 to \\udfff) that stand for no character: mend them and send it again."
 _INTERNAL = "Something went wrong while the file was being taken in; nothing of it was kept."
 
@@ -117,6 +120,7 @@ class _Attempt:
     now: int = field(default_factory=clock.now_us)
     bad: _Bad = field(default_factory=_Bad)
     counts: dict[str, int] = field(default_factory=dict)
+    shown: float = 0.0
 
     @classmethod
     def begin(cls, context: JobContext, batch_id: int) -> _Attempt:
@@ -134,10 +138,13 @@ class _Attempt:
         if not path.exists():
             raise NotReady("The uploaded file is no longer there; load it again.")
         table = open_table(path, files.limits(self.context.settings))
-        mapping = self._mapping(table)
-        reader = RowReader(mapping, self.context.settings.currency, self.now)
-        writer = self._writer(mapping)
-        self._write_all(table, Caster(mapping, table.columns), reader, writer)
+        mapping = mapping_from(self.sketch, table.columns)
+        writer = None
+        if self.context.payload.get("refine"):
+            mapping, writer = self._try(table, mapping)
+        if writer is None:
+            writer = self._writer(mapping)
+            self._write_all(table, mapping, writer)
         if self._refuses:
             bad, rows = self.bad.count, self.counts["rows"]
             raise Rejected(
@@ -145,26 +152,30 @@ class _Attempt:
                 "Mend them, or load the file with on_error=skip.",
                 detail={"import_id": self.batch_id, "bad": bad},
             )
-        self._show(writer, {*writer.written, *reader.profile_columns})
+        self._show(mapping, writer)
         return {"batch_id": self.batch_id, "counts": dict(self.counts)}
+
+    def _try(self, table: Table, sketch: Mapping) -> tuple[Mapping, Writer | None]:
+        """Write a large file as its head suggests and learn all of it on the way; return what its mapping is after all.
+
+        The writer is None when the rows have to be written once more, because the head was misleading: what it led to is gone again.
+        """
+        with read_unit() as session:
+            before = {item.id for item in attributes.definitions(session)}
+        writer, profiler = self._writer(sketch), Profiler(table)
+        self._write_all(table, sketch, writer, profiler)
+        mapping, self.warnings = refined(sketch, learn_from(profiler.finish(), self.now))
+        if not self.bad.count and same_reading(mapping, sketch):
+            return mapping, writer
+        turns.purge(self.context.holding_unit, self.batch_id)
+        with self.context.holding_unit() as session:
+            attributes.forget(session, {item.id for item in attributes.definitions(session)} - before)
+        self.bad = _Bad()
+        return mapping, None
 
     @property
     def _refuses(self) -> bool:
         return bool(self.bad.count) and self.on_error == "reject"
-
-    def _mapping(self, table: Table) -> Mapping:
-        """Return the mapping to use; one that was proposed from the head of a large file is checked against all of it first."""
-        mapping = mapping_from(self.sketch, table.columns)
-        if not self.context.payload.get("refine"):
-            return mapping
-        size = max(table.unpacked_size, 1)
-
-        def tick(rows: int) -> None:
-            # How many rows there are is not known yet; the share only has to rise.
-            self.context.progress("reading the file", min(_READ_SHARE, _READ_SHARE * rows * _USUAL_ROW / size))
-
-        mapping, self.warnings = refined(mapping, learn(table, self.now, tick))
-        return mapping
 
     def _writer(self, mapping: Mapping) -> Writer:
         """Make or find the definitions that the rows need, and note the mapping on the batch."""
@@ -172,43 +183,57 @@ class _Attempt:
             definition = None if mapping.label is None else batches.definition_for(session, mapping.label.name)
             found = attributes.allocate(session, wanted_attributes(mapping))
             row = batches.get(session, self.batch_id)
-            row.mapping, row.mapping_sha256 = mapping.to_dict(), batches.mapping_sha256(mapping.to_dict())
-            row.known_at_time, row.definition_id = (
-                mapping.known_at_time,
-                definition.id if definition is not None else None,
-            )
+            self._note(row, mapping)
+            row.definition_id = definition.id if definition is not None else None
             session.flush()
             session.expunge_all()
         return Writer(self.batch_id, found, definition.id if definition is not None else None, self.now)
 
-    def _write_all(self, table: Table, caster: Caster, reader: RowReader, writer: Writer) -> None:
-        """Cast the whole file and write its good rows; once a row is bad and the person wants all or nothing, the rest is only checked."""
+    @staticmethod
+    def _note(batch: ImportBatch, mapping: Mapping) -> None:
+        batch.mapping, batch.mapping_sha256 = mapping.to_dict(), batches.mapping_sha256(mapping.to_dict())
+        batch.known_at_time = mapping.known_at_time
+
+    def _write_all(self, table: Table, mapping: Mapping, writer: Writer, profiler: Profiler | None = None) -> None:
+        """Cast the whole file and write its good rows; once a row is bad and the person wants all or nothing, the rest is only checked.
+
+        With a profiler this is a trial: it ends at the first bad row, from where on the file is only read and learnt.
+        """
+        reader = RowReader(mapping, self.context.settings.currency, self.now)
         key = self.context.settings.resolved_secret_key().encode()
         counts = self.counts
         counts |= dict.fromkeys(("rows", "good", "bad", "new", "changed", "unchanged", "erased", "duplicates"), 0)
-        begin = _READ_SHARE if self.context.payload.get("refine") else 0.0
-        for rows, refused, duplicates, share in _cast(table, caster, reader):
-            self.bad.add(refused, reader)
-            counts["rows"] += len(rows) + len(refused) + duplicates
-            counts["duplicates"] += duplicates
-            if not self._refuses:
-                with self.context.holding_unit() as session:
-                    if session.scalar(select(ImportBatch.state).where(ImportBatch.id == self.batch_id)) != "applying":
-                        raise JobLost(f"import {self.batch_id} is no longer being applied")
-                    allowed = without_erased(session, rows, key)
-                    writer.write(session, allowed)
-                counts["erased"] += len(rows) - len(allowed)
-            self.context.progress("writing rows", begin + (_WRITTEN - begin) * share)
+        with Ahead(_cast(table, Caster(mapping, table.columns), reader, profiler)) as chunks:
+            for rows, refused, duplicates, share in chunks:
+                self.bad.add(refused, reader)
+                counts["rows"] += len(rows) + len(refused) + duplicates
+                counts["duplicates"] += duplicates
+                if not self._refuses and not (profiler is not None and self.bad.count):
+                    counts["erased"] += self._write(rows, writer, key)
+                self.shown = max(self.shown, _WRITTEN * share)
+                self.context.progress("writing rows", self.shown)
         tally = writer.tally
         counts |= {"good": counts["rows"] - self.bad.count, "bad": self.bad.count}
         counts |= {"new": tally.new, "changed": tally.changed, "unchanged": tally.unchanged}
+        writer.written |= reader.profile_columns
 
-    def _show(self, writer: Writer, written: set[str]) -> None:
+    def _write(self, rows: Rows, writer: Writer, key: bytes) -> int:
+        """Write one chunk in a unit of its own; return how many rows were left out because their people were erased."""
+        with self.context.holding_unit() as session:
+            if session.scalar(select(ImportBatch.state).where(ImportBatch.id == self.batch_id)) != "applying":
+                raise JobLost(f"import {self.batch_id} is no longer being applied")
+            dialect.prepare_bulk_load(session)
+            allowed = without_erased(session, rows, key)
+            writer.write(session, allowed)
+        return len(rows) - len(allowed)
+
+    def _show(self, mapping: Mapping, writer: Writer) -> None:
         """Make everything visible in one unit."""
         self.context.progress("making the rows visible", _WRITTEN)
         with self.context.holding_unit() as session:
             row = batches.get(session, self.batch_id)
-            pointers.activate(session, self.batch_id, writer.tally, written)
+            self._note(row, mapping)
+            pointers.activate(session, self.batch_id, writer.tally, writer.written)
             row.state, row.applied_at, row.counts, row.error = "applied", clock.now_us(), dict(self.counts), None
             row.warnings, row.upload_name = self.warnings, None
             self._keep_errors(session)
@@ -255,13 +280,22 @@ class _Attempt:
         session.flush()
 
 
-def _cast(table: Table, caster: Caster, reader: RowReader) -> Iterator[tuple[Rows, list[BadRow], int, float]]:
+def _cast(
+    table: Table, caster: Caster, reader: RowReader, profiler: Profiler | None
+) -> Iterator[tuple[Rows, list[BadRow], int, float]]:
     """Yield for each chunk: its rows, its bad rows, how many exact repeats were left out, and a rising share (0 to 1) of the file."""
-    characters, size = 0, max(table.unpacked_size, 1)
+    characters, size, bad = 0, max(table.unpacked_size, 1), False
     for chunk in table.chunks(CHUNK_ROWS):
-        cast = caster.cast(chunk)
-        rows, refused = reader.rows(cast)
         looked_at = range(0, len(chunk), max(1, len(chunk) // 50))
         width = sum(len(column[at] or "") + 1 for column in chunk.columns for at in looked_at) / max(len(looked_at), 1)
         characters += int(width * len(chunk))
-        yield rows, [*cast.bad_rows, *refused], cast.exact_duplicates, min(1.0, characters / size)
+        share = min(1.0, characters / size)
+        if profiler is not None:
+            profiler.add(chunk)
+            if bad:
+                yield Rows([], []), [], 0, share
+                continue
+        cast = caster.cast(chunk)
+        rows, refused = reader.rows(cast)
+        bad = bool(cast.bad_rows or refused)
+        yield rows, [*cast.bad_rows, *refused], cast.exact_duplicates, share

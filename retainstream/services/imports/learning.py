@@ -65,7 +65,13 @@ def learn(
     TableError
         When the file turns out to be damaged or beyond a limit.
     """
-    profile = profile_table(table, progress=tick)
+    return learn_from(profile_table(table, progress=tick), today, mapping=mapping, label=label)
+
+
+def learn_from(
+    profile: TableProfile, today: int, *, mapping: Mapping | None = None, label: Answer | None = None
+) -> Learnt:
+    """Do what `learn` does with the profile of a table that was read already."""
     given = mapping is not None
     mapping = propose(profile, today) if mapping is None else mapping
     if label == "flip":
@@ -122,6 +128,22 @@ def refined(sketch: Mapping, learnt: Learnt) -> tuple[Mapping, list[dict[str, An
             f"{judged.questions[0]['message']} Load the file again with label=confirm or label=flip."
         )
     return mapping, judged.warnings
+
+
+def same_reading(one: Mapping, other: Mapping) -> bool:
+    """Whether two mappings of one file store the same rows; reasons and the like are for people only."""
+
+    def bare(mapping: Mapping) -> Mapping:
+        columns = (
+            # How an ignored column would be read makes no difference.
+            replace(column, kind="text", format=None, decimal=".", unit=None, reason=None, feature=False)
+            if column.role == "ignored"
+            else replace(column, reason=None)
+            for column in mapping.columns
+        )
+        return replace(mapping, columns=tuple(columns), label_confirmed=False)
+
+    return bare(one) == bare(other)
 
 
 def _base_rate(profile: TableProfile, mapping: Mapping) -> float | None:

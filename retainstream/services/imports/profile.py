@@ -71,44 +71,55 @@ def profile_table(
     TableError
         When the file turns out to be damaged or beyond a limit.
     """
-    blanks = blanks or Blanks()
-    readers = [ColumnReader(blanks) for _ in table.columns]
-    sample = _Sample(len(table.columns))
-    hashes: list[np.ndarray] = []
-    examples: list[RaggedRow] = []
-    rows = ragged = 0
+    profiler = Profiler(table, blanks)
     for chunk in table.chunks():
-        for reader, column in zip(readers, chunk.columns, strict=True):
-            reader.add(column)
-        hashes.append(_row_hashes(chunk))
-        sample.add(chunk)
-        rows += len(chunk)
-        ragged += len(chunk.ragged)
-        examples.extend(chunk.ragged[: _RAGGED_EXAMPLES - len(examples)])
+        profiler.add(chunk)
         if progress is not None:
-            progress(rows + ragged)
-    every = np.concatenate(hashes) if hashes else np.zeros(0, np.int64)
-    columns = [
-        reader.finish(index, name, original)
-        for index, (reader, name, original) in enumerate(
-            zip(readers, table.columns, table.original_columns, strict=True)
+            progress(profiler.rows + profiler.ragged)
+    return profiler.finish()
+
+
+class Profiler:
+    """Learns a table from all of its chunks, given one by one and in order; for whoever reads them for another purpose, too."""
+
+    def __init__(self, table: Table, blanks: Blanks | None = None) -> None:
+        self._table, self._blanks = table, blanks or Blanks()
+        self._readers = [ColumnReader(self._blanks) for _ in table.columns]
+        self._sample = _Sample(len(table.columns))
+        self._hashes: list[np.ndarray] = []
+        self._examples: list[RaggedRow] = []
+        self.rows = self.ragged = 0
+
+    def add(self, chunk: Chunk) -> None:
+        """Learn the next chunk."""
+        for reader, column in zip(self._readers, chunk.columns, strict=True):
+            reader.add(column)
+        self._hashes.append(_row_hashes(chunk))
+        self._sample.add(chunk)
+        self.rows += len(chunk)
+        self.ragged += len(chunk.ragged)
+        self._examples.extend(chunk.ragged[: _RAGGED_EXAMPLES - len(self._examples)])
+
+    def finish(self) -> TableProfile:
+        """Return what was learnt; the table has been read to its end."""
+        table = self._table
+        every = np.concatenate(self._hashes) if self._hashes else np.zeros(0, np.int64)
+        named = zip(self._readers, table.columns, table.original_columns, strict=True)
+        return TableProfile(
+            columns=tuple(reader.finish(index, name, original) for index, (reader, name, original) in enumerate(named)),
+            rows=self.rows,
+            ragged=self.ragged,
+            ragged_examples=tuple(self._examples),
+            exact_duplicates=len(every) - count_different(every),
+            sample=tuple(self._sample.columns),
+            format=table.format,
+            encoding=table.encoding,
+            encoding_guessed=table.encoding_guessed,
+            delimiter=table.delimiter,
+            has_header=table.has_header,
+            left_out=tuple(table.left_out),
+            blanks=tuple(sorted(self._blanks.texts)),
         )
-    ]
-    return TableProfile(
-        columns=tuple(columns),
-        rows=rows,
-        ragged=ragged,
-        ragged_examples=tuple(examples),
-        exact_duplicates=len(every) - count_different(every),
-        sample=tuple(sample.columns),
-        format=table.format,
-        encoding=table.encoding,
-        encoding_guessed=table.encoding_guessed,
-        delimiter=table.delimiter,
-        has_header=table.has_header,
-        left_out=tuple(table.left_out),
-        blanks=tuple(sorted(blanks.texts)),
-    )
 
 
 def _row_hashes(chunk: Chunk) -> np.ndarray:
