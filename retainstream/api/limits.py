@@ -17,6 +17,7 @@ from retainstream.api.authentication import signed_in
 from retainstream.config import Settings
 from retainstream.db import sqlite_module
 from retainstream.errors import TooManyRequests
+from retainstream.lib.addresses import counted_network
 from retainstream.security.lockout import LoginGate
 from retainstream.security.rate_storage import SCHEME, Hit, SqliteRateStorage
 
@@ -34,7 +35,7 @@ class _Counted(NamedTuple):
 
 
 def _address() -> str:
-    return f"address:{request.remote_addr}"
+    return f"address:{counted_network(request.remote_addr or '')}"
 
 
 def _is_not_a_stranger() -> bool:

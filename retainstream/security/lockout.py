@@ -8,6 +8,7 @@ import time
 from limits import parse
 
 from retainstream.errors import Busy, TooManyRequests
+from retainstream.lib.addresses import counted_network
 from retainstream.lib.identifiers import keyed_hash
 from retainstream.security.rate_storage import SqliteRateStorage
 
@@ -39,7 +40,7 @@ class LoginGate:
 
         The address comes first: one that is shut out cannot go on to shut out accounts.
         """
-        for kind, value in (("address", address), ("account", account)):
+        for kind, value in (("address", counted_network(address)), ("account", account)):
             try:
                 count, ends = self.storage.hit(self._name(kind, value), self.seconds)
             except self.storage.base_exceptions as error:
@@ -53,4 +54,4 @@ class LoginGate:
     def forgive(self, account: str, address: str) -> None:
         """After a right password: forget the account's tries and the one of the address, so that an office behind one address is not shut out."""
         self.storage.clear(self._name("account", account))
-        self.storage.give_back(self._name("address", address))
+        self.storage.give_back(self._name("address", counted_network(address)))
