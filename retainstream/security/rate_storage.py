@@ -1,6 +1,9 @@
 """Counters for rate limits in a SQLite file of their own, shared by all workers and threads. The file is disposable: deleting it forgets all counts.
 
-A hit is one upsert that answers the new count, so that the count is exact however many processes hit at the same moment.
+A hit is one upsert, so that the count is exact however many processes hit at the same moment. The new count is not asked for with RETURNING: then the
+write lock would be held until Python comes to fetch the row, which under load is milliseconds, and whoever else hits meanwhile sleeps as long. A trigger of
+this connection notes the count in a temporary table instead; the upsert ends, with its lock, in one call of the library. For the same reason the threads of
+a process take turns at one connection: waiting for a Python lock ends when it is free, SQLite's waiting sleeps a millisecond at least.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ import contextlib
 import os
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -23,7 +27,16 @@ INSERT INTO counters (key, count, expires) VALUES (?1, ?2, ?3)
 ON CONFLICT (key) DO UPDATE SET
   count = CASE WHEN expires <= ?4 THEN excluded.count ELSE count + excluded.count END,
   expires = CASE WHEN expires <= ?4 THEN excluded.expires ELSE expires END
-RETURNING count, expires
+"""
+_NOTE_HITS = """
+CREATE TEMP TABLE newest (count INTEGER, expires REAL);
+INSERT INTO newest VALUES (0, 0);
+CREATE TEMP TRIGGER first_hit AFTER INSERT ON main.counters BEGIN
+  UPDATE newest SET count = NEW.count, expires = NEW.expires;
+END;
+CREATE TEMP TRIGGER next_hit AFTER UPDATE ON main.counters BEGIN
+  UPDATE newest SET count = NEW.count, expires = NEW.expires;
+END;
 """
 
 
@@ -54,6 +67,9 @@ class SqliteRateStorage(Storage):
         self.path = Path((uri or "").removeprefix(f"{SCHEME}://"))
         self.driver = driver
         self._local = threading.local()
+        self._turn = threading.Lock()
+        self._opened: Any = None
+        self._opened_by = 0
         self._hits = 0
 
     @property
@@ -62,13 +78,14 @@ class SqliteRateStorage(Storage):
         error: type[Exception] = self.driver.Error
         return error
 
-    def _connection(self) -> Any:
-        """Return this thread's connection; a forked child opens its own."""
-        local = self._local
-        if getattr(local, "pid", None) != os.getpid():
-            local.connection = self._open()
-            local.pid = os.getpid()
-        return local.connection
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[Any]:
+        """Lend the process's connection to one thread; a forked child opens its own."""
+        with self._turn:
+            if self._opened_by != os.getpid():
+                self._opened = self._open()
+                self._opened_by = os.getpid()
+            yield self._opened
 
     def _open(self) -> Any:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -90,13 +107,15 @@ class SqliteRateStorage(Storage):
             return self._connect()
 
     def _connect(self) -> Any:
-        connection = self.driver.connect(str(self.path), timeout=5.0, isolation_level=None)
+        connection = self.driver.connect(str(self.path), timeout=5.0, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=OFF")
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS counters (key TEXT PRIMARY KEY, count INTEGER, expires REAL) WITHOUT ROWID"
             )
+            connection.execute("PRAGMA temp_store=MEMORY")
+            connection.executescript(_NOTE_HITS)
         except self.driver.DatabaseError:
             connection.close()
             raise
@@ -105,15 +124,18 @@ class SqliteRateStorage(Storage):
     def hit(self, key: str, seconds: float, amount: int = 1) -> Hit:
         """Count `amount` and return what came of it; a new window lasts `seconds`."""
         now = time.time()
-        count, expires = self._connection().execute(_HIT, (key, amount, now + seconds, now)).fetchone()
-        self._hits += 1
-        if self._hits % _SWEEP_EVERY == 0:
-            self._connection().execute("DELETE FROM counters WHERE expires <= ?", (now,))
+        with self._connection() as connection:
+            connection.execute(_HIT, (key, amount, now + seconds, now))
+            count, expires = connection.execute("SELECT count, expires FROM newest").fetchone()
+            self._hits += 1
+            if self._hits % _SWEEP_EVERY == 0:
+                connection.execute("DELETE FROM counters WHERE expires <= ?", (now,))
         return Hit(count, expires)
 
     def give_back(self, key: str) -> None:
         """Take one hit back."""
-        self._connection().execute("UPDATE counters SET count = count - 1 WHERE key = ? AND count > 0", (key,))
+        with self._connection() as connection:
+            connection.execute("UPDATE counters SET count = count - 1 WHERE key = ? AND count > 0", (key,))
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Return the count after this hit."""
@@ -127,31 +149,33 @@ class SqliteRateStorage(Storage):
 
     def get(self, key: str) -> int:
         """Return the count; 0 when the window has ended."""
-        row = (
-            self._connection()
-            .execute("SELECT count FROM counters WHERE key = ? AND expires > ?", (key, time.time()))
-            .fetchone()
-        )
+        with self._connection() as connection:
+            sql = "SELECT count FROM counters WHERE key = ? AND expires > ?"
+            row = connection.execute(sql, (key, time.time())).fetchone()
         return row[0] if row else 0
 
     def get_expiry(self, key: str) -> float:
         """Return when the window ends, in seconds since the epoch; now when there is none."""
-        row = self._connection().execute("SELECT expires FROM counters WHERE key = ?", (key,)).fetchone()
+        with self._connection() as connection:
+            row = connection.execute("SELECT expires FROM counters WHERE key = ?", (key,)).fetchone()
         return row[0] if row else time.time()
 
     def check(self) -> bool:
         """Tell whether the file answers."""
         try:
-            self._connection().execute("SELECT 1 FROM counters LIMIT 1").fetchone()
+            with self._connection() as connection:
+                connection.execute("SELECT 1 FROM counters LIMIT 1").fetchone()
         except self.driver.Error:
             return False
         return True
 
     def reset(self) -> int | None:
         """Forget all counts and return how many there were."""
-        removed: int = self._connection().execute("DELETE FROM counters").rowcount
+        with self._connection() as connection:
+            removed: int = connection.execute("DELETE FROM counters").rowcount
         return removed
 
     def clear(self, key: str) -> None:
         """Forget one count."""
-        self._connection().execute("DELETE FROM counters WHERE key = ?", (key,))
+        with self._connection() as connection:
+            connection.execute("DELETE FROM counters WHERE key = ?", (key,))
