@@ -159,8 +159,8 @@ class Settings:
 
     @property
     def database_file(self) -> Path:
-        """The SQLite file behind the address."""
-        return Path(self.resolved_database_url.removeprefix("sqlite:///")).absolute()
+        """The SQLite file behind the address; a relative one lies in the instance folder, where Flask-SQLAlchemy opens it."""
+        return (self.instance_path / self.resolved_database_url.removeprefix("sqlite:///")).absolute()
 
     def resolved_secret_key(self) -> str:
         """Return the signing key; made on first use, in a file that only its owner may read."""

@@ -52,6 +52,20 @@ def insist_on_port(launch: Launch) -> None:
         ) from error
 
 
+def insist_on_folder(settings: Settings) -> None:
+    """Make the instance folder; raises SettingsError when it can't be made or written to."""
+    folder = settings.instance_path
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK | os.X_OK)
+    except OSError as error:
+        raise SettingsError(
+            f"RETAINSTREAM_INSTANCE is '{folder}'; expected a folder that can be made here ({error.strerror})"
+        ) from None
+    if not writable:
+        raise SettingsError(f"RETAINSTREAM_INSTANCE is '{folder}'; expected a folder that this account may write to")
+
+
 def prepare(settings: Settings) -> None:
     """Bring the database to the newest revision and add the rows that every box has. Imports what it needs when called."""
     from flask_migrate import upgrade
@@ -125,6 +139,7 @@ def main() -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         settings, launch = load_settings(os.environ), read_launch(os.environ)
+        insist_on_folder(settings)
         insist_on_port(launch)
     except SettingsError as wrong:
         sys.stderr.write(f"{wrong}\n")

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from retainstream.app import create_minimal_app
 from retainstream.config import PREFIX, ROOT, Settings, SettingsError, configuration_table, load_settings
+from retainstream.db import db
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -52,6 +54,16 @@ def test_values_are_read(tmp_path: Path) -> None:
     assert settings.secure_cookies and settings.limit_login == "5 per 1 hour"
 
 
+def test_a_relative_database_lies_where_it_is_opened(tmp_path: Path) -> None:
+    settings = Settings(instance=str(tmp_path / "box"), database_url="sqlite:///inner.db")
+    app = create_minimal_app(settings)
+    with app.app_context():
+        opened = db.engine.url.database
+        db.engine.dispose()
+    assert settings.database_file == Path(str(opened)) == tmp_path / "box" / "inner.db"
+    assert not Path("inner.db").exists()
+
+
 def test_the_secret_key_is_made_once_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
     settings = Settings(instance=str(tmp_path / "new"))
     key = settings.resolved_secret_key()
@@ -63,6 +75,8 @@ def test_the_secret_key_is_made_once_and_only_its_owner_may_read_it(tmp_path: Pa
 
 def test_the_readme_shows_the_configuration_table_of_the_code() -> None:
     readme = (ROOT / "README.md").read_text()
-    assert configuration_table() in readme, "run: python -m retainstream.cli.docs"
+    assert configuration_table() in readme, (
+        "run: python -c 'from retainstream.config import *; print(configuration_table())'"
+    )
     for item in fields(Settings):
         assert f"{PREFIX}{item.name.upper()}" in readme

@@ -15,9 +15,30 @@ from pathlib import Path
 import pytest
 
 from retainstream import serve
-from retainstream.config import PREFIX, ROOT, SettingsError
+from retainstream.config import PREFIX, ROOT, Settings, SettingsError
 
 Started = subprocess.Popen[str]
+
+
+def test_an_instance_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(SettingsError, match="RETAINSTREAM_INSTANCE"):
+            serve.insist_on_folder(Settings(instance=str(folder)))
+
+
+def test_the_flask_command_names_a_wrong_setting_in_one_line() -> None:
+    environ = {**os.environ, "RETAINSTREAM_JOBS": "maybe"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "wsgi", "jobs"],
+        check=False,
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 3
+    assert ended.stderr.startswith("RETAINSTREAM_JOBS is 'maybe'") and "Traceback" not in ended.stderr
 
 
 def free_port() -> int:
