@@ -96,6 +96,15 @@ def test_random_labels_are_nothing_to_learn(streaming):
     assert assess(quick(streaming).report_).ok
 
 
+def test_a_faint_signal_is_served_but_not_praised():
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame({"usage": rng.normal(size=6000)})
+    labels = (rng.random(6000) < 1 / (1 + np.exp(1 - 0.28 * frame["usage"]))).astype(int)
+    verdict = assess(ChurnPredictor(tune=False, repeats=1, max_depth=2).fit(frame, labels).report_)
+    assert verdict.ok
+    assert "only a little" in verdict.message and "0.5 would be chance" in verdict.message
+
+
 @pytest.mark.parametrize(
     ("code", "make"),
     [

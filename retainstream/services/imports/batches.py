@@ -112,11 +112,14 @@ def get(session: Session, batch_id: int) -> ImportBatch:
 
 
 def definition_for(session: Session, column: str) -> ChurnDefinition:
-    """Return the definition "this column says who left", made on first use; its name is the column's."""
+    """Return the definition "this column says who left", made on first use; its name is the column's.
+
+    Case and signs do not count: "Churn" in one month's file and "churn" in the next are one definition, since a training takes the
+    labels of one only.
+    """
     name = column[:100]
-    found = session.scalar(
-        select(ChurnDefinition).where(ChurnDefinition.name == name, ChurnDefinition.kind == "labelled_column")
-    )
+    known = session.scalars(select(ChurnDefinition).where(ChurnDefinition.kind == "labelled_column"))
+    found = next((item for item in known if _letters(item.name) == _letters(name)), None)
     if found is None:
         taken = session.scalar(select(func.max(ChurnDefinition.version)).where(ChurnDefinition.name == name)) or 0
         found = ChurnDefinition(
@@ -129,6 +132,10 @@ def definition_for(session: Session, column: str) -> ChurnDefinition:
         session.add(found)
         session.flush()
     return found
+
+
+def _letters(name: str) -> str:
+    return "".join(char for char in name.casefold() if char.isalnum()) or name
 
 
 def list_batches(session: Session, *, limit: int = 50, cursor: str | None = None, page: int | None = None) -> Page:

@@ -287,6 +287,14 @@ def test_what_a_dead_import_left_is_cleared_by_the_next_one(loader: Loader, monk
     assert turns.settle_others(unit_of_work) == []
 
 
+def test_a_label_whose_header_changed_its_case_is_the_same_definition(loader: Loader) -> None:
+    loader.load(table(HEADER, ROWS[:60]))
+    loader.load(table(HEADER.replace("churn", "Churn "), ROWS[60:]))
+    with read_unit() as session:
+        assert len(set(session.scalars(select(Label.definition_id)))) == 1
+        assert len(session.scalars(select(Label.id)).all()) == 120
+
+
 def test_a_cancelled_import_that_was_ended_while_it_cleaned_up_reads_as_cancelled(
     loader: Loader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
