@@ -66,19 +66,6 @@ def generate_streaming_customers(n: int = 120_000, random_state: int = 0, *, wit
     failures = rng.poisson(rng.gamma(0.5, 0.7, n))
     raised = rng.random(n) < 0.3
     price = np.round(_PRICES[plan] + np.where(raised, 2.0, 0.0), 2)
-    watched = np.log1p(hours / 4)
-    log_odds = (
-        _BASE_LOG_ODDS
-        + _PLAN_EFFECT[plan]
-        + 0.09 * np.minimum(login, 45)
-        - 1.2 * (watched - watched.mean())
-        + 1.0 * np.minimum(failures, 4)
-        + 2.2 * np.exp(-age / 5)
-        - 0.3 * np.minimum(devices - 1, 4)
-        + 1.0 * (raised & (hours < 5))
-        + _LUCK * rng.standard_normal(n)
-    )
-    hazard = 1 / (1 + np.exp(-log_odds))
     digits = max(6, len(str(n)))
     frame = pd.DataFrame(
         {
@@ -91,12 +78,32 @@ def generate_streaming_customers(n: int = 120_000, random_state: int = 0, *, wit
             "last_login_days": login,
             "payment_failures": failures.astype(np.int64),
             "tenure_months": tenure,
-            "churn": (rng.random(n) < hazard).astype(np.int64),
         }
     )
+    hazard = _hazard(frame, plan, raised, rng)
+    frame["churn"] = (rng.random(n) < hazard).astype(np.int64)
     if with_hazard:
         frame["hazard"] = hazard
     return frame
+
+
+def _hazard(customers: pd.DataFrame, plan: np.ndarray, raised: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return each customer's probability of churn, float64 of shape (n,), by the formula of `generate_streaming_customers`."""
+    hours = customers["watch_time_hours"].to_numpy()
+    watched = np.log1p(hours / 4)
+    log_odds = (
+        _BASE_LOG_ODDS
+        + _PLAN_EFFECT[plan]
+        + 0.09 * np.minimum(customers["last_login_days"].to_numpy(), 45)
+        - 1.2 * (watched - watched.mean())
+        + 1.0 * np.minimum(customers["payment_failures"].to_numpy(), 4)
+        + 2.2 * np.exp(-customers["subscription_age_months"].to_numpy() / 5)
+        - 0.3 * np.minimum(customers["device_count"].to_numpy() - 1, 4)
+        + 1.0 * (raised & (hours < 5))
+        + _LUCK * rng.standard_normal(len(customers))
+    )
+    hazard: np.ndarray = 1 / (1 + np.exp(-log_odds))
+    return hazard
 
 
 def generate_wide(n: int, f: int, random_state: int = 0) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retainstream.ml import calibration, evaluation, rivals
+from retainstream.ml.calibration import Calibrator
 from retainstream.ml.contributions import exact_contributions
 from retainstream.ml.drift_reference import drift_reference
 from retainstream.ml.economics import Economics, expected_maximum_profit
@@ -124,6 +125,16 @@ class _Fitted:
     margins: list[np.ndarray]
 
 
+@dataclass(frozen=True)
+class _Calibrated:
+    """What turns margins into probabilities: the method, the held-out log-loss of each, the K served calibrators, every repeat's scores."""
+
+    method: str
+    held_out: dict[str, float]
+    served: list[Calibrator]
+    repeats: list[OutOfFold]
+
+
 def train(
     frame: pd.DataFrame,
     y: np.ndarray,
@@ -160,19 +171,10 @@ def train(
     """
     work, k = _read(frame, y, specs, plan, Phases(progress))
     fitted = _fit(work, k)
-    work.phases.begin("calibrating")
-    method, held_out = calibration.choose_method(fitted.margins[0], y, fitted.deals[0], k)
-    calibrated = [
-        calibration.cross_fit(method, margin, y, fold, k)
-        for margin, fold in zip(fitted.margins, fitted.deals, strict=True)
-    ]
-    repeats = [
-        OutOfFold(fold, margin, probability)
-        for fold, margin, (_, probability) in zip(fitted.deals, fitted.margins, calibrated, strict=True)
-    ]
-    predictors, coverage = evaluation.fit_intervals(y, repeats[0], k)
+    calibrated = _calibrate(work, fitted, k)
+    predictors, coverage = evaluation.fit_intervals(y, calibrated.repeats[0], k)
     found = {"folds": k, "parameters": fitted.parameters, "venn_abers": coverage}
-    found |= _judge(work, repeats, method, held_out)
+    found |= _judge(work, calibrated)
     work.phases.begin("explaining")
     found |= _explain(work, fitted)
     correlated = correlation_groups(work.encoder.matrix(work.base, 0), random_state=plan.seed)
@@ -180,7 +182,7 @@ def train(
     typical = reference_values(frame, specs)
     work.phases.end()
     model = ServedModel.assemble(
-        fitted.boosters, work.encoder, calibrated[0][0], predictors, _report(work, repeats, found),
+        fitted.boosters, work.encoder, calibrated.served, predictors, _report(work, calibrated.repeats, found),
         margin=fitted.margins[0], fold=fitted.deals[0], row_ids=row_ids, correlated=correlated, typical=typical,
         drift=reference,
     )  # fmt: skip
@@ -241,13 +243,26 @@ def _fit(work: _Work, k: int) -> _Fitted:
     return fitted
 
 
-def _judge(work: _Work, repeats: Sequence[OutOfFold], method: str, held_out: dict[str, float]) -> dict[str, Any]:
+def _calibrate(work: _Work, fitted: _Fitted, k: int) -> _Calibrated:
+    """Choose the method on the served repeat, then calibrate every repeat with it."""
+    work.phases.begin("calibrating")
+    y = work.y
+    method, held_out = calibration.choose_method(fitted.margins[0], y, fitted.deals[0], k)
+    calibrators, repeats = [], []
+    for margin, fold in zip(fitted.margins, fitted.deals, strict=True):
+        own, probability = calibration.cross_fit(method, margin, y, fold, k)
+        calibrators.append(own)
+        repeats.append(OutOfFold(fold, margin, probability))
+    return _Calibrated(method, held_out, calibrators[0], repeats)
+
+
+def _judge(work: _Work, calibrated: _Calibrated) -> dict[str, Any]:
     """Figures with intervals, the gate, the rivals and suspicious columns, by the report's field names."""
-    phases = work.phases
+    phases, repeats = work.phases, calibrated.repeats
     phases.begin("judging")
     judged = evaluation.judge_model(
-        work.y, work.groups, repeats, threshold=work.plan.economics.threshold, method=method, held_out=held_out,
-        rng=work.rng, progress=lambda share: phases.at(0.5 * share),
+        work.y, work.groups, repeats, threshold=work.plan.economics.threshold, method=calibrated.method,
+        held_out=calibrated.held_out, rng=work.rng, progress=lambda share: phases.at(0.5 * share),
     )  # fmt: skip
     rival_results = evaluation.compare_rivals(
         work.y, work.groups, work.base, work.encoder, repeats, seed=work.plan.seed, rng=work.rng,
