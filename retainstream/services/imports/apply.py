@@ -21,7 +21,6 @@ from retainstream.lib.tabular import Table, TableError, open_table
 from retainstream.models import ErasureEntry, ImportBatch, ImportRowError
 from retainstream.services import attributes, audit, revisions
 from retainstream.services.imports import batches, files, pointers, turns
-from retainstream.services.imports.ahead import Ahead
 from retainstream.services.imports.badrows import BadRow
 from retainstream.services.imports.casting import Caster
 from retainstream.services.imports.learning import learn_from, refined, same_reading
@@ -203,15 +202,14 @@ class _Attempt:
         key = self.context.settings.resolved_secret_key().encode()
         counts = self.counts
         counts |= dict.fromkeys(("rows", "good", "bad", "new", "changed", "unchanged", "erased", "duplicates"), 0)
-        with Ahead(_cast(table, Caster(mapping, table.columns), reader, profiler)) as chunks:
-            for rows, refused, duplicates, share in chunks:
-                self.bad.add(refused, reader)
-                counts["rows"] += len(rows) + len(refused) + duplicates
-                counts["duplicates"] += duplicates
-                if not self._refuses and not (profiler is not None and self.bad.count):
-                    counts["erased"] += self._write(rows, writer, key)
-                self.shown = max(self.shown, _WRITTEN * share)
-                self.context.progress("writing rows", self.shown)
+        for rows, refused, duplicates, share in _cast(table, Caster(mapping, table.columns), reader, profiler):
+            self.bad.add(refused, reader)
+            counts["rows"] += len(rows) + len(refused) + duplicates
+            counts["duplicates"] += duplicates
+            if not self._refuses and not (profiler is not None and self.bad.count):
+                counts["erased"] += self._write(rows, writer, key)
+            self.shown = max(self.shown, _WRITTEN * share)
+            self.context.progress("writing rows", self.shown)
         tally = writer.tally
         counts |= {"good": counts["rows"] - self.bad.count, "bad": self.bad.count}
         counts |= {"new": tally.new, "changed": tally.changed, "unchanged": tally.unchanged}
