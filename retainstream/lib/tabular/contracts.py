@@ -73,12 +73,15 @@ class Chunk:
         format has no value at all (a missing JSON key, an empty sheet cell).
     ragged : list of RaggedRow
         Records met in the same stretch of the file that do not fit the header; they are not in `columns`.
+    memo : dict
+        Room for what a reader of the chunk works out and the next one needs, too; not part of its value.
     """
 
     first_line: int
     line_numbers: list[int]
     columns: list[list[Cell]]
     ragged: list[RaggedRow] = field(default_factory=list)
+    memo: dict[object, object] = field(default_factory=dict, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.line_numbers)

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from retainstream.lib.tabular import Chunk, RaggedRow
 from retainstream.services.imports.badrows import BadRow, RowError, cut
+from retainstream.services.imports.cells import different, few_different, numbers, row_hashes
 from retainstream.services.imports.mapping import ColumnMapping, Mapping
 from retainstream.services.imports.rowids import RowIds
 from retainstream.services.imports.values import Blanks, Decimal, parse_boolean, parse_date, parse_number
@@ -116,7 +118,7 @@ class Caster:
         errors: dict[int, list[RowError]] = {}
         cast: list[tuple[ColumnMapping, Values]] = []
         for position, column, read in self._readers:
-            values, wrong = read(chunk.columns[position])
+            values, wrong = read(chunk, position)
             for row in wrong:
                 found = cut(chunk.columns[position][row])
                 errors.setdefault(row, []).append(
@@ -151,9 +153,11 @@ class Caster:
         ids = [text.strip() if text else "" for text in column]
         if self._identifier.format == "drop_point_zero":
             ids = [text.removesuffix(".0") for text in ids]
-        hashes = list(map(hash, zip(*chunk.columns, strict=True)))
-        new = set(ids)
-        suspicious = any(self._blank(text) for text in new if len(text) <= self._blank.longest)
+        hashes = row_hashes(chunk).tolist()
+        new, longest = set(ids), self._blank.longest
+        suspicious = min(map(len, new), default=0) <= longest and any(
+            self._blank(text) for text in new if len(text) <= longest
+        )
         if len(new) == len(ids) and not suspicious and not errors and self._seen.keys().isdisjoint(new):
             self._seen.update(zip(ids, hashes, strict=True))
             return ids, set()
@@ -213,7 +217,7 @@ def _expected(column: ColumnMapping, found: str | None) -> tuple[str, str]:
     return f"a number such as {example}", "not_a_number"
 
 
-Reader = Callable[[Column], tuple[Values, list[int]]]
+Reader = Callable[[Chunk, int], tuple[Values, list[int]]]
 
 
 def _reader(column: ColumnMapping, blank: Blanks) -> Reader:
@@ -221,58 +225,45 @@ def _reader(column: ColumnMapping, blank: Blanks) -> Reader:
     if column.role == "label":
         meanings = {value.strip().casefold(): 0.0 for value in column.kept_values}
         meanings |= {value.strip().casefold(): 1.0 for value in column.churned_values}
-        lookup = _Lookup(lambda text: meanings.get(text.strip().casefold()), blank, float(NO_LABEL))
-
-        def read_label(texts: Column) -> tuple[Values, list[int]]:
-            values, wrong = lookup(texts)
-            return np.array(values, dtype=np.int8), wrong
-
-        return read_label
+        return _Lookup(lambda text: meanings.get(text.strip().casefold()), blank, NO_LABEL, np.int8)
     if column.role != "personal" and column.kind in ("number", "integer"):
         return _NumberReader(column, blank)
     if column.role != "personal" and column.kind == "boolean":
-        yes_no = _Lookup(
-            lambda text: None if (value := parse_boolean(text)) is None else float(value), blank, float("nan")
-        )
 
-        def read_boolean(texts: Column) -> tuple[Values, list[int]]:
-            values, wrong = yes_no(texts)
-            return np.array(values, dtype=np.float64), wrong
+        def yes_or_no(text: str) -> float | None:
+            value = parse_boolean(text)
+            return None if value is None else float(value)
 
-        return read_boolean
+        return _Lookup(yes_or_no, blank, float("nan"))
     if column.role != "personal" and column.kind == "date":
         form = column.format or "iso"
-        moments = _Lookup(lambda text: parse_date(text, form), blank, NO_DATE)
-
-        def read_date(texts: Column) -> tuple[Values, list[int]]:
-            values, wrong = moments(texts)
-            return np.array(values, dtype=np.int64), wrong
-
-        return read_date
+        return _Lookup(lambda text: parse_date(text, form), blank, NO_DATE, np.int64)
     return _TextReader(blank)
 
 
 class _Lookup:
     """Converts each different text once and remembers it, within bounds."""
 
-    def __init__(self, convert: Callable[[str], float | None], blank: Blanks, missing: float) -> None:
-        self._convert, self._blank, self._missing = convert, blank, missing
+    def __init__(
+        self, convert: Callable[[str], float | None], blank: Blanks, missing: float, dtype: DTypeLike = np.float64
+    ) -> None:
+        self._convert, self._blank, self._missing, self._dtype = convert, blank, missing, dtype
         self._known: dict[str | None, float] = {}
         self._wrong: set[str | None] = set()
 
-    def __call__(self, texts: Column) -> tuple[list[float], list[int]]:
-        different = set(texts)
+    def __call__(self, chunk: Chunk, position: int) -> tuple[Values, list[int]]:
+        texts, found = chunk.columns[position], different(chunk, position)
         if len(self._known) > _CACHED:
             self._known, self._wrong = {}, set()
-        for text in different - self._known.keys():
+        for text in found - self._known.keys():
             value = self._missing if text is None or self._blank(text) else self._convert(text)
             if value is None:
                 self._wrong.add(text)
                 value = self._missing
             self._known[text] = value
-        known = self._known
-        bad = self._wrong & different if self._wrong else None
-        return [known[text] for text in texts], [row for row, text in enumerate(texts) if text in bad] if bad else []
+        values = np.fromiter(map(self._known.__getitem__, texts), dtype=self._dtype, count=len(texts))
+        bad = self._wrong & found if self._wrong else None
+        return values, [row for row, text in enumerate(texts) if text in bad] if bad else []
 
 
 class _NumberReader:
@@ -288,31 +279,12 @@ class _NumberReader:
         value = parse_number(text, self._decimal)
         return None if value is None or (self._whole and not value.is_integer()) else value
 
-    def __call__(self, texts: Column) -> tuple[Values, list[int]]:
-        if self._decimal == ".":
-            values = self._at_once(texts)
-            if values is not None:
+    def __call__(self, chunk: Chunk, position: int) -> tuple[Values, list[int]]:
+        if self._decimal == "." and not few_different(chunk, position):
+            values = numbers(chunk, position)
+            if values is not None and not (self._whole and not np.all((values == np.floor(values)) | np.isnan(values))):
                 return values, []
-        looked_up, wrong = self._lookup(texts)
-        return np.array(looked_up, dtype=np.float64), wrong
-
-    def _at_once(self, texts: Column) -> np.ndarray | None:
-        try:
-            if "" in texts:
-                filled: list[str] = [text or "nan" for text in texts]
-                gaps = texts.count("") + texts.count(None)
-            else:
-                filled, gaps = texts, 0  # type: ignore[assignment]  # an absent cell makes the next line fail
-            values = np.fromiter(map(float, filled), dtype=np.float64, count=len(filled))
-            joined = "".join(filled)
-        except (TypeError, ValueError):
-            return None
-        # float() also takes 1_000, infinity and digits of other scripts, which are no numbers in a file.
-        if "_" in joined or not joined.isascii() or int(np.count_nonzero(~np.isfinite(values))) != gaps:
-            return None
-        if self._whole and not np.all((values == np.floor(values)) | np.isnan(values)):
-            return None
-        return values
+        return self._lookup(chunk, position)
 
 
 class _TextReader:
@@ -321,9 +293,9 @@ class _TextReader:
     def __init__(self, blank: Blanks) -> None:
         self._blank = blank
 
-    def __call__(self, texts: Column) -> tuple[Values, list[int]]:
-        different = set(texts)
-        if len(different) * 2 < len(texts):
-            known = {text: None if text is None or self._blank(text) else text.strip() for text in different}
-            return [known[text] for text in texts], []
+    def __call__(self, chunk: Chunk, position: int) -> tuple[Values, list[int]]:
+        texts, found = chunk.columns[position], different(chunk, position)
+        if len(found) * 2 < len(texts):
+            known = {text: None if text is None or self._blank(text) else text.strip() for text in found}
+            return list(map(known.__getitem__, texts)), []
         return [None if text is None or self._blank(text) else text.strip() for text in texts], []

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from retainstream.lib.tabular import Chunk
+from retainstream.services.imports.cells import counts, numbers
 from retainstream.services.imports.values import (
     CODE,
     EMAIL,
@@ -110,6 +112,11 @@ class _Notation:
         self.integers += weight if value.is_integer() else 0
         self.low, self.high = min(self.low, value), max(self.high, value)
 
+    def add_many(self, count: int, integers: int, low: float, high: float) -> None:
+        self.count += count
+        self.integers += integers
+        self.low, self.high = min(self.low, low), max(self.high, high)
+
 
 @dataclass
 class ColumnReader:
@@ -133,14 +140,15 @@ class ColumnReader:
     blank_hashes: set[int] = field(default_factory=set)
     next_count: int | None = None
 
-    def add(self, column: list[str | None]) -> None:
+    def add(self, chunk: Chunk, position: int) -> None:
         """Learn the next values of the column."""
+        column = chunk.columns[position]
         if not column:
             return
         self._follow_counter(column)
         self.rows += len(column)
         if self.counter is not None:
-            self.counter.update(column)
+            self.counter.update(counts(chunk, position))
             if len(self.counter) > MAX_COUNTED:
                 self._stop_counting()
             return
@@ -148,7 +156,12 @@ class ColumnReader:
             self.hashes.append(np.fromiter(map(hash, column), dtype=np.int64, count=len(column)))
         step = max(1, len(column) // _TEXTS_PER_CHUNK)
         self.texts.extend(text for text in column[::step] if text is not None and not self.is_blank(text))
-        self._add_many(column)
+        self._add_many(column, numbers(chunk, position) if self._may_be_numbers else None)
+
+    @property
+    def _may_be_numbers(self) -> bool:
+        """Text so far stays text: where hardly a number was met, the rest is not tried."""
+        return self.dot.count + self.comma.count >= 0.05 * (self.rows - self.blanks) - _TEXTS_PER_CHUNK
 
     def _follow_counter(self, column: list[str | None]) -> None:
         if self.rows == 0:
@@ -166,33 +179,25 @@ class ColumnReader:
             repeated = [key for key, count in counter.items() for _ in range(count)]
             self.hashes = [np.fromiter(map(hash, repeated), dtype=np.int64, count=len(repeated))]
 
-    def _add_many(self, column: list[str | None]) -> None:
-        # Empty cells are set aside first, so that numbers with gaps are still read in bulk.
+    def _add_many(self, column: list[str | None], values: np.ndarray | None) -> None:
         filled: list[str | None] = [text for text in column if text]
         if len(filled) < len(column):
             self.blanks += len(column) - len(filled)
             self.blank_hashes.update(map(hash, {text for text in column if not text}))
-            column = filled
-            if not column:
+            if not filled:
                 return
-        try:
-            values = np.fromiter(map(float, column), dtype=np.float64, count=len(column))  # type: ignore[arg-type]
-        except (TypeError, ValueError):
-            values = None
-        joined = "" if values is None else "".join(column)  # type: ignore[arg-type]
-        if values is not None and np.isfinite(values).all() and joined.isascii() and "_" not in joined:
-            whole = int(np.count_nonzero(values == np.floor(values)))
-            low, high = float(values.min()), float(values.max())
-            self.plain += len(column)
-            self.dot.count += len(column)
-            self.dot.integers += whole
-            self.dot.low, self.dot.high = min(self.dot.low, low), max(self.dot.high, high)
+        if values is not None:
+            known = values[~np.isnan(values)]
+            whole = int(np.count_nonzero(known == np.floor(known)))
+            self.plain += len(filled)
+            self.dot.add_many(len(filled), whole, float(known.min()), float(known.max()))
             self.comma.count += whole
             self.comma.integers += whole
-            self.only_dot += len(column) - whole
-            if whole == len(column):
-                self._note_integers(column)
+            self.only_dot += len(filled) - whole
+            if whole == len(filled):
+                self._note_integers(filled)
             return
+        column = filled
         if self.dot.count + self.comma.count < 0.05 * (self.rows - len(column)):
             # Text so far: only its blanks are counted.
             short = [text for text in column if text is None or len(text) <= self.is_blank.longest + 2]

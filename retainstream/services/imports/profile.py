@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from retainstream.lib.tabular import Chunk, LeftOutRow, RaggedRow, Table
+from retainstream.services.imports.cells import row_hashes
 from retainstream.services.imports.columns import ColumnProfile, ColumnReader, count_different
 from retainstream.services.imports.values import Blanks
 
@@ -92,9 +93,9 @@ class Profiler:
 
     def add(self, chunk: Chunk) -> None:
         """Learn the next chunk."""
-        for reader, column in zip(self._readers, chunk.columns, strict=True):
-            reader.add(column)
-        self._hashes.append(_row_hashes(chunk))
+        for position, reader in enumerate(self._readers):
+            reader.add(chunk, position)
+        self._hashes.append(row_hashes(chunk))
         self._sample.add(chunk)
         self.rows += len(chunk)
         self.ragged += len(chunk.ragged)
@@ -120,11 +121,6 @@ class Profiler:
             left_out=tuple(table.left_out),
             blanks=tuple(sorted(self._blanks.texts)),
         )
-
-
-def _row_hashes(chunk: Chunk) -> np.ndarray:
-    # Python's own 64-bit hash is only compared within this pass, where it is stable.
-    return np.fromiter(map(hash, zip(*chunk.columns, strict=True)), dtype=np.int64, count=len(chunk))
 
 
 class _Sample:
