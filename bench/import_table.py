@@ -9,11 +9,13 @@ with all its tables, indices and triggers; afterwards the counts and a sum are c
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import resource
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +24,22 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from retainstream.app import create_minimal_app
 from retainstream.config import ROOT, Settings
 from retainstream.db import db, read_unit, sqlite_module, unit_of_work
 from retainstream.jobs.inline import run_queued
+from retainstream.lib import clock
+from retainstream.lib.tabular import open_table
 from retainstream.security.actor import SYSTEM
 from retainstream.services.imports import batches, files
-from retainstream.services.imports.preview import preview
+from retainstream.services.imports.apply import CHUNK_ROWS
+from retainstream.services.imports.casting import Caster
+from retainstream.services.imports.learning import learn
+from retainstream.services.imports.preview import HEAD_ROWS, preview
+from retainstream.services.imports.profile import Profiler
+from retainstream.services.imports.reading import RowReader
 
 NUMBERS, CATEGORIES = 12, 6
 BLOCK = 5_000
@@ -73,6 +82,54 @@ def floor(path: Path, folder: Path) -> dict[str, float]:
     return {"read_csv": read, "executemany": insert}
 
 
+@contextlib.contextmanager
+def statements() -> Iterator[dict[str, float]]:
+    """Add up the seconds that the database takes for its statements and commits."""
+    spent, began = {"statements": 0.0, "commits": 0.0}, [0.0]
+
+    def before(*_: object) -> None:
+        began[0] = time.perf_counter()
+
+    def after(*_: object) -> None:
+        spent["statements"] += time.perf_counter() - began[0]
+
+    dialect = db.engine.dialect
+    commit = dialect.do_commit
+
+    def timed(connection: Any) -> None:
+        start = time.perf_counter()
+        commit(connection)
+        spent["commits"] += time.perf_counter() - start
+
+    event.listen(db.engine, "before_cursor_execute", before)
+    event.listen(db.engine, "after_cursor_execute", after)
+    dialect.do_commit = timed  # type: ignore[method-assign]
+    try:
+        yield spent
+    finally:
+        event.remove(db.engine, "before_cursor_execute", before)
+        event.remove(db.engine, "after_cursor_execute", after)
+        dialect.do_commit = commit  # type: ignore[method-assign]
+
+
+def parts(path: Path, settings: Settings) -> dict[str, float]:
+    """Return the seconds of the parts of a job that need no database, each on its own: reading, with casting, with learning."""
+    table = open_table(path, files.limits(settings))
+    mapping = learn(table.head(HEAD_ROWS), clock.now_us()).mapping
+    figures: dict[str, float] = {}
+    for name in ("read", "read_cast", "read_cast_learn"):
+        began = time.perf_counter()
+        caster, profiler = Caster(mapping, table.columns), Profiler(table)
+        reader = RowReader(mapping, settings.currency, clock.now_us())
+        for chunk in table.chunks(CHUNK_ROWS):
+            if name.endswith("learn"):
+                profiler.add(chunk)
+            if name != "read":
+                reader.rows(caster.cast(chunk))
+        figures[f"part_{name}"] = time.perf_counter() - began
+    return figures
+
+
 def product(path: Path, settings: Settings) -> dict[str, float]:
     """Return the seconds of the request's part and of the job, and of loading the same file again."""
     figures: dict[str, float] = {}
@@ -96,8 +153,10 @@ def product(path: Path, settings: Settings) -> dict[str, float]:
             )
         figures[f"{name}request"] = time.perf_counter() - began
         began, worked = time.perf_counter(), time.process_time()
-        (job,) = run_queued(settings)
+        with statements() as spent:
+            (job,) = run_queued(settings)
         figures[f"{name}job"] = time.perf_counter() - began
+        figures |= {f"{name}job_{part}": seconds for part, seconds in spent.items()}
         figures[f"{name}job_cpu"] = time.process_time() - worked
         if job["state"] != "succeeded":
             raise SystemExit(f"the import failed: {job['error']}")
@@ -137,7 +196,7 @@ def main() -> None:
 
             migrate.init_app(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
             upgrade()
-            figures = floor(path, folder) | product(path, settings)
+            figures = floor(path, folder) | product(path, settings) | parts(path, settings)
             check(path)
             db.engine.dispose()
         bare = figures["read_csv"] + figures["executemany"]
