@@ -6,8 +6,12 @@ import pytest
 from flask import Flask
 
 from retainstream.config import Settings
+from retainstream.db import read_unit
 from retainstream.errors import ConfirmationNeeded, InvalidInput
+from retainstream.services import attributes
+from retainstream.services.imports import apply, batches, turns
 from retainstream.services.imports import preview as previews
+from retainstream.services.imports.reading import wanted_attributes
 from tests.services.imports.loading import DATA, Loader, rows_in, seen, table
 
 HEADER = "customer_id,usage,region,churn"
@@ -83,6 +87,42 @@ def test_a_large_file_is_judged_by_its_head_and_then_by_all_of_it(
     _, job = loader.load(content, refine=True)
     assert loader.counts(job) == (200, 0, 0)
     assert seen()["C0150"]["attributes"]["usage"] == 7.5
+
+
+@pytest.mark.parametrize(
+    ("late", "again"),
+    [
+        ("C0150,7,south,No", False),
+        ("C0150,7.5,south,No", True),
+        ("C0150,many,south,No", True),
+        ("C0150,7,south", True),
+        ("C0149,3,north,Yes", False),
+    ],
+)
+def test_what_a_trial_on_the_head_leaves_is_what_reading_all_of_it_first_would(
+    loader: Loader, monkeypatch: pytest.MonkeyPatch, late: str, again: bool
+) -> None:
+    lines = rows(200)
+    lines[150] = late if not late.startswith("C0149") else lines[149]
+    content = table(HEADER, lines)
+    whole = loader.preview(content)
+    purged: list[int] = []
+    purge = turns.purge
+    monkeypatch.setattr(turns, "purge", lambda unit, batch, tick=None: purged.append(batch) or purge(unit, batch, tick))
+    monkeypatch.setattr(apply, "CHUNK_ROWS", 40)
+    monkeypatch.setattr(previews, "WHOLE_BYTES", 500)
+    monkeypatch.setattr(previews, "HEAD_ROWS", 50)
+    number, job = loader.load(content, refine=True, on_error="skip")
+    assert loader.counts(job) == (whole.counts["new"], 0, 0)
+    assert job["result"]["counts"]["duplicates"] == whole.counts["duplicates"]
+    assert job["result"]["counts"]["bad"] == whole.counts["bad"]
+    assert bool(purged) is again
+    with read_unit() as session:
+        batch = batches.get(session, number)
+        assert batch.mapping == whole.mapping.to_dict() and batch.warnings == whole.learnt.warnings
+        assert [error.line for error in batches.row_errors(session, number)] == [item["line"] for item in whole.errors]
+        names = {item.name for item in attributes.definitions(session)}
+    assert names == {item.name for item in wanted_attributes(whole.mapping)}
 
 
 def test_a_label_that_turns_out_inverted_stops_the_job(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
