@@ -6,10 +6,10 @@ from typing import Any
 
 from flask import Response
 
-from retainstream.api.base import ApiBlueprint, PageQuerySchema, requires, with_etag
+from retainstream.api.base import ApiBlueprint, requires, with_etag
 from retainstream.db import read_unit
 from retainstream.schemas.audit import AuditFilterSchema, AuditListSchema
-from retainstream.schemas.paging import offset_and_limit
+from retainstream.schemas.paging import PageQuerySchema, page_request
 from retainstream.security.permissions import Permission
 from retainstream.services import audit
 
@@ -26,15 +26,7 @@ class AuditQuerySchema(AuditFilterSchema, PageQuerySchema):
 @blueprint.response(200, AuditListSchema)
 def list_entries(query: dict[str, Any]) -> Response:
     """List every write and log-in, refused log-ins too, newest first."""
-    offset, limit = offset_and_limit(query)
+    filters = {name: query[name] for name in ("action", "user_id", "target_kind")}
     with read_unit() as session:
-        page = audit.entries(
-            session,
-            action=query["action"],
-            user_id=query["user_id"],
-            target_kind=query["target_kind"],
-            limit=limit,
-            cursor=query["cursor"],
-            offset=offset,
-        )
+        page = audit.entries(session, page_request(query), **filters)
     return with_etag(page.to_dict())

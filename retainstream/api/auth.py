@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, current_app, request
 
 from retainstream.api.authentication import nobody
-from retainstream.api.base import ApiBlueprint, PageQuerySchema, actor, json_response, path_id, public, requires
+from retainstream.api.base import ApiBlueprint, actor, json_response, path_id, public, requires
 from retainstream.api.idempotency import idempotent
 from retainstream.api.limits import GATE
 from retainstream.config import Settings
@@ -25,7 +25,7 @@ from retainstream.schemas.auth import (
     SignedInSchema,
     TokenPairSchema,
 )
-from retainstream.schemas.paging import offset_and_limit
+from retainstream.schemas.paging import PageQuerySchema, page_request
 from retainstream.security.permissions import Permission
 from retainstream.services.access import accounts, api_tokens, login, setup
 
@@ -127,10 +127,8 @@ def me() -> Response:
 @blueprint.response(200, ApiTokenListSchema)
 def list_tokens(query: dict[str, Any]) -> Response:
     """List the caller's own API tokens, newest first."""
-    offset, limit = offset_and_limit(query)
     with read_unit() as session:
-        page = api_tokens.tokens(session, actor(), limit=limit, cursor=query["cursor"], offset=offset)
-    return json_response(page.to_dict())
+        return json_response(api_tokens.tokens(session, actor(), page_request(query)).to_dict())
 
 
 @blueprint.route("/tokens", methods=["POST"])

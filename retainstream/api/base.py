@@ -1,4 +1,4 @@
-"""What all API modules share: the blueprint class, the guard of a route, the error envelope, ETag and paging. No route lives here."""
+"""What all API modules share: the blueprint class, the guard of a route, the error envelope, answers and ETags. No route lives here."""
 
 from __future__ import annotations
 
@@ -253,15 +253,6 @@ class SpecAlias:
         if path.startswith("/api/") and not path.startswith("/api/v1/") and path != "/api/v1":
             environ["PATH_INFO"] = f"{API_PREFIX}/{path[5:]}"
         return self.inner(environ, start_response)
-
-
-class PageQuerySchema(ma.Schema):
-    """Paging of a list: a cursor (stable under inserts) or a page number."""
-
-    limit = ma.fields.Integer(load_default=50, validate=ma.validate.Range(min=1, max=500))
-    cursor = ma.fields.String(load_default=None, validate=ma.validate.Length(max=500))
-    page = ma.fields.Integer(load_default=None, validate=ma.validate.Range(min=1, max=1_000_000))
-    page_size = ma.fields.Integer(load_default=None, validate=ma.validate.Range(min=1, max=500))
 
 
 def path_id(value: str, what: str) -> int:

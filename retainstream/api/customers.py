@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from flask import Response, current_app
 
-from retainstream.api.base import ApiBlueprint, PageQuerySchema, actor, json_response, requires, with_etag
+from retainstream.api.base import ApiBlueprint, actor, json_response, requires, with_etag
 from retainstream.db import empty_log, read_unit, unit_of_work
 from retainstream.lib import clock
 from retainstream.models import Customer
@@ -20,7 +20,7 @@ from retainstream.schemas.customers import (
     CustomerRecordSchema,
     ErasedSchema,
 )
-from retainstream.schemas.paging import offset_and_limit
+from retainstream.schemas.paging import PageQuerySchema, page_request
 from retainstream.schemas.predictions import ExplanationSchema, HistorySchema
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
@@ -53,14 +53,9 @@ def _filter(query: dict[str, Any], caller: Actor) -> CustomerFilter:
     )
 
 
-def _page(query: dict[str, Any]) -> lists.PageRequest:
-    offset, limit = offset_and_limit(query)
-    return lists.PageRequest(limit, query["cursor"], offset)
-
-
 def _list(wanted: CustomerFilter, query: dict[str, Any]) -> Response:
     with read_unit() as session:
-        return with_etag(lists.page(session, actor(), wanted, query["sort"], _page(query)).to_dict())
+        return with_etag(lists.page(session, actor(), wanted, query["sort"], page_request(query)).to_dict())
 
 
 @blueprint.route("")
@@ -93,7 +88,7 @@ def high_value(query: dict[str, Any]) -> Response:
         if threshold is None:
             return with_etag({"items": [], "next_cursor": None, "total": 0})
         priced = CustomerFilter(**{**vars(wanted), "extra": (Customer.revenue_minor >= threshold,)})
-        return with_etag(lists.page(session, actor(), priced, query["sort"], _page(query)).to_dict())
+        return with_etag(lists.page(session, actor(), priced, query["sort"], page_request(query)).to_dict())
 
 
 @blueprint.route("/export.csv")

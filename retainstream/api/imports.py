@@ -14,7 +14,6 @@ from retainstream.api.base import (
     API_PREFIX,
     ApiBlueprint,
     ErrorSchema,
-    PageQuerySchema,
     accepted,
     actor,
     json_response,
@@ -35,6 +34,7 @@ from retainstream.schemas.imports import (
     PreviewSchema,
 )
 from retainstream.schemas.jobs import JobAnswerSchema
+from retainstream.schemas.paging import PageQuerySchema, page_request
 from retainstream.security.permissions import Permission
 from retainstream.services import jobs
 from retainstream.services.imports import batches, files
@@ -104,14 +104,9 @@ def load(sent: dict[str, Any]) -> Response:
 @blueprint.alt_response(304, description="Nothing changed since the ETag that was sent.")
 def list_imports(query: dict[str, Any]) -> Response:
     """List imports, newest first."""
-    if query["page"] is not None and query["cursor"] is not None:
-        raise InvalidInput(
-            "Page a list either by cursor or by page.", fields={"page": ["no page together with a cursor"]}
-        )
+    request = page_request(query)
     with read_unit() as session:
-        page = batches.list_batches(
-            session, limit=query["page_size"] or query["limit"], cursor=query["cursor"], page=query["page"]
-        )
+        page = batches.list_batches(session, limit=request.limit, cursor=request.cursor, page=query["page"])
     return with_etag(page.to_dict())
 
 

@@ -9,7 +9,6 @@ from flask import Response
 from retainstream.api.base import (
     ApiBlueprint,
     ErrorSchema,
-    PageQuerySchema,
     accepted,
     actor,
     path_id,
@@ -18,6 +17,7 @@ from retainstream.api.base import (
 )
 from retainstream.db import read_unit, unit_of_work
 from retainstream.schemas.jobs import JobAnswerSchema, JobListSchema, JobQuerySchema, JobSchema
+from retainstream.schemas.paging import PageQuerySchema, page_request
 from retainstream.security.permissions import Permission
 from retainstream.services import jobs
 
@@ -37,15 +37,10 @@ class JobListQuerySchema(JobQuerySchema, PageQuerySchema):
 @blueprint.alt_response(304, description="Nothing changed since the ETag that was sent.")
 def list_jobs(query: dict[str, Any]) -> Response:
     """List jobs, newest first."""
+    # A page number wins over a cursor here.
+    request = page_request(query if query["page"] is None else {**query, "cursor": None})
     with read_unit() as session:
-        page = jobs.list_jobs(
-            session,
-            kind=query["kind"],
-            state=query["state"],
-            limit=query["page_size"] or query["limit"],
-            cursor=query["cursor"],
-            page=query["page"],
-        )
+        page = jobs.list_jobs(session, request, kind=query["kind"], state=query["state"])
     return with_etag(page.to_dict())
 
 

@@ -9,7 +9,6 @@ from flask import Response
 from retainstream.api.base import (
     ApiBlueprint,
     ErrorSchema,
-    PageQuerySchema,
     accepted,
     actor,
     json_response,
@@ -19,7 +18,6 @@ from retainstream.api.base import (
 )
 from retainstream.api.idempotency import idempotent
 from retainstream.db import read_unit, unit_of_work
-from retainstream.errors import InvalidInput
 from retainstream.schemas.jobs import JobAnswerSchema
 from retainstream.schemas.model import (
     CardSchema,
@@ -30,6 +28,7 @@ from retainstream.schemas.model import (
     TrainSchema,
     VersionListSchema,
 )
+from retainstream.schemas.paging import PageQuerySchema, page_request
 from retainstream.security.permissions import Permission
 from retainstream.services import jobs, model_card, training
 
@@ -94,15 +93,8 @@ def metrics() -> Response:
 @blueprint.alt_response(304, description=_UNCHANGED)
 def list_versions(query: dict[str, Any]) -> Response:
     """List all trainings, served and refused, newest first."""
-    if query["page"] is not None and query["cursor"] is not None:
-        raise InvalidInput(
-            "Page a list either by cursor or by page.", fields={"page": ["no page together with a cursor"]}
-        )
     with read_unit() as session:
-        page = model_card.versions(
-            session, limit=query["page_size"] or query["limit"], cursor=query["cursor"], page=query["page"]
-        )
-    return with_etag(page.to_dict())
+        return with_etag(model_card.versions(session, page_request(query)).to_dict())
 
 
 @blueprint.route("/versions/<string:version_id>", methods=["GET"])

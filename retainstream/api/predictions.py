@@ -9,7 +9,6 @@ from flask import Response
 from retainstream.api.base import (
     ApiBlueprint,
     ErrorSchema,
-    PageQuerySchema,
     accepted,
     actor,
     json_response,
@@ -18,8 +17,8 @@ from retainstream.api.base import (
 )
 from retainstream.api.idempotency import idempotent
 from retainstream.db import read_unit, unit_of_work
-from retainstream.errors import InvalidInput
 from retainstream.schemas.jobs import JobAnswerSchema
+from retainstream.schemas.paging import PageQuerySchema, page_request
 from retainstream.schemas.predictions import (
     BatchAnswerSchema,
     GenerateSchema,
@@ -48,10 +47,6 @@ class ResultListQuerySchema(ResultQuerySchema, PageQuerySchema):
 @blueprint.alt_response(304, description="Nothing changed since the ETag that was sent.")
 def list_results(query: dict[str, Any]) -> Response:
     """List the scores in force of customers that have not left, those most at risk first."""
-    if query["page"] is not None and query["cursor"] is not None:
-        raise InvalidInput(
-            "Page a list either by cursor or by page.", fields={"page": ["no page together with a cursor"]}
-        )
     wanted = predictions.ResultFilter(
         bands=tuple(BAND_NAMES.index(word) for word in query["band"]),
         plans=query["plan"],
@@ -59,10 +54,7 @@ def list_results(query: dict[str, Any]) -> Response:
         model_version=query["model_version"],
     )
     with read_unit() as session:
-        page = predictions.results(
-            session, wanted, limit=query["page_size"] or query["limit"], cursor=query["cursor"], page=query["page"]
-        )
-    return with_etag(page.to_dict())
+        return with_etag(predictions.results(session, wanted, page_request(query)).to_dict())
 
 
 @blueprint.route("/generate", methods=["POST"])

@@ -9,7 +9,6 @@ from flask import Response, current_app, request
 from retainstream.api.authentication import nobody
 from retainstream.api.base import (
     ApiBlueprint,
-    PageQuerySchema,
     actor,
     json_response,
     path_id,
@@ -20,7 +19,7 @@ from retainstream.api.base import (
 from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.lib import clock
-from retainstream.schemas.paging import offset_and_limit
+from retainstream.schemas.paging import PageQuerySchema, page_request
 from retainstream.schemas.users import (
     InviteSchema,
     LeaveSchema,
@@ -47,10 +46,8 @@ def _shown_once(leave: accounts.Leave) -> Response:
 @blueprint.response(200, UserListSchema)
 def list_users(query: dict[str, Any]) -> Response:
     """List users in the order in which they came."""
-    offset, limit = offset_and_limit(query)
     with read_unit() as session:
-        page = accounts.users(session, limit=limit, cursor=query["cursor"], offset=offset)
-    return with_etag(page.to_dict())
+        return with_etag(accounts.users(session, page_request(query)).to_dict())
 
 
 @blueprint.route("", methods=["POST"])

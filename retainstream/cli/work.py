@@ -6,6 +6,7 @@ import click
 
 from retainstream.cli.terminal import in_app, see_through
 from retainstream.db import read_unit, unit_of_work
+from retainstream.lib.pagination import PageRequest
 from retainstream.security.actor import COMMAND
 from retainstream.services import jobs, predictions, training
 from retainstream.services.jobs.queue import STATES
@@ -69,7 +70,7 @@ def jobs_command(state: str | None, limit: int, cancel_id: int | None) -> None:
         click.echo(f"Job {cancel_id} {outcome}.")
         return
     with read_unit() as session:
-        page = jobs.list_jobs(session, state=state, limit=limit)
+        page = jobs.list_jobs(session, PageRequest(limit=limit), state=state)
     for item in page.items:
         error = item["error"]
         said = error.get("message", "") if isinstance(error, dict) else item["phase"]

@@ -1,4 +1,4 @@
-"""Opaque cursors: the sort key of the last row of a page, so that a list stays stable under inserts."""
+"""Pages of a list, and opaque cursors: the sort key of the last row of a page, so that a list stays stable under inserts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,18 @@ import math
 from dataclasses import dataclass
 
 Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """Which part of a list: at most `limit` items, after a cursor or after so many rows."""
+
+    limit: int = 50
+    cursor: str | None = None
+    offset: int = 0
+
+
+FIRST_PAGE = PageRequest()
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,13 @@ def whole_id(item: Scalar) -> int:
     if isinstance(item, bool) or not isinstance(item, int) or item < 0:
         raise ValueError("not a cursor of this list")
     return item
+
+
+def number(item: Scalar) -> float:
+    """Return a part of a cursor's key as a number; raises ValueError for anything else."""
+    if isinstance(item, int | float):
+        return float(item)
+    raise ValueError("not a cursor of this list")
 
 
 def _storable(item: object) -> bool:

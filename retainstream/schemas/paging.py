@@ -8,6 +8,7 @@ from typing import Any
 import marshmallow as ma
 
 from retainstream.errors import InvalidInput
+from retainstream.lib.pagination import PageRequest
 
 LARGEST_ID = 2**63 - 1
 
@@ -51,12 +52,21 @@ class ListSchema(ma.Schema):
     total = ma.fields.Integer(required=True, metadata={"description": "Length of the whole list"})
 
 
-def offset_and_limit(query: Mapping[str, Any]) -> tuple[int, int]:
-    """Return how many items to skip and how many to answer, of a loaded `PageQuerySchema`; raises InvalidInput for a cursor and a page at once."""
+class PageQuerySchema(ma.Schema):
+    """Paging of a list: a cursor (stable under inserts) or a page number."""
+
+    limit = ma.fields.Integer(load_default=50, validate=ma.validate.Range(min=1, max=500))
+    cursor = ma.fields.String(load_default=None, validate=ma.validate.Length(max=500))
+    page = ma.fields.Integer(load_default=None, validate=ma.validate.Range(min=1, max=1_000_000))
+    page_size = ma.fields.Integer(load_default=None, validate=ma.validate.Range(min=1, max=500))
+
+
+def page_request(query: Mapping[str, Any]) -> PageRequest:
+    """Return which part of a list a loaded `PageQuerySchema` asks for; raises InvalidInput for a cursor and a page at once."""
     size: int = query["page_size"] or query["limit"]
     page: int | None = query["page"]
     if page is not None and query["cursor"] is not None:
         raise InvalidInput(
             "Page a list either by cursor or by page.", fields={"page": ["no page together with a cursor"]}
         )
-    return (0 if page is None else (page - 1) * size), size
+    return PageRequest(size, query["cursor"], 0 if page is None else (page - 1) * size)

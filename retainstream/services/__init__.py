@@ -11,6 +11,7 @@ Services flush; the edge commits. They import one another only downward, in this
     box, backups, access, jobs, idempotency
     preferences
     audit, revisions
+    paging
 
 An import-linter contract in pyproject.toml holds the order.
 """

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from retainstream.errors import InvalidInput
 from retainstream.lib import clock
-from retainstream.lib.pagination import Page, decode_last_id, encode_cursor
+from retainstream.lib.pagination import FIRST_PAGE, Page, PageRequest
 from retainstream.models import AuditEntry, User
 from retainstream.security.actor import Actor
+from retainstream.services.paging import page_by_id
 
 
 def record(
@@ -54,13 +54,11 @@ def record(
 
 def entries(
     session: Session,
+    request: PageRequest = FIRST_PAGE,
     *,
     action: str | None = None,
     user_id: int | None = None,
     target_kind: str | None = None,
-    limit: int = 50,
-    cursor: str | None = None,
-    offset: int = 0,
 ) -> Page:
     """Return entries, newest first; raises InvalidInput for a cursor of another list."""
     conditions = []
@@ -72,31 +70,24 @@ def entries(
         conditions.append(AuditEntry.target_kind == target_kind)
     total = session.scalar(select(func.count()).select_from(AuditEntry).where(*conditions)) or 0
     query = select(AuditEntry, User.email).outerjoin(User, User.id == AuditEntry.actor_user_id).where(*conditions)
-    if cursor:
-        try:
-            last = decode_last_id(cursor, "audit")
-        except ValueError as bad:
-            raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": [str(bad)]}) from bad
-        query = query.where(AuditEntry.id < last)
-    rows = session.execute(query.order_by(AuditEntry.id.desc()).offset(offset).limit(limit + 1)).all()
-    more = rows[limit - 1][0].id if len(rows) > limit else None
-    items: list[dict[str, object]] = [
-        {
-            "id": entry.id,
-            "at": clock.iso(entry.at),
-            "actor": {
-                "kind": entry.actor_kind,
-                "user_id": entry.actor_user_id,
-                "email": email,
-                "api_token_id": entry.api_token_id,
-            },
-            "action": entry.action,
-            "target": None if entry.target_kind is None else {"kind": entry.target_kind, "id": entry.target_id},
-            "outcome": entry.outcome,
-            "fields": entry.fields,
-            "request_id": entry.request_id,
-            "address": entry.address,
-        }
-        for entry, email in rows[:limit]
-    ]
-    return Page(items, encode_cursor("audit", [more]) if more is not None else None, total)
+    rows, following = page_by_id(session, query, AuditEntry.id, "audit", request)
+    return Page([_present(entry, email) for entry, email in rows], following, total)
+
+
+def _present(entry: AuditEntry, email: str | None) -> dict[str, object]:
+    return {
+        "id": entry.id,
+        "at": clock.iso(entry.at),
+        "actor": {
+            "kind": entry.actor_kind,
+            "user_id": entry.actor_user_id,
+            "email": email,
+            "api_token_id": entry.api_token_id,
+        },
+        "action": entry.action,
+        "target": None if entry.target_kind is None else {"kind": entry.target_kind, "id": entry.target_id},
+        "outcome": entry.outcome,
+        "fields": entry.fields,
+        "request_id": entry.request_id,
+        "address": entry.address,
+    }

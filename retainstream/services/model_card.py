@@ -7,9 +7,8 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from retainstream.errors import InvalidInput
 from retainstream.lib import clock
-from retainstream.lib.pagination import Page, decode_cursor, encode_cursor
+from retainstream.lib.pagination import FIRST_PAGE, Page, PageRequest
 from retainstream.models import (
     AliasMove,
     FeatureImportance,
@@ -21,11 +20,11 @@ from retainstream.models import (
     User,
 )
 from retainstream.services import datasets, jobs, registry
+from retainstream.services.paging import page_by_id
 from retainstream.services.registry import Champion
 
 MODEL = "xgboost"
 """The subject of the served model's own figures; the rivals' subjects are their names."""
-_LIST = "model_versions"
 
 
 def status(session: Session) -> dict[str, object]:
@@ -84,31 +83,15 @@ def _interval(figure: ModelMetric | None) -> list[float] | None:
     return None if figure is None or figure.low is None or figure.high is None else [figure.low, figure.high]
 
 
-def versions(session: Session, *, limit: int = 50, cursor: str | None = None, page: int | None = None) -> Page:
+def versions(session: Session, request: PageRequest = FIRST_PAGE) -> Page:
     """Return versions, newest first, served and refused; raises InvalidInput for a cursor of another list."""
-    query = select(ModelVersion).order_by(ModelVersion.id.desc())
-    if cursor:
-        query = query.where(ModelVersion.id < _last_id(cursor))
-    elif page is not None:
-        query = query.offset((page - 1) * limit)
-    rows = list(session.scalars(query.limit(limit + 1)))
-    shown, current = rows[:limit], registry.champion(session)
+    rows, following = page_by_id(session, select(ModelVersion), ModelVersion.id, "model_versions", request)
+    shown, current = [row[0] for row in rows], registry.champion(session)
     figures = select(ModelMetric).where(ModelMetric.model_version_id.in_([row.id for row in shown]))
     found = session.scalars(figures.where(ModelMetric.subject == MODEL, ModelMetric.name == "auc"))
     aucs = {figure.model_version_id: figure for figure in found}
     total = session.scalar(select(func.count()).select_from(ModelVersion)) or 0
-    following = encode_cursor(_LIST, [shown[-1].id]) if len(rows) > limit else None
     return Page([summary(row, aucs.get(row.id), current) for row in shown], following, total)
-
-
-def _last_id(cursor: str) -> int:
-    try:
-        (last,) = decode_cursor(cursor, _LIST, 1)
-        if isinstance(last, bool) or not isinstance(last, int) or not 0 <= last < 2**63:
-            raise ValueError("not a cursor of this list")
-    except ValueError as bad:
-        raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": [str(bad)]}) from bad
-    return last
 
 
 def summary(version: ModelVersion, auc: ModelMetric | None, current: Champion | None) -> dict[str, object]:

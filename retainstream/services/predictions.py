@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from retainstream.errors import InvalidInput, NotFound
 from retainstream.lib import clock
-from retainstream.lib.pagination import Page, decode_cursor, encode_cursor
+from retainstream.lib.pagination import FIRST_PAGE, Page, PageRequest, decode_cursor, encode_cursor, number, whole_id
 from retainstream.ml.features import FeatureSpec
 from retainstream.models import (
     Customer,
@@ -29,6 +29,7 @@ from retainstream.models import (
 )
 from retainstream.security.actor import Actor
 from retainstream.services import datasets, jobs, registry
+from retainstream.services.paging import reading_cursor
 from retainstream.services.preferences import BAND_NAMES
 
 NO_SCORE: dict[str, object] = {
@@ -195,9 +196,7 @@ class ResultFilter:
         return found
 
 
-def results(
-    session: Session, wanted: ResultFilter, *, limit: int = 50, cursor: str | None = None, page: int | None = None
-) -> Page:
+def results(session: Session, wanted: ResultFilter, request: PageRequest = FIRST_PAGE) -> Page:
     """Return the scores in force, those most at risk first; raises InvalidInput for a cursor of another list."""
     conditions = wanted.conditions()
     query = (
@@ -210,35 +209,24 @@ def results(
     if wanted.model_version is not None:
         counted = counted.join(ScoringRun, ScoringRun.id == LatestScore.run_id)
     total = session.scalar(counted.where(*conditions)) or 0
-    if cursor:
-        margin, last = _after(cursor)
+    if request.cursor:
+        margin, last = _after(request.cursor)
         below = LatestScore.margin < margin
         query = query.where(below | and_(LatestScore.margin == margin, LatestScore.customer_id > last))
-    elif page is not None:
-        query = query.offset((page - 1) * limit)
-    rows = session.execute(query.order_by(LatestScore.margin.desc(), LatestScore.customer_id).limit(limit + 1)).all()
+    ordered = query.order_by(LatestScore.margin.desc(), LatestScore.customer_id)
+    found = session.execute(ordered.offset(request.offset).limit(request.limit + 1)).all()
+    rows = found[: request.limit]
     user_ids = {row[0].customer_id: row[-1] for row in rows}
-    presented = _present_all(session, [ScoreRow(*row[:-1]) for row in rows[:limit]])
+    presented = _present_all(session, [ScoreRow(*row[:-1]) for row in rows])
     items = [{"user_id": user_ids[row.score.customer_id], **shown} for row, shown in presented]
-    following = (
-        encode_cursor(_SORT, [rows[limit - 1][0].margin, rows[limit - 1][0].customer_id]) if len(rows) > limit else None
-    )
-    return Page(items, following, total)
+    more = len(found) > len(rows)
+    return Page(items, encode_cursor(_SORT, [rows[-1][0].margin, rows[-1][0].customer_id]) if more else None, total)
 
 
 def _after(cursor: str) -> tuple[float, int]:
-    try:
+    with reading_cursor():
         margin, last = decode_cursor(cursor, _SORT, 2)
-        if (
-            not isinstance(margin, float | int)
-            or isinstance(last, bool)
-            or not isinstance(last, int)
-            or not 0 <= last < 2**63
-        ):
-            raise ValueError("not a cursor of this list")
-        return float(margin), last
-    except (ValueError, OverflowError) as bad:
-        raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": [str(bad)]}) from bad
+        return number(margin), whole_id(last)
 
 
 def generate(session: Session, actor: Actor, user_ids: Sequence[str] | None = None) -> JobRun:

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, current_app, render_template, request
 from sqlalchemy.orm import Session
 
 from retainstream.db import read_unit
+from retainstream.lib.pagination import PageRequest
 from retainstream.security.permissions import Permission
 from retainstream.services import jobs
 from retainstream.web.guards import requires_page
@@ -52,7 +53,7 @@ class JobsView:
 
 def read(session: Session) -> JobsView:
     """Return what runs, waits, and ended last."""
-    items = jobs.list_jobs(session, limit=20).items
+    items = jobs.list_jobs(session, PageRequest(limit=20)).items
     running = tuple(_view(item) for item in reversed(items) if item["state"] in ("queued", "running"))
     ended = next((item for item in items if item["state"] not in ("queued", "running")), None)
     return JobsView(running, _view(ended) if ended else None, str(ended["finished_at"]) if ended else None)

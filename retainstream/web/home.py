@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import Conflict, NotReady
+from retainstream.lib.pagination import PageRequest
 from retainstream.models import JobRun
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
@@ -72,7 +73,7 @@ def read(session: Session, settings: Settings, person: Actor, last_job: JobView 
 def _with_scores(session: Session, person: Actor, view: HomeView) -> HomeView:
     # The same bands as the figure in the headline counts, so that the list and the figure agree.
     risky = CustomerFilter(bands=(2, 3))
-    page = lists.page(session, person, risky, lists.DEFAULT_ORDER, lists.PageRequest(limit=SHOWN_PEOPLE))
+    page = lists.page(session, person, risky, lists.DEFAULT_ORDER, PageRequest(limit=SHOWN_PEOPLE))
     people = tuple(home_view.person_card(item) for item in page.items)
     features = dashboard.features(session)
     return replace(

@@ -19,6 +19,7 @@ from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import Conflict, InvalidInput, NotFound
 from retainstream.jobs import handlers, inline
 from retainstream.lib import clock
+from retainstream.lib.pagination import PageRequest
 from retainstream.models import AuditEntry, IdempotencyKey, JobRun, Schedule, User
 from retainstream.security.actor import COMMAND
 from retainstream.services import jobs
@@ -170,16 +171,16 @@ def test_a_result_that_json_cannot_hold_is_refused() -> None:
 def test_lists_are_filtered_and_paged() -> None:
     ids = [queue("train" if number % 2 else "score") for number in range(7)]
     with read_unit() as session:
-        page = jobs.list_jobs(session, limit=3)
+        page = jobs.list_jobs(session, PageRequest(limit=3))
         assert [item["id"] for item in page.items] == ids[:-4:-1]
         assert page.total == 7
-        following = jobs.list_jobs(session, limit=3, cursor=page.next_cursor)
+        following = jobs.list_jobs(session, PageRequest(limit=3, cursor=page.next_cursor))
         assert [item["id"] for item in following.items] == ids[3:0:-1]
-        assert [item["id"] for item in jobs.list_jobs(session, limit=3, page=3).items] == [ids[0]]
+        assert [item["id"] for item in jobs.list_jobs(session, PageRequest(limit=3, offset=6)).items] == [ids[0]]
         assert jobs.list_jobs(session, kind="train").total == 3
         assert jobs.list_jobs(session, state="running").total == 0
         with pytest.raises(InvalidInput):
-            jobs.list_jobs(session, cursor="bm9uc2Vuc2U")
+            jobs.list_jobs(session, PageRequest(cursor="bm9uc2Vuc2U"))
 
 
 def test_run_in_process_reports_and_ends(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import InvalidInput
+from retainstream.lib.pagination import PageRequest
 from retainstream.models import (
     Customer,
     LatestScore,
@@ -126,14 +127,16 @@ def test_listing_pages_through_all_scores_without_gap(scored: list[int]) -> None
         seen: list[object] = []
         cursor = None
         while True:
-            page = predictions.results(session, predictions.ResultFilter(), limit=70, cursor=cursor)
+            page = predictions.results(session, predictions.ResultFilter(), PageRequest(limit=70, cursor=cursor))
             seen += [item["user_id"] for item in page.items]
             cursor = page.next_cursor
             if cursor is None:
                 break
-        second = predictions.results(session, predictions.ResultFilter(), limit=70, page=2)
+        second = predictions.results(session, predictions.ResultFilter(), PageRequest(limit=70, offset=70))
         some = predictions.results(
-            session, predictions.ResultFilter(plans=("Basic",), min_probability=0.2, model_version=1), limit=10
+            session,
+            predictions.ResultFilter(plans=("Basic",), min_probability=0.2, model_version=1),
+            PageRequest(limit=10),
         )
         none = predictions.results(session, predictions.ResultFilter(model_version=999))
     assert len(seen) == len(set(seen)) == page.total == len(staying(scored))
@@ -174,7 +177,7 @@ def test_an_uncalibrated_model_shows_ranks_only(
     with read_unit() as session:
         shown = predictions.scores_of(session, [one])[one]
         told = explanations.explanation(session, one)
-        listed = predictions.results(session, predictions.ResultFilter(bands=(3,)), limit=500)
+        listed = predictions.results(session, predictions.ResultFilter(bands=(3,)), PageRequest(limit=500))
     registry.forget_loaded()
     assert shown["churn_probability"] is None
     assert 0 <= shown["risk_percentile"] <= 1

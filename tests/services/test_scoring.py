@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import InvalidInput, NotFound, NotReady
+from retainstream.lib.pagination import PageRequest
 from retainstream.models import (
     AuditEntry,
     Customer,
@@ -72,7 +73,7 @@ def test_summary_equals_the_lists_behind_it(scored: list[int]) -> None:
     with read_unit() as session:
         run = session.scalars(select(ScoringRun)).one()
         bands = dict(session.execute(select(LatestScore.band, func.count()).group_by(LatestScore.band)).all())
-        listed = predictions.results(session, predictions.ResultFilter(bands=(2, 3)), limit=500)
+        listed = predictions.results(session, predictions.ResultFilter(bands=(2, 3)), PageRequest(limit=500))
         percentiles = sorted(session.scalars(select(LatestScore.percentile)))
     assert run.summary["bands"] == {
         name: bands.get(index, 0) for index, name in enumerate(("low", "medium", "high", "very_high"))

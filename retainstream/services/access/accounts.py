@@ -12,13 +12,14 @@ from retainstream.config import Settings
 from retainstream.errors import Conflict, Forbidden, InvalidInput, NotFound
 from retainstream.lib import clock
 from retainstream.lib.identifiers import hash_token, new_token
-from retainstream.lib.pagination import Page, decode_last_id, encode_cursor
+from retainstream.lib.pagination import FIRST_PAGE, Page, PageRequest
 from retainstream.models import ApiToken, Invitation, PasswordReset, TokenFamily, User, UserSession
 from retainstream.security.actor import COMMAND, Actor
 from retainstream.security.passwords import check_rule, hash_password
 from retainstream.security.permissions import Role
 from retainstream.services import audit
 from retainstream.services.access import setup
+from retainstream.services.paging import page_by_id
 
 INVITATION_DAYS = 7
 RESET_HOURS = 24
@@ -190,19 +191,11 @@ def get(session: Session, user_id: int) -> User:
     return user
 
 
-def users(session: Session, *, limit: int = 50, cursor: str | None = None, offset: int = 0) -> Page:
+def users(session: Session, request: PageRequest = FIRST_PAGE) -> Page:
     """Return users in the order in which they came; raises InvalidInput for a cursor of another list."""
     total = session.scalar(select(func.count()).select_from(User)) or 0
-    query = select(User).order_by(User.id)
-    if cursor:
-        try:
-            last = decode_last_id(cursor, "users")
-        except ValueError as bad:
-            raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": [str(bad)]}) from bad
-        query = query.where(User.id > last)
-    rows = list(session.scalars(query.offset(offset).limit(limit + 1)))
-    following = encode_cursor("users", [rows[limit - 1].id]) if len(rows) > limit else None
-    return Page([present(user) for user in rows[:limit]], following, total)
+    rows, following = page_by_id(session, select(User), User.id, "users", request, newest_first=False)
+    return Page([present(row[0]) for row in rows], following, total)
 
 
 def change(

@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 from retainstream.errors import Conflict, Forbidden, InvalidInput, NotFound
 from retainstream.lib import clock
 from retainstream.lib.identifiers import hash_token, new_token
-from retainstream.lib.pagination import Page, decode_last_id, encode_cursor
+from retainstream.lib.pagination import FIRST_PAGE, Page, PageRequest
 from retainstream.models import ApiToken
 from retainstream.security.actor import Actor
 from retainstream.services import audit
+from retainstream.services.paging import page_by_id
 
 PREFIX = "rs_"
 SHOWN = len(PREFIX) + 6
@@ -91,20 +92,12 @@ def create(
     return row, secret
 
 
-def tokens(session: Session, actor: Actor, *, limit: int = 50, cursor: str | None = None, offset: int = 0) -> Page:
+def tokens(session: Session, actor: Actor, request: PageRequest = FIRST_PAGE) -> Page:
     """Return the actor's own tokens, revoked ones too, the newest first; raises InvalidInput for a cursor of another list."""
     mine = ApiToken.user_id == actor.user_id
     total = session.scalar(select(func.count()).select_from(ApiToken).where(mine)) or 0
-    query = select(ApiToken).where(mine).order_by(ApiToken.id.desc())
-    if cursor:
-        try:
-            last = decode_last_id(cursor, "tokens")
-        except ValueError as bad:
-            raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": [str(bad)]}) from bad
-        query = query.where(ApiToken.id < last)
-    rows = list(session.scalars(query.offset(offset).limit(limit + 1)))
-    following = encode_cursor("tokens", [rows[limit - 1].id]) if len(rows) > limit else None
-    return Page([present(row) for row in rows[:limit]], following, total)
+    rows, following = page_by_id(session, select(ApiToken).where(mine), ApiToken.id, "tokens", request)
+    return Page([present(row[0]) for row in rows], following, total)
 
 
 def revoke(session: Session, actor: Actor, token_id: int) -> None:

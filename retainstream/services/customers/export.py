@@ -9,13 +9,14 @@ from sqlalchemy.orm import Session
 
 from retainstream.lib import clock
 from retainstream.lib.money import to_major
+from retainstream.lib.pagination import PageRequest
 from retainstream.lib.spreadsheet import safe_cell
 from retainstream.models import Customer, Identity
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import attributes, audit, predictions
 from retainstream.services.customers.filters import CustomerFilter
-from retainstream.services.customers.lists import PageRequest, page_of_ids
+from retainstream.services.customers.lists import page_of_ids
 
 BLOCK = 500
 FIXED = ("user_id", "plan", "monthly_revenue", "currency", "signup_at", "tenure_months", "churned", "tags")

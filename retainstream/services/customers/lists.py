@@ -12,12 +12,13 @@ from sqlalchemy.orm import Session
 from retainstream.errors import InvalidInput
 from retainstream.lib import clock
 from retainstream.lib.money import money
-from retainstream.lib.pagination import Page, Scalar, decode_cursor, encode_cursor, whole_id
+from retainstream.lib.pagination import Page, PageRequest, Scalar, decode_cursor, encode_cursor, whole_id
 from retainstream.models import Customer, Identity, LatestScore
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import predictions, preferences
 from retainstream.services.customers.filters import CustomerFilter, count
+from retainstream.services.paging import reading_cursor
 
 
 @dataclass(frozen=True)
@@ -46,15 +47,6 @@ def _orders() -> dict[str, Order]:
 ORDERS = _orders()
 """Names that `sort` takes; a leading minus means largest first."""
 DEFAULT_ORDER = "-risk"
-
-
-@dataclass(frozen=True)
-class PageRequest:
-    """Which part of a list: after a cursor, or after so many rows."""
-
-    limit: int = 50
-    cursor: str | None = None
-    offset: int = 0
 
 
 def _base(order: Order, wanted: CustomerFilter, *, present: bool) -> Select[tuple[int, Any]]:
@@ -90,13 +82,11 @@ def page_of_ids(
         )
     present, value, last_id = True, None, 0
     if request.cursor:
-        try:
+        with reading_cursor():
             phase, value, raw_id = decode_cursor(request.cursor, f"customers:{sort}", 3)
             present, last_id = bool(phase), whole_id(raw_id)
             if present and (value is None or isinstance(value, bool)):
                 raise ValueError("not a cursor of this list")
-        except ValueError as bad:
-            raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": [str(bad)]}) from bad
     skip = request.offset
     rows: list[tuple[int, Any, bool]] = []
     if present:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
-from retainstream.errors import Conflict, InvalidInput, NotFound
+from retainstream.errors import Conflict, NotFound
 from retainstream.lib import clock
-from retainstream.lib.pagination import Page, decode_last_id, encode_cursor
+from retainstream.lib.pagination import FIRST_PAGE, Page, PageRequest
 from retainstream.models import JobRun
 from retainstream.security.actor import Actor
 from retainstream.services import audit
+from retainstream.services.paging import page_by_id
 
 OPEN_STATES = ("queued", "running")
 STATES = ("queued", "running", "succeeded", "failed", "cancelled")
@@ -83,36 +84,17 @@ def get(session: Session, job_id: int) -> JobRun:
 
 
 def list_jobs(
-    session: Session,
-    *,
-    kind: str | None = None,
-    state: str | None = None,
-    limit: int = 50,
-    cursor: str | None = None,
-    page: int | None = None,
+    session: Session, request: PageRequest = FIRST_PAGE, *, kind: str | None = None, state: str | None = None
 ) -> Page:
-    """Return jobs, newest first: by cursor, or by page number from 1; raises InvalidInput for a cursor of another list."""
+    """Return jobs, newest first; raises InvalidInput for a cursor of another list."""
     conditions: list[ColumnElement[bool]] = []
     if kind is not None:
         conditions.append(JobRun.kind == kind)
     if state is not None:
         conditions.append(JobRun.state == state)
     total = session.scalar(select(func.count()).select_from(JobRun).where(*conditions)) or 0
-    query = select(JobRun).where(*conditions).order_by(JobRun.id.desc()).limit(limit + 1)
-    if page is not None:
-        query = query.offset((page - 1) * limit)
-    elif cursor:
-        query = query.where(JobRun.id < _last_id(cursor))
-    rows = list(session.scalars(query))
-    following = encode_cursor("jobs", [rows[limit - 1].id]) if len(rows) > limit else None
-    return Page([present(job) for job in rows[:limit]], following, total)
-
-
-def _last_id(cursor: str) -> int:
-    try:
-        return decode_last_id(cursor, "jobs")
-    except ValueError as bad:
-        raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": [str(bad)]}) from bad
+    rows, following = page_by_id(session, select(JobRun).where(*conditions), JobRun.id, "jobs", request)
+    return Page([present(row[0]) for row in rows], following, total)
 
 
 def cancel(session: Session, actor: Actor, job_id: int) -> JobRun:
