@@ -44,6 +44,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     settings = settings or load_settings(os.environ)
     app = create_minimal_app(settings)
+    app.url_map.merge_slashes = False  # the redirect that it answers would be built from the caller's Host header
     app.config.update(
         SECRET_KEY=settings.resolved_secret_key(),
         SESSION_COOKIE_NAME="retainstream",

@@ -71,9 +71,10 @@ def prepare(settings: Settings) -> None:
     from flask_migrate import upgrade
 
     from retainstream.app import create_minimal_app
-    from retainstream.db import db, unit_of_work
+    from retainstream.db import db, empty_log, unit_of_work
     from retainstream.extensions import migrate
     from retainstream.services import jobs
+    from retainstream.services.customers import erasure_ledger
 
     app = create_minimal_app(settings)
     migrate.init_app(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
@@ -81,6 +82,9 @@ def prepare(settings: Settings) -> None:
         upgrade()
         with unit_of_work() as session:
             jobs.seed_schedules(session)
+            brought_back = erasure_ledger.replay(session, settings)
+        if brought_back:  # by restoring a copy from before they were erased
+            empty_log()
         db.engine.dispose()
 
 

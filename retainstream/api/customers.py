@@ -25,7 +25,7 @@ from retainstream.schemas.predictions import ExplanationSchema, HistorySchema
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import explanations
-from retainstream.services.customers import erasure, export, lists, record
+from retainstream.services.customers import erasure, erasure_ledger, export, lists, record
 from retainstream.services.customers.filters import CustomerFilter
 from retainstream.services.preferences import BAND_NAMES
 
@@ -167,8 +167,9 @@ def change(body: dict[str, Any], user_id: str) -> Response:
 @blueprint.response(200, ErasedSchema)
 def erase(user_id: str) -> Response:
     """Erase one person for good; a later import does not bring them back."""
-    key = current_app.config["RETAINSTREAM"].resolved_secret_key().encode()
+    settings = current_app.config["RETAINSTREAM"]
     with unit_of_work() as session:
-        removed = erasure.erase(session, actor(), user_id, key=key)
+        removed = erasure.erase(session, actor(), user_id, key=settings.resolved_secret_key().encode())
+    erasure_ledger.remember(settings, user_id)
     empty_log()
     return json_response({"erased": True, "removed": removed})

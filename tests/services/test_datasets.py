@@ -10,7 +10,15 @@ from sqlalchemy import delete
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import InvalidInput, NotFound, NotReady
 from retainstream.lib import clock
-from retainstream.models import AttributeDefinition, AttributeVersion, ChurnDefinition, Customer, ImportBatch, JobRun, Label
+from retainstream.models import (
+    AttributeDefinition,
+    AttributeVersion,
+    ChurnDefinition,
+    Customer,
+    ImportBatch,
+    JobRun,
+    Label,
+)
 from retainstream.services import datasets
 from tests.population import make_frame, populate
 

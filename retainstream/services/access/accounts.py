@@ -326,6 +326,7 @@ def finish_reset(session: Session, actor: Actor, token: str, password_hash: str)
     reset.used_at = clock.now_us()
     user.password_hash = password_hash
     end_everything(session, user)
+    _revoke_api_tokens(session, user)
     audit.record(session, replace(actor, user_id=user.id), "user.reset_finish", "user", user.id, fields=["password"])
     session.flush()
     return user

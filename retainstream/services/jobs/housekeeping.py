@@ -9,7 +9,15 @@ from sqlalchemy.orm import Session
 
 from retainstream.db import Base
 from retainstream.lib import clock
-from retainstream.models import IdempotencyKey, JobRun, PasswordReset, RefreshToken, TokenFamily, UserSession
+from retainstream.models import (
+    IdempotencyKey,
+    Invitation,
+    JobRun,
+    PasswordReset,
+    RefreshToken,
+    TokenFamily,
+    UserSession,
+)
 
 IDEMPOTENCY_DAYS = 1
 EXPIRED_DAYS = 7
@@ -34,6 +42,7 @@ def sweep_old_rows(session: Session) -> dict[str, int]:
             & ~select(RefreshToken.id).where(RefreshToken.family_id == TokenFamily.id).exists(),
         ),
         "user_sessions": _delete(session, UserSession, UserSession.expires_at < expired),
+        "invitations": _delete(session, Invitation, Invitation.expires_at < expired),
         "password_resets": _delete(session, PasswordReset, PasswordReset.expires_at < expired),
         "job_runs": _delete(session, JobRun, JobRun.finished_at < now - JOB_DAYS * clock.DAY_US),
     }
