@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from flask import Response, current_app
+from flask import Response, current_app, request
 
 from retainstream.api.base import ApiBlueprint, accepted, actor, ready, requires, with_etag
 from retainstream.api.idempotency import idempotent
 from retainstream.db import read_unit, unit_of_work
+from retainstream.errors import InvalidInput
 from retainstream.schemas.dashboard import DistributionSchema, DriversSchema, MetricsSchema
 from retainstream.schemas.jobs import JobAnswerSchema
 from retainstream.security.permissions import Permission
@@ -51,7 +52,12 @@ def features() -> Response:
 @idempotent
 @blueprint.response(202, JobAnswerSchema)
 def predict() -> Response:
-    """Score all customers anew, as a job."""
+    """Score all customers anew, as a job. To score given features, POST them to /predictions/predict."""
+    if request.is_json and request.get_json(silent=True):
+        raise InvalidInput(
+            "This scores all customers anew and takes no body; features are scored by POST /api/v1/predictions/predict.",
+            fields={"body": ["nothing"]},
+        )
     with unit_of_work() as session:
         job = predictions.generate(session, actor())
         return accepted(present(job))

@@ -49,6 +49,8 @@ class Dataset:
         When the newest of these values became known, microseconds UTC; 0 without rows.
     batch_ids : tuple of int
         The imports that the values come from.
+    empty : tuple of str
+        Titles of features that were left out of a training set because no labelled customer has a value there.
     unlabelled : int
         Customers that were left out of a training set for want of a label.
     """
@@ -63,6 +65,7 @@ class Dataset:
     y: np.ndarray | None = None
     definition_id: int | None = None
     unlabelled: int = 0
+    empty: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -370,9 +373,15 @@ def _labelled(everybody: Dataset, y: np.ndarray, definition_id: int) -> Dataset:
     if unlabelled:
         frame = frame.iloc[keep].reset_index(drop=True)
         y, ids, versions, revenue = y[keep], ids[keep], versions[keep], revenue[keep]
+    # What an import that was undone brought, or only customers without a label have, teaches nothing.
+    empty = [spec for spec in everybody.features if frame[spec.name].isna().all()]
+    if empty:
+        frame = frame.drop(columns=[spec.name for spec in empty])
     return replace(
         everybody,
         frame=frame,
+        features=tuple(spec for spec in everybody.features if spec not in empty),
+        empty=tuple(spec.title for spec in empty),
         ids=ids,
         version_ids=versions,
         revenue_minor=revenue,

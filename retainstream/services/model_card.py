@@ -31,6 +31,13 @@ def status(session: Session) -> dict[str, object]:
     """Return the model in service, the last training, the open job, and one sentence that sums it up."""
     current = registry.champion(session)
     last = session.scalar(select(ModelVersion).order_by(ModelVersion.id.desc()).limit(1))
+    ended = session.scalar(
+        select(JobRun)
+        .where(JobRun.kind == "train", JobRun.state.in_(("succeeded", "failed")))
+        .order_by(JobRun.id.desc())
+        .limit(1)
+    )
+    failed = ended if ended is not None and ended.state == "failed" else None
     open_job = session.scalar(
         select(JobRun)
         .where(JobRun.kind.in_(("train", "score")), JobRun.state.in_(("queued", "running")))
@@ -38,14 +45,18 @@ def status(session: Session) -> dict[str, object]:
         .limit(1)
     )
     return {
-        "message": _message(session, current, last),
+        "message": _message(session, current, last, failed),
         "champion": None if current is None else _champion(session, current),
         "last_training": None if last is None else summary(last, _auc(session, last.id), current),
         "job": None if open_job is None else jobs.present(open_job),
     }
 
 
-def _message(session: Session, current: Champion | None, last: ModelVersion | None) -> str:
+def _message(session: Session, current: Champion | None, last: ModelVersion | None, failed: JobRun | None) -> str:
+    if failed is not None:
+        reason = str((failed.error or {}).get("message", ""))
+        said = "No model is in service." if current is None else f"Version {current.version_id} is in service."
+        return f"{said} The last training did not come about: {reason}"
     if current is not None:
         said = f"Version {current.version_id} is in service."
         if last is not None and not last.servable and last.id > current.version_id:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from retainstream.errors import InvalidInput, NotFound, NotReady, RetainStreamError
 from retainstream.services import datasets, preferences, registry, revisions
-from retainstream.services.predictions import Vocabulary, customer_ids_of, statement, vocabulary
+from retainstream.services.predictions import Vocabulary, customer_ids_of, key_of, statement, vocabulary
 from retainstream.services.preferences import BAND_NAMES, Preferences
 from retainstream.services.scoring import PREDICTED_FROM_BAND
 
@@ -66,7 +66,7 @@ class Scorer:
         values: dict[str, object] = {}
         problems: dict[str, list[str]] = {}
         for given, value in features.items():
-            name = self.words.names.get(str(given).strip().lower())
+            name = self.words.names.get(key_of(str(given)))
             path = f"features.{str(given)[:100]}"
             if name is None:
                 problems[path] = ["The model has no such feature."]

@@ -59,7 +59,7 @@ class Vocabulary:
     specs: tuple[FeatureSpec, ...]
     typical: dict[str, float | str | None]
     names: dict[str, str]
-    """A feature's name by its name or title in lower case."""
+    """A feature's name by what counts of its name or title: see `key_of`."""
 
 
 _vocabularies: registry.LoadedModels[Vocabulary] = registry.LoadedModels(8)
@@ -92,8 +92,13 @@ def _read_vocabulary(session: Session, version_id: int) -> Vocabulary:
     if row is None:
         raise NotFound(f"There is no model version {version_id}.")
     specs = tuple(FeatureSpec.from_dict(item) for item in row[0])
-    names = {spec.title.strip().lower(): spec.name for spec in specs} | {spec.name.lower(): spec.name for spec in specs}
+    names = {key_of(spec.title): spec.name for spec in specs} | {key_of(spec.name): spec.name for spec in specs}
     return Vocabulary(specs, cast("dict[str, float | str | None]", row[1].get("typical", {})), names)
+
+
+def key_of(name: str) -> str:
+    """Return what counts when a feature is named: letters and digits, so that a file's own header, the title and the slug mean the same."""
+    return "".join(letter for letter in name.lower() if letter.isalnum()) or name
 
 
 def score_rows(session: Session, *conditions: ColumnElement[bool]) -> list[ScoreRow]:

@@ -241,6 +241,7 @@ def _version(
             "churned": churned,
             "base_rate": churned / len(data),
             "unlabelled": data.unlabelled,
+            "left_out_empty": list(data.empty),
             "data_as_of": clock.iso(data.data_as_of),
             "import_ids": list(data.batch_ids),
             "excluded": list(options.exclude),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
+from retainstream.db import unit_of_work
 from tests import twins
 from tests.conftest import Cast
 
@@ -95,3 +96,50 @@ def test_random_labels_serve_no_model_and_the_old_one_stays(
     newest = client.get(f"{API}/model/versions", headers=cast.token("viewer")).get_json()["items"][0]
     assert newest["servable"] is False
     assert newest["id"] != before
+
+
+def test_columns_of_an_undone_import_teach_nothing(
+    client: FlaskClient, cast: Cast, run_jobs: Callable[[], list[dict]]
+) -> None:
+    _import(client, cast, twins.bank(), "bank.csv")
+    run_jobs()
+    undone = client.post(f"{API}/customers/imports/1/undo", headers=cast.token("analyst"))
+    assert undone.status_code == 202
+    run_jobs()
+    _import(client, cast, twins.telephone(), "telephone.csv")
+    run_jobs()
+    client.post(f"{API}/model/train", json={}, headers=cast.token("analyst"))
+    assert run_jobs()[0]["state"] == "succeeded"
+    features = client.get(f"{API}/model/features", headers=cast.token("viewer")).get_json()
+    assert "balance" not in [item["name"] for item in features["items"]]
+    card = client.get(f"{API}/model/versions/{features['model_version']}", headers=cast.token("viewer")).get_json()
+    assert "Balance" in card["data_window"]["left_out_empty"]
+    answer = client.post(
+        f"{API}/predictions/predict", json={"features": {"SeniorCitizen": 1, "tenure": 2}}, headers=cast.token("viewer")
+    )
+    assert answer.status_code == 200
+    assert not any("balance" in str(notice).lower() for notice in answer.get_json()["notices"])
+
+
+def test_a_training_that_failed_is_what_the_status_tells(
+    client: FlaskClient, cast: Cast, run_jobs: Callable[[], list[dict]]
+) -> None:
+    refused = client.post(f"{API}/model/train", json={}, headers=cast.token("analyst"))
+    assert refused.status_code == 409 and refused.get_json()["error"]["code"] == "not_ready"
+    _import(client, cast, twins.telephone(), "telephone.csv")
+    run_jobs()
+    client.post(f"{API}/model/train", json={}, headers=cast.token("analyst"))
+    client.post(f"{API}/customers/imports/1/undo", headers=cast.token("analyst"))
+    with (
+        client.application.app_context(),
+        unit_of_work() as session,
+    ):  # the undo goes first, so that the training finds nothing
+        session.connection().exec_driver_sql("UPDATE job_runs SET id = id + 100 WHERE kind = 'train'")
+    run_jobs()
+    status = client.get(f"{API}/model/status", headers=cast.token("viewer")).get_json()
+    assert status["champion"] is None and "did not come about" in status["message"]
+
+
+def test_features_sent_to_the_wrong_route_are_not_passed_over(client: FlaskClient, cast: Cast) -> None:
+    answer = client.post(f"{API}/dashboard/predict", json={"features": {"a": 1}}, headers=cast.token("analyst"))
+    assert answer.status_code == 422 and "predictions/predict" in answer.get_json()["error"]["message"]
