@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 from retainstream.services.attributes import RowBuilder
 from retainstream.services.imports.rows import PERSONAL_COLUMNS, Rows
 
+# One for all customers: it is only ever read.
+_NOTHING: dict[str, Any] = {}
 _OWN = ("i.user_id", "i.customer_id", "c.version_id")
 
 
@@ -47,7 +49,9 @@ def look_up(session: Session, rows: Rows, builder: RowBuilder, definition_id: in
         f"WHERE i.user_id IN ({', '.join('?' * len(rows))})",
         tuple(rows.user_ids),
     )
-    on_record = found.fetchall()
+    # The driver's own rows: plain tuples, made several times quicker than rows with names.
+    on_record: Sequence[Any] = found.cursor.fetchall()
+    found.close()
     labels = _labels(session, [row[1] for row in on_record], definition_id) if on_record and definition_id else {}
     first, last = len(_OWN), len(_OWN) + len(names)
     has_extra = bool(builder.overflow)
@@ -56,8 +60,8 @@ def look_up(session: Session, rows: Rows, builder: RowBuilder, definition_id: in
             row[1],
             row[2],
             row[first:last],
-            _json(row[last]) or {} if has_extra else {},
-            _personal(row[-len(PERSONAL_COLUMNS) :]) if rows.personal else {},
+            _json(row[last]) or {} if has_extra else _NOTHING,
+            _personal(row[-len(PERSONAL_COLUMNS) :]) if rows.personal else _NOTHING,
             labels.get(row[1]),
         )
         for row in on_record
@@ -71,7 +75,9 @@ def _labels(session: Session, customer_ids: list[int], definition_id: int) -> Ma
         "AND (batch_id IS NULL OR batch_id NOT IN (SELECT id FROM import_batches WHERE state <> 'applied')) ORDER BY id",
         (*customer_ids, definition_id),
     )
-    return {customer_id: (bool(value), churned_at) for customer_id, value, churned_at in found}
+    labels = {customer_id: (bool(value), churned_at) for customer_id, value, churned_at in found.cursor.fetchall()}
+    found.close()
+    return labels
 
 
 def _personal(cells: Sequence[Any]) -> dict[str, Any]:
