@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import marshmallow as ma
 
-from retainstream.schemas.paging import LARGEST_ID, ListSchema, text_field
+from retainstream.schemas.paging import LARGEST_ID, MOMENT, ListSchema, text_field
 
 
 class AuditFilterSchema(ma.Schema):
@@ -37,7 +37,7 @@ class AuditEntrySchema(ma.Schema):
     """One write or log-in."""
 
     id = ma.fields.Integer(required=True)
-    at = ma.fields.String(required=True, metadata={"format": "date-time"})
+    at = ma.fields.String(required=True, metadata=MOMENT)
     actor = ma.fields.Nested(AuditActorSchema, required=True)
     action = ma.fields.String(required=True)
     target = ma.fields.Nested(AuditTargetSchema, required=True, allow_none=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import marshmallow as ma
 
-from retainstream.schemas.paging import ListSchema, TrueOrFalse, secret_field, text_field
+from retainstream.schemas.paging import MOMENT, ListSchema, TrueOrFalse, secret_field, text_field
 from retainstream.schemas.users import UserSchema
 from retainstream.security.permissions import Permission
 
@@ -72,10 +72,10 @@ class ApiTokenSchema(ma.Schema):
     name = ma.fields.String(required=True)
     prefix = ma.fields.String(required=True, metadata={"description": "First characters, to tell tokens apart"})
     scopes = ma.fields.List(ma.fields.String(), required=True)
-    created_at = ma.fields.String(required=True, metadata={"format": "date-time"})
-    expires_at = ma.fields.String(required=True, allow_none=True, metadata={"format": "date-time"})
-    last_used_at = ma.fields.String(required=True, allow_none=True, metadata={"format": "date-time"})
-    revoked_at = ma.fields.String(required=True, allow_none=True, metadata={"format": "date-time"})
+    created_at = ma.fields.String(required=True, metadata=MOMENT)
+    expires_at = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
+    last_used_at = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
+    revoked_at = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
 
 
 class FreshApiTokenSchema(ApiTokenSchema):

@@ -9,6 +9,7 @@ from typing import Any
 import marshmallow as ma
 
 from retainstream.lib import clock
+from retainstream.schemas.paging import MOMENT, ListSchema
 
 RISK_WORDS = ("low", "medium", "high", "very_high")
 SORTS = tuple(
@@ -16,7 +17,6 @@ SORTS = tuple(
     for sign in ("", "-")
     for name in ("risk", "revenue", "tenure", "signup", "plan", "created", "user_id")
 )
-MOMENT = {"format": "date-time"}
 MAX_MINOR = 10**15
 
 
@@ -98,12 +98,10 @@ class CustomerRecordSchema(CustomerSchema):
     other_personal = ma.fields.Dict(keys=ma.fields.String())
 
 
-class CustomerListSchema(ma.Schema):
+class CustomerListSchema(ListSchema):
     """One page of customers."""
 
     items = ma.fields.List(ma.fields.Nested(CustomerSchema), required=True)
-    next_cursor = ma.fields.String(required=True, allow_none=True)
-    total = ma.fields.Integer(required=True)
 
 
 class WordsField(ma.fields.Field[tuple[str, ...]]):
@@ -115,7 +113,23 @@ class WordsField(ma.fields.Field[tuple[str, ...]]):
         return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
-class CustomerFilterSchema(ma.Schema):
+class ScoreFilterSchema(ma.Schema):
+    """The filters that lists of customers and of scores have in common."""
+
+    band = WordsField(
+        load_default=(), metadata={"type": "string", "description": "low, medium, high, very_high; separated by commas"}
+    )
+    plan = WordsField(load_default=(), metadata={"type": "string", "description": "Plans, separated by commas"})
+    min_probability = ma.fields.Float(load_default=None, validate=ma.validate.Range(min=0, max=1))
+
+    @ma.validates("band")
+    def check_band(self, value: tuple[str, ...], data_key: str) -> None:  # noqa: ARG002 - marshmallow passes it
+        """Name the bands that exist."""
+        if any(word not in RISK_WORDS for word in value):
+            raise ma.ValidationError("some of " + ", ".join(RISK_WORDS))
+
+
+class CustomerFilterSchema(ScoreFilterSchema):
     """Filters of a list of customers."""
 
     status = ma.fields.String(load_default="active", validate=ma.validate.OneOf(("active", "left", "all")))
@@ -124,24 +138,13 @@ class CustomerFilterSchema(ma.Schema):
         validate=ma.validate.Length(max=200),
         metadata={"description": "Part of identifier, name or e-mail"},
     )
-    plan = WordsField(load_default=(), metadata={"type": "string", "description": "Plans, separated by commas"})
-    band = WordsField(
-        load_default=(), metadata={"type": "string", "description": "low, medium, high, very_high; separated by commas"}
-    )
     tag = WordsField(load_default=(), metadata={"type": "string", "description": "Tags that must all be there"})
-    min_probability = ma.fields.Float(load_default=None, validate=ma.validate.Range(min=0, max=1))
     max_probability = ma.fields.Float(load_default=None, validate=ma.validate.Range(min=0, max=1))
     min_revenue = ma.fields.Integer(load_default=None, validate=ma.validate.Range(min=-MAX_MINOR, max=MAX_MINOR))
     max_revenue = ma.fields.Integer(load_default=None, validate=ma.validate.Range(min=-MAX_MINOR, max=MAX_MINOR))
     min_tenure = ma.fields.Float(load_default=None, validate=ma.validate.Range(min=0, max=10_000))
     max_tenure = ma.fields.Float(load_default=None, validate=ma.validate.Range(min=0, max=10_000))
     sort = ma.fields.String(load_default="-risk", validate=ma.validate.OneOf(SORTS))
-
-    @ma.validates("band")
-    def check_band(self, value: tuple[str, ...], data_key: str) -> None:  # noqa: ARG002 - marshmallow passes it
-        """Name the bands that exist."""
-        if any(word not in RISK_WORDS for word in value):
-            raise ma.ValidationError("some of " + ", ".join(RISK_WORDS))
 
 
 class MomentField(ma.fields.String):

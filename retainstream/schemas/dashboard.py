@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import marshmallow as ma
 
-from retainstream.schemas.customers import MOMENT, RISK_WORDS, MoneySchema
+from retainstream.schemas.customers import RISK_WORDS, MoneySchema
+from retainstream.schemas.paging import MOMENT
 
 
 class ModelGlanceSchema(ma.Schema):

@@ -8,10 +8,9 @@ import marshmallow as ma
 from flask_smorest.fields import Upload
 
 from retainstream.schemas.jobs import JobAnswerSchema
-from retainstream.schemas.paging import ListSchema
+from retainstream.schemas.paging import MOMENT, ListSchema
 
 STATES = ("queued", "applying", "applied", "failed", "cancelled", "undoing", "undone")
-_MOMENT = {"format": "date-time"}
 
 
 class WordField(ma.fields.Boolean):
@@ -129,9 +128,9 @@ class ImportSchema(ma.Schema):
     error = ma.fields.String(required=True, allow_none=True)
     job_id = ma.fields.Integer(required=True, allow_none=True)
     created_by = ma.fields.Integer(required=True, allow_none=True)
-    created_at = ma.fields.String(required=True, metadata=_MOMENT)
-    applied_at = ma.fields.String(required=True, allow_none=True, metadata=_MOMENT)
-    undone_at = ma.fields.String(required=True, allow_none=True, metadata=_MOMENT)
+    created_at = ma.fields.String(required=True, metadata=MOMENT)
+    applied_at = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
+    undone_at = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
 
 
 class ImportRecordSchema(ImportSchema):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import marshmallow as ma
 
+from retainstream.schemas.paging import MOMENT, ListSchema
+
 JOB_STATES = ("queued", "running", "succeeded", "failed", "cancelled")
 
 
@@ -27,9 +29,9 @@ class JobSchema(ma.Schema):
     progress = ma.fields.Float(required=True, validate=ma.validate.Range(min=0, max=1))
     result = ma.fields.Dict(keys=ma.fields.String(), allow_none=True, required=True)
     error = ma.fields.Nested(JobErrorSchema, allow_none=True, required=True)
-    created_at = ma.fields.String(required=True, metadata={"format": "date-time"})
-    started_at = ma.fields.String(required=True, allow_none=True, metadata={"format": "date-time"})
-    finished_at = ma.fields.String(required=True, allow_none=True, metadata={"format": "date-time"})
+    created_at = ma.fields.String(required=True, metadata=MOMENT)
+    started_at = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
+    finished_at = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
     cancel_requested = ma.fields.Boolean(required=True)
     attempts = ma.fields.Integer(required=True)
     requested_by = ma.fields.Integer(
@@ -43,12 +45,10 @@ class JobAnswerSchema(ma.Schema):
     job = ma.fields.Nested(JobSchema, required=True)
 
 
-class JobListSchema(ma.Schema):
+class JobListSchema(ListSchema):
     """One page of jobs, newest first."""
 
     items = ma.fields.List(ma.fields.Nested(JobSchema), required=True)
-    next_cursor = ma.fields.String(required=True, allow_none=True)
-    total = ma.fields.Integer(required=True)
 
 
 class JobQuerySchema(ma.Schema):

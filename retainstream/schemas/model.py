@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import marshmallow as ma
 
-from retainstream.schemas.customers import MOMENT
 from retainstream.schemas.jobs import JobSchema
-from retainstream.schemas.paging import ListSchema, text_field
+from retainstream.schemas.paging import MOMENT, ListSchema, text_field
 
 
 class VerdictSchema(ma.Schema):

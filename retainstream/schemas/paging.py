@@ -11,6 +11,8 @@ from retainstream.errors import InvalidInput
 from retainstream.lib.pagination import PageRequest
 
 LARGEST_ID = 2**63 - 1
+MOMENT = {"format": "date-time"}
+"""Metadata of a field that holds an instant, as ISO 8601."""
 
 
 def plain_text(value: str) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import marshmallow as ma
 
-from retainstream.schemas.customers import MOMENT, RISK_WORDS, ReasonSchema, ScoreFieldsSchema, WordsField
-from retainstream.schemas.paging import LARGEST_ID, ListSchema, id_field, text_field
+from retainstream.schemas.customers import RISK_WORDS, ReasonSchema, ScoreFieldsSchema, ScoreFilterSchema
+from retainstream.schemas.paging import LARGEST_ID, MOMENT, ListSchema, id_field, text_field
 
 MAX_IDS = 10_000
 MAX_FEATURES = 2_000
@@ -117,21 +117,10 @@ class GenerateSchema(ma.Schema):
             raise ma.ValidationError('Give either "scope": "all" or customer_ids.', "scope")
 
 
-class ResultQuerySchema(ma.Schema):
+class ResultQuerySchema(ScoreFilterSchema):
     """Filters of the list of scores in force."""
 
-    band = WordsField(
-        load_default=(), metadata={"type": "string", "description": "low, medium, high, very_high; separated by commas"}
-    )
-    plan = WordsField(load_default=(), metadata={"type": "string", "description": "Plans, separated by commas"})
-    min_probability = ma.fields.Float(load_default=None, validate=ma.validate.Range(min=0, max=1))
     model_version = ma.fields.Integer(load_default=None, validate=ma.validate.Range(min=1, max=LARGEST_ID))
-
-    @ma.validates("band")
-    def check_band(self, value: tuple[str, ...], data_key: str) -> None:  # noqa: ARG002 - the library passes it by name
-        """Name the bands that exist."""
-        if any(word not in RISK_WORDS for word in value):
-            raise ma.ValidationError("some of " + ", ".join(RISK_WORDS))
 
 
 class ResultSchema(ScoreFieldsSchema):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import marshmallow as ma
 
-from retainstream.schemas.paging import ListSchema, TrueOrFalse, secret_field, text_field
+from retainstream.schemas.paging import MOMENT, ListSchema, TrueOrFalse, secret_field, text_field
 from retainstream.security.permissions import Role
 
 ROLES = [role.value for role in Role]
@@ -23,8 +23,8 @@ class UserSchema(ma.Schema):
     name = ma.fields.String(required=True)
     role = role_field(required=True)
     active = ma.fields.Boolean(required=True)
-    created_at = ma.fields.String(required=True, metadata={"format": "date-time"})
-    last_login_at = ma.fields.String(required=True, allow_none=True, metadata={"format": "date-time"})
+    created_at = ma.fields.String(required=True, metadata=MOMENT)
+    last_login_at = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
 
 
 class UserListSchema(ListSchema):
@@ -45,7 +45,7 @@ class LeaveSchema(ma.Schema):
 
     token = ma.fields.String(required=True, metadata={"description": "Shown once; only its hash is kept"})
     email = ma.fields.String(required=True)
-    expires_at = ma.fields.String(required=True, metadata={"format": "date-time"})
+    expires_at = ma.fields.String(required=True, metadata=MOMENT)
 
 
 class UserChangeSchema(ma.Schema):

@@ -382,14 +382,3 @@ def _clean_up(context: jobs.JobContext) -> None:
         session.execute(
             sa.update(ScoringRun).where(ScoringRun.id.in_(dead)).values(state="abandoned", finished_at=clock.now_us())
         )
-
-
-def latest_run(session: Session) -> ScoringRun | None:
-    """Return the newest complete run over everybody."""
-    query = (
-        sa.select(ScoringRun)
-        .where(ScoringRun.state == "complete", ScoringRun.scope == "all")
-        .order_by(ScoringRun.id.desc())
-        .limit(1)
-    )
-    return session.scalar(query)

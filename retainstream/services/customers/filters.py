@@ -10,8 +10,6 @@ from sqlalchemy.orm import Session
 from retainstream import dialect
 from retainstream.models import Customer, Identity, LatestScore
 
-STATUSES = ("active", "left", "all")
-
 
 @dataclass(frozen=True)
 class CustomerFilter:

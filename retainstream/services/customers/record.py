@@ -19,7 +19,6 @@ from retainstream.services.customers import lists
 from retainstream.services.customers.filters import by_user_id
 
 LONGEST_TEXT = 1_000
-MAX_TAGS = 50
 PERSONAL = ("name", "email", "phone")
 PROFILE = ("plan", "revenue_minor", "currency", "signup_at", "tenure_months")
 
