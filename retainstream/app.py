@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from flask import Flask, Response, request
 from sqlalchemy.exc import OperationalError
@@ -72,14 +73,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
-def _register_errors(app: Flask, error_page: object) -> None:
+def _register_errors(app: Flask, error_page: Callable[[Exception], Response]) -> None:
     """One handler for both faces: JSON for the API and the probes, a page for people."""
     from retainstream.api.base import error_response, is_api_path
 
     def present(error: Exception) -> Response:
         if is_api_path(request.path):
             return error_response(error)
-        return error_page(error)  # type: ignore[operator,no-any-return]
+        return error_page(error)
 
     def half_a_character(_error: UnicodeEncodeError) -> Response:
         """A text with half of a surrogate pair gets through JSON, but no database can store it."""

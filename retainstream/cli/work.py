@@ -7,9 +7,9 @@ import click
 from retainstream.cli.terminal import in_app, see_through
 from retainstream.db import read_unit, unit_of_work
 from retainstream.lib.pagination import PageRequest
+from retainstream.schemas.jobs import JOB_STATES
 from retainstream.security.actor import COMMAND
 from retainstream.services import jobs, predictions, training
-from retainstream.services.jobs.queue import STATES
 
 
 @click.command("train")
@@ -57,7 +57,7 @@ def score_command() -> None:
 
 
 @click.command("jobs")
-@click.option("--state", type=click.Choice(STATES), help="Only jobs in this state.")
+@click.option("--state", type=click.Choice(JOB_STATES), help="Only jobs in this state.")
 @click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True)
 @click.option("--cancel", "cancel_id", type=int, metavar="ID", help="Cancel this job instead of listing.")
 @in_app

@@ -14,7 +14,6 @@ from retainstream.services import audit
 from retainstream.services.paging import page_by_id
 
 OPEN_STATES = ("queued", "running")
-STATES = ("queued", "running", "succeeded", "failed", "cancelled")
 
 
 def enqueue(
