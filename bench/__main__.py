@@ -15,6 +15,7 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 ALL: dict[str, tuple[str, list[str]]] = {
     "training_speed": ("Training against the bare XGBoost call", []),
     "reasons": ("Reasons for everybody against `pred_contribs`", []),
+    "champion_reasons": ("Reasons by the real champion", []),
     "matrix": ("SQLite to a matrix", []),
     "import_table": ("Import against bare `read_csv` and `executemany`", []),
     "http_speed": ("HTTP against a bare Flask route", []),
