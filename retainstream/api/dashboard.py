@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from flask import Response, current_app, request
+from flask import Response, current_app
 
 from retainstream.api.base import ApiBlueprint, accepted, actor, ready, requires, with_etag
 from retainstream.api.idempotency import idempotent
 from retainstream.db import read_unit, unit_of_work
-from retainstream.errors import InvalidInput
-from retainstream.schemas.dashboard import DistributionSchema, DriversSchema, MetricsSchema
+from retainstream.schemas.dashboard import DistributionSchema, DriversSchema, MetricsSchema, NothingSchema
 from retainstream.schemas.jobs import JobAnswerSchema
 from retainstream.security.permissions import Permission
 from retainstream.services import dashboard, predictions
@@ -50,14 +49,10 @@ def features() -> Response:
 @blueprint.route("/predict", methods=["POST"])
 @requires(Permission.PREDICTIONS_WRITE)
 @idempotent
+@blueprint.arguments(NothingSchema, required=False)
 @blueprint.response(202, JobAnswerSchema)
-def predict() -> Response:
+def predict(_body: dict[str, object]) -> Response:
     """Score all customers anew, as a job. To score given features, POST them to /predictions/predict."""
-    if request.is_json and request.get_json(silent=True):
-        raise InvalidInput(
-            "This scores all customers anew and takes no body; features are scored by POST /api/v1/predictions/predict.",
-            fields={"body": ["nothing"]},
-        )
     with unit_of_work() as session:
         job = predictions.generate(session, actor())
         return accepted(present(job))

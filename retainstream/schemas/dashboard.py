@@ -91,3 +91,14 @@ class DriversSchema(ma.Schema):
 
     model_version = ma.fields.Integer(required=True, allow_none=True)
     items = ma.fields.List(ma.fields.Nested(DriverSchema), required=True)
+
+
+class NothingSchema(ma.Schema):
+    """The body of a request for new predictions: nothing, so that features sent here by mistake are not passed over."""
+
+    @ma.pre_load
+    def refuse(self, data: object, **_: object) -> object:
+        """Name the route that takes features."""
+        if data:
+            raise ma.ValidationError("Nothing: this scores all customers; POST features to /api/v1/predictions/predict.")
+        return data

@@ -142,4 +142,4 @@ def test_a_training_that_failed_is_what_the_status_tells(
 
 def test_features_sent_to_the_wrong_route_are_not_passed_over(client: FlaskClient, cast: Cast) -> None:
     answer = client.post(f"{API}/dashboard/predict", json={"features": {"a": 1}}, headers=cast.token("analyst"))
-    assert answer.status_code == 422 and "predictions/predict" in answer.get_json()["error"]["message"]
+    assert answer.status_code == 422 and "predictions/predict" in str(answer.get_json()["error"]["fields"])
