@@ -32,6 +32,7 @@ from retainstream.schemas.imports import (
     ImportRecordSchema,
     ImportUploadSchema,
     PreviewSchema,
+    UndoQuerySchema,
 )
 from retainstream.schemas.jobs import JobAnswerSchema
 from retainstream.schemas.paging import PageQuerySchema, page_request
@@ -124,11 +125,13 @@ def get_import(import_id: str) -> Response:
 @blueprint.route("/imports/<string:import_id>/errors.csv", methods=["GET"])
 @requires(Permission.IMPORTS_READ)
 @blueprint.response(
-    200, content_type="text/csv", description="The bad rows as in the file, with their line and the reason."
+    200,
+    content_type="text/csv",
+    description="The bad rows as in the file, then retainstream_line, retainstream_reason and retainstream_surplus (cells beyond the header).",
 )
 @blueprint.alt_response(404, schema=ErrorSchema, description=_NO_IMPORT)
 def bad_rows(import_id: str) -> Response:
-    """Return the rows that were not taken (the first 10,000) as a CSV to mend and load again. Needs `customers:personal`, too."""
+    """Return the rows that were not taken (the first 10,000) as a CSV to mend and load again as it is. Needs `customers:personal`, too."""
     from retainstream.services.imports.badrows import BadRow, RowError, bad_rows_csv
 
     actor().require(Permission.CUSTOMERS_PERSONAL)
@@ -154,14 +157,20 @@ def bad_rows(import_id: str) -> Response:
 @blueprint.route("/imports/<string:import_id>/undo", methods=["POST"])
 @requires(Permission.IMPORTS_WRITE)
 @idempotent
+@blueprint.arguments(UndoQuerySchema, location="query")
 @blueprint.response(202, JobAnswerSchema)
 @blueprint.alt_response(404, schema=ErrorSchema, description=_NO_IMPORT)
-@blueprint.alt_response(409, schema=ErrorSchema, description="The import is not applied, or is being undone already.")
-def undo(import_id: str) -> Response:
+@blueprint.alt_response(
+    409,
+    schema=ErrorSchema,
+    description="The import is not applied, is being undone already, or (confirmation_needed) later imports rest on its customers.",
+)
+def undo(query: dict[str, Any], import_id: str) -> Response:
     """Take an import back in a job. Customers who were touched since are kept and listed."""
     caller = actor()
     with unit_of_work() as session:
-        job = jobs.present(batches.queue_undo(session, caller, path_id(import_id, "import")))
+        number = path_id(import_id, "import")
+        job = jobs.present(batches.queue_undo(session, caller, number, confirm=query["confirm"]))
     return accepted(job)
 
 

@@ -62,6 +62,17 @@ class ImportUploadSchema(ImportFormSchema):
     )
 
 
+class UndoQuerySchema(ma.Schema):
+    """Whether an undo may take away what later imports rest on."""
+
+    confirm = WordField(
+        load_default=False,
+        metadata={
+            "description": "Answer to 409 confirmation_needed: undo, although later imports lose the customers that they found on record"
+        },
+    )
+
+
 class RowErrorSchema(ma.Schema):
     """What is wrong with one row. The value is null for a caller who may not see personal details."""
 

@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 
 from retainstream.config import Settings
 from retainstream.services.imports import files
+from retainstream.services.imports.badrows import ADDED_COLUMNS
 
 Run = Callable[[], list[dict[str, Any]]]
 GOOD = "customer_id,plan,monthly_charge,logins,churn\n" + "".join(
@@ -126,9 +127,14 @@ def test_bad_rows_reject_the_whole_file_and_come_back_with_reasons(
     ]
     answer = client.get(f"/api/v1/customers/imports/{number}/errors.csv", headers=head)
     rows = list(csv.reader(io.StringIO(answer.get_data(as_text=True), newline="")))
-    assert rows[0] == ["customer_id", "plan", "monthly_charge", "logins", "churn", "line", "reason"]
+    assert rows[0] == ["customer_id", "plan", "monthly_charge", "logins", "churn", *ADDED_COLUMNS]
     assert rows[1][:6] == ["C0007", "basic", "10.50", "'=seven", "No", "9"] and "logins: expected" in rows[1][6]
     assert len(rows) == 3
+    mended = answer.get_data().replace(b"'=seven", b"7").replace(b"\r\n,", b"\r\nC0009,")
+    again = send(client, head, mended, mapping=json.dumps(mapping))
+    assert again.status_code == 202
+    (job,) = run_jobs()
+    assert job["state"] == "succeeded" and job["result"]["counts"]["new"] == 2
 
 
 def test_skip_takes_the_good_rows(client: FlaskClient, head: dict[str, str], run_jobs: Run) -> None:
@@ -264,3 +270,18 @@ def test_the_real_files_load_and_the_web_page_is_refused(
     assert run_jobs()[0]["state"] == "succeeded"
     page = (real_data / "dirty/sparkify_html_page_saved_as.json").read_bytes()
     assert send(client, head, page, "sparkify.json").status_code == 415
+
+
+def test_undo_asks_when_later_imports_rest_on_it(client: FlaskClient, head: dict[str, str], run_jobs: Run) -> None:
+    first = send(client, head, GOOD).get_json()["import_id"]
+    run_jobs()
+    send(client, head, GOOD)
+    run_jobs()
+    address = f"/api/v1/customers/imports/{first}/undo"
+    asked = client.post(address, headers=head)
+    assert asked.status_code == 409
+    error = asked.get_json()["error"]
+    assert error["code"] == "confirmation_needed" and error["detail"] == {"imports": [first + 1], "rows": 200}
+    assert client.post(f"{address}?confirm=perhaps", headers=head).status_code == 422
+    assert client.post(f"{address}?confirm=true", headers=head).status_code == 202
+    assert run_jobs()[-1]["result"]["kept"] == 0

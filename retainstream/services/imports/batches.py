@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from retainstream.errors import Conflict, InvalidInput, NotFound
+from retainstream.errors import ConfirmationNeeded, Conflict, InvalidInput, NotFound
 from retainstream.lib import clock
 from retainstream.lib.pagination import Page, decode_cursor, encode_cursor
 from retainstream.models import ChurnDefinition, Customer, Identity, ImportBatch, ImportRowError, JobRun
@@ -81,8 +81,13 @@ def mapping_sha256(mapping: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(mapping, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def queue_undo(session: Session, actor: Actor, batch_id: int) -> JobRun:
+def queue_undo(session: Session, actor: Actor, batch_id: int, *, confirm: bool = False) -> JobRun:
     """Queue the job that takes an applied batch back.
+
+    Parameters
+    ----------
+    confirm : bool
+        The person knows that later imports lose what they only confirmed, see `require_last_word`.
 
     Raises
     ------
@@ -90,6 +95,8 @@ def queue_undo(session: Session, actor: Actor, batch_id: int) -> JobRun:
         When there is no such import.
     Conflict
         When it is not applied, or is being undone already.
+    ConfirmationNeeded
+        When later imports held rows that were on record already and `confirm` is false.
     """
     actor.require(Permission.IMPORTS_WRITE)
     batch = get(session, batch_id)
@@ -98,9 +105,46 @@ def queue_undo(session: Session, actor: Actor, batch_id: int) -> JobRun:
             f"Import {batch_id} is {batch.state}; only one that is applied can be undone.",
             detail={"state": batch.state},
         )
-    job = jobs.enqueue(session, actor, "undo", {"batch_id": batch_id}, dedupe_key=f"batch:{batch_id}")
+    if not confirm:
+        require_last_word(session, batch)
+    payload: dict[str, object] = {"batch_id": batch_id, "confirm": confirm}
+    job = jobs.enqueue(session, actor, "undo", payload, dedupe_key=f"batch:{batch_id}")
     audit.record(session, actor, "import.queue_undo", "import", batch_id)
     return job
+
+
+def require_last_word(session: Session, batch: ImportBatch) -> None:
+    """Raise ConfirmationNeeded when undoing a batch takes something away that a later applied import found on record.
+
+    Such a row left no trace of its own when nothing in it had changed, so that nothing of it would stay. A batch that wrote nothing takes
+    nothing away, and neither does the newest one.
+    """
+    if not batch.counts.get("new", 0) + batch.counts.get("changed", 0):
+        return
+    later = session.execute(
+        select(ImportBatch.id, ImportBatch.counts)
+        .where(ImportBatch.state == "applied", ImportBatch.id > batch.id)
+        .order_by(ImportBatch.id)
+    )
+    held = {number: counts.get("unchanged", 0) + counts.get("changed", 0) for number, counts in later}
+    held = {number: rows for number, rows in held.items() if rows}
+    if not held:
+        return
+    rows, one = sum(held.values()), len(held) == 1
+    what = "those customers" if batch.counts.get("new", 0) else f"what import {batch.id} changed in those customers"
+    raise ConfirmationNeeded(
+        f"{_imports(list(held))} came later and held {rows:,} {'row that was' if rows == 1 else 'rows that were'} on record already; "
+        f"undoing import {batch.id} would take {what} away from {'it' if one else 'them'} too. "
+        f"Undo {'it' if one else 'them'} first, or send confirm=true.",
+        detail={"imports": list(held)[:SHOWN_ERRORS], "rows": rows},
+    )
+
+
+def _imports(numbers: list[int]) -> str:
+    """Return "Import 2", "Imports 2, 3 and 4" or, beyond five, "Imports 2, 3, 4, 5, 6 and 7 more"."""
+    named, more = [str(number) for number in numbers[:5]], len(numbers) - 5
+    last = f"{more:,} more" if more > 0 else named.pop()
+    return f"Imports {', '.join(named)} and {last}" if named else f"Import {last}"
 
 
 def get(session: Session, batch_id: int) -> ImportBatch:

@@ -27,6 +27,8 @@ def run(context: JobContext) -> dict[str, object]:
     ------
     Conflict
         When the import is not applied.
+    ConfirmationNeeded
+        When an import was applied since the undo was asked for, and found rows of this one on record.
     """
     batch_id = int(str(context.payload["batch_id"]))
     turns.settle_others(context.holding_unit, batch_id)
@@ -57,6 +59,8 @@ def _hide(context: JobContext, batch_id: int) -> int:
         if batch.state == "undone":
             return 0
         if batch.state == "applied":
+            if not context.payload.get("confirm"):
+                batches.require_last_word(session, batch)
             kept = pointers.withdraw(session, batch_id)
             batch.state = "undoing"
             batch.counts = {**batch.counts, "kept": len(kept)}

@@ -87,10 +87,10 @@ class Loader:
         """Run what is queued and return the last job."""
         return run_queued(self.settings)[-1]
 
-    def undo(self, number: int) -> dict[str, Any]:
+    def undo(self, number: int, *, confirm: bool = False) -> dict[str, Any]:
         """Undo an import to its end; returns the job."""
         with unit_of_work() as session:
-            batches.queue_undo(session, SYSTEM, number)
+            batches.queue_undo(session, SYSTEM, number, confirm=confirm)
         return self.run()
 
     def counts(self, job: dict[str, Any]) -> tuple[int, int, int]:

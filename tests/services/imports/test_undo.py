@@ -13,6 +13,7 @@ from sqlalchemy import select, text
 
 from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
+from retainstream.errors import ConfirmationNeeded
 from retainstream.models import AttributeVersion, Customer, Identity, ImportBatch
 from retainstream.security.actor import SYSTEM
 from retainstream.services import attributes
@@ -121,7 +122,7 @@ def test_an_edit_since_keeps_the_customer_and_is_listed(loader: Loader) -> None:
 def test_a_later_import_keeps_its_rows_and_can_be_undone_after(loader: Loader) -> None:
     first = load(loader, person(1, 1), person(2, 2))
     second = load(loader, person(1, 10, churn="yes", email="new@example.com"))
-    job = loader.undo(first)
+    job = loader.undo(first, confirm=True)
     assert job["result"]["kept"] == 1
     now = seen()
     assert set(now) == {"P1"}
@@ -132,6 +133,36 @@ def test_a_later_import_keeps_its_rows_and_can_be_undone_after(loader: Loader) -
     )
     loader.undo(second)
     assert seen() == {} and rows_in(*DATA) == dict.fromkeys(DATA, 0)
+
+
+def test_an_undo_asks_before_it_takes_what_later_imports_confirmed(loader: Loader) -> None:
+    everyone = [person(n, n) for n in range(60)]
+    for rows in (everyone, everyone, [person(5, 50)], [person(99)]):
+        load(loader, *rows)
+    with pytest.raises(ConfirmationNeeded) as asked:
+        loader.undo(1)
+    assert asked.value.message == (
+        "Imports 2 and 3 came later and held 61 rows that were on record already; undoing import 1 would take those customers "
+        "away from them too. Undo them first, or send confirm=true."
+    )
+    assert len(seen()) == 61
+    loader.undo(4)
+    loader.undo(3)
+    with pytest.raises(
+        ConfirmationNeeded, match=r"^Import 2 came later and held 60 rows .* away from it too\. Undo it first"
+    ):
+        loader.undo(1)
+    loader.undo(2)
+    assert loader.undo(1)["state"] == "succeeded" and seen() == {}
+
+
+def test_an_import_that_was_queued_before_the_undo_counts_as_well(loader: Loader) -> None:
+    first = load(loader, person(1, 1), person(2, 2))
+    loader.queue(csv_of(COLUMNS, [person(1, 1), person(2, 2)]), MAPPING)
+    job = loader.undo(first)
+    assert job["state"] == "failed" and job["error"]["code"] == "confirmation_needed"
+    assert len(seen()) == 2
+    assert loader.undo(first, confirm=True)["state"] == "succeeded" and seen() == {}
 
 
 def test_undo_hides_everything_at_once(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
