@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from typing import TextIO
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _PLAIN_NUMBER = re.compile(r"[-+]?\d[\d.,]*(?:[eE][-+]?\d+)?%?")
 LONGEST_VALUE = 80
+# Named so that no file has them by itself: a mended file may come back with them, and they are no facts about customers.
+LINE, REASON, SURPLUS = ADDED_COLUMNS = ("retainstream_line", "retainstream_reason", "retainstream_surplus")
 
 
 @dataclass(frozen=True)
@@ -69,17 +72,22 @@ def guarded(cell: str | None) -> str:
     return cell
 
 
+def is_added(name: str) -> bool:
+    """Whether a column is one of those that `bad_rows_csv` adds."""
+    return name.strip().casefold() in ADDED_COLUMNS
+
+
 def bad_rows_csv(stream: TextIO, columns: Sequence[str], bad_rows: Iterable[BadRow]) -> int:
-    """Write the rows that were not taken, with the original columns, then their line and the reason.
+    """Write the rows that were not taken, with the original columns, then their line, the reason, and what a row had beyond the header.
 
     Parameters
     ----------
     stream : text stream
         Opened with ``newline=""``.
     columns : sequence of str
-        Headers of the file.
+        Headers of the file. Columns that an earlier file of bad rows brought are left out, and written afresh.
     bad_rows : iterable of BadRow
-        Missing cells are left empty; cells beyond the header are told of in the reason only.
+        Missing cells are left empty; cells beyond the header stand in the last column, as a CSV would write them.
 
     Returns
     -------
@@ -87,12 +95,21 @@ def bad_rows_csv(stream: TextIO, columns: Sequence[str], bad_rows: Iterable[BadR
         Number of rows written.
     """
     writer = csv.writer(stream, lineterminator="\r\n")
-    extra = [name if name not in columns else f"import_{name}" for name in ("line", "reason")]
-    writer.writerow([guarded(name) for name in columns] + extra)
+    own = [at for at, name in enumerate(columns) if not is_added(name)]
+    writer.writerow([*(guarded(columns[at]) for at in own), *ADDED_COLUMNS])
     count = 0
     for row in bad_rows:
-        cells = [guarded(cell) for cell in row.cells[: len(columns)]]
-        cells += [""] * (len(columns) - len(cells))
-        writer.writerow([*cells, row.line, guarded("; ".join(error.sentence for error in row.errors))])
+        cells = [guarded(row.cells[at]) if at < len(row.cells) else "" for at in own]
+        reason = guarded("; ".join(error.sentence for error in row.errors))
+        writer.writerow([*cells, row.line, reason, _surplus(row.cells[len(columns) :])])
         count += 1
     return count
+
+
+def _surplus(cells: Sequence[str | None]) -> str:
+    """Return the cells beyond the header in one: as they are when there is one, else with commas between them."""
+    if not cells:
+        return ""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="").writerow([guarded(cell) for cell in cells])
+    return guarded(text.getvalue() if len(cells) > 1 else cells[0])

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from retainstream.services.imports.badrows import is_added
 from retainstream.services.imports.columns import ColumnProfile
 from retainstream.services.imports.names import (
     KEPT_VALUES,
@@ -90,7 +91,7 @@ def value_direction(text: str) -> int:
 
 def _candidate(column: ColumnProfile) -> LabelCandidate | None:
     spelt = _spellings(column)
-    if not 1 <= len(spelt) <= _MAX_VALUES or not column.filled:
+    if is_added(column.name) or not 1 <= len(spelt) <= _MAX_VALUES or not column.filled:
         return None
     values = list(column.counts)
     words = words_of(column.name)

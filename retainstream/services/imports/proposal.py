@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from retainstream.services.imports import names
+from retainstream.services.imports.badrows import is_added
 from retainstream.services.imports.columns import ColumnProfile
 from retainstream.services.imports.labels import LabelCandidate, choose_label, find_candidates
 from retainstream.services.imports.mapping import ColumnMapping, Mapping
@@ -132,7 +133,8 @@ def _date_format(column: ColumnProfile, words: Sequence[str]) -> str | None:
 def _find_identifier(profile: TableProfile, used: set[int]) -> int | None:
     best: tuple[float, int] | None = None
     for column in profile.columns:
-        score = 0.0 if column.position in used else _identifier_score(column)
+        out = column.position in used or is_added(column.name)
+        score = 0.0 if out else _identifier_score(column)
         if score > 0 and (best is None or score > best[0]):
             best = (score, column.position)
     return best[1] if best else None
@@ -206,6 +208,8 @@ def _describe(
 def _reason_to_ignore(
     column: ColumnProfile, words: Sequence[str], kind: str, profile: TableProfile, label: LabelCandidate | None
 ) -> str | None:
+    if is_added(column.name):
+        return "It was added by RetainStream to a file of bad rows."
     if column.filled == 0:
         return "It is empty."
     if names.is_prediction(words):

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retainstream.services.imports.badrows import bad_rows_csv
+from retainstream.services.imports.badrows import BadRow, RowError, bad_rows_csv
 from retainstream.services.imports.casting import NO_DATE, NO_LABEL
 from retainstream.services.imports.mapping import ColumnMapping, Mapping
 from retainstream.services.imports.rowids import RowIds
@@ -140,18 +140,35 @@ def test_made_ids_depend_only_on_content_and_occurrence(rows: list[tuple[str, st
 
 
 def test_bad_rows_come_back_as_csv_that_no_spreadsheet_runs(tmp_path: Path) -> None:
-    rows = [["a", "=1+1", "-12.5"], ["b", "@x", "+5"], ["c", "-1+2", "y"], ["d", "ok"]]
+    rows = [
+        ["a", "=1+1", "-12.5"],
+        ["b", "@x", "+5"],
+        ["c", "-1+2", "y"],
+        ["d", "ok"],
+        ["e", "1", "z", "=2", None, "a,b"],
+    ]
     mapping = Mapping((ID, NUMBER, ColumnMapping("m", "ignored", "m")))
     (chunk,) = cast_all(table_of(tmp_path, ["id", "n", "m"], rows), mapping)
     stream = io.StringIO(newline="")
-    assert bad_rows_csv(stream, ["id", "n", "m"], chunk.bad_rows) == 4
+    assert bad_rows_csv(stream, ["id", "n", "m"], chunk.bad_rows) == 5
     header, *written = list(csv.reader(io.StringIO(stream.getvalue())))
-    assert header == ["id", "n", "m", "line", "reason"]
+    assert header == ["id", "n", "m", "retainstream_line", "retainstream_reason", "retainstream_surplus"]
     assert [row[:4] for row in written] == [
         ["a", "'=1+1", "-12.5", "2"], ["b", "'@x", "+5", "3"], ["c", "'-1+2", "y", "4"], ["d", "ok", "", "5"],
+        ["e", "1", "z", "6"],
     ]  # fmt: skip
     assert "a number such as 12.5" in written[0][4]
     assert "3 cells" in written[3][4]
+    assert [row[5] for row in written] == ["", "", "", "", '\'=2,,"a,b"']
+
+
+def test_bad_rows_of_a_mended_file_have_the_added_columns_once() -> None:
+    row = BadRow(7, ["a", "3", "told before", "left over", "5", "beyond"], (RowError(7, "n", "5", "more", "code"),))
+    stream = io.StringIO(newline="")
+    bad_rows_csv(stream, ["id", "retainstream_line", "retainstream_reason", "retainstream_surplus", "n"], [row])
+    header, written = list(csv.reader(io.StringIO(stream.getvalue())))
+    assert header == ["id", "n", "retainstream_line", "retainstream_reason", "retainstream_surplus"]
+    assert written == ["a", "5", "7", "n: expected more, found '5'", "beyond"]
 
 
 @given(st.lists(st.text(st.characters(blacklist_categories=("Cs",)), max_size=12), min_size=1, max_size=3))
