@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -9,11 +10,12 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from enum import Enum
 
 from flask import Flask
+from sqlalchemy.orm import Session
 
 from retainstream.config import PREFIX, ROOT, Settings
 from retainstream.db import read_unit, unit_of_work
@@ -21,13 +23,20 @@ from retainstream.errors import Busy
 from retainstream.jobs.execution import record
 from retainstream.lib import clock
 from retainstream.services import jobs
+from retainstream.services.imports import turns
 
 log = logging.getLogger("retainstream.jobs")
 
 LOOK_SECONDS = 0.4
 CANCEL_GRACE_SECONDS = 10.0
+TIDYING_GRACE_SECONDS = 120.0  # an import that stops takes its rows away first, some thousands in each transaction
 TERM_GRACE_SECONDS = 5.0
 OVERTIME_SECONDS = 60.0
+_LOADING = ("import", "undo")
+
+
+class _NotIdle(Exception):
+    """Another job began, or the server stops: what was left half-way is theirs to settle."""
 
 
 class Ending(Enum):
@@ -68,6 +77,8 @@ class Runner:
         Module that is started as the job's process.
     cancel_grace : float
         Seconds that cancelled work has to notice by itself before it is told by signal.
+    tidying_grace : float
+        The same for imports and their undoing, which have rows to take away. Beyond it the parent does that after them.
     overtime : float
         Seconds beyond `train_minutes` that a training has to end by itself, with a better explanation, before it is ended.
     """
@@ -79,12 +90,14 @@ class Runner:
         *,
         child_module: str = "retainstream.jobs.child",
         cancel_grace: float = CANCEL_GRACE_SECONDS,
+        tidying_grace: float = TIDYING_GRACE_SECONDS,
         overtime: float = OVERTIME_SECONDS,
     ) -> None:
         self.app = app
         self.settings = settings
         self.child_module = child_module
         self.cancel_grace = cancel_grace
+        self.tidying_grace = tidying_grace
         self.overtime = overtime
         self.current: jobs.Claim | None = None
         self._stopping = threading.Event()
@@ -119,6 +132,8 @@ class Runner:
             if child.stdin is not None:
                 child.stdin.close()
         self._settle(claimed, child.returncode, ending)
+        if claimed.kind in _LOADING:
+            self._tidy_up()
 
     def _start(self, claimed: jobs.Claim) -> subprocess.Popen[bytes]:
         threads = jobs.threads_at(self.settings, clock.now())
@@ -134,6 +149,7 @@ class Runner:
     def _wait(self, claimed: jobs.Claim, child: subprocess.Popen[bytes]) -> Ending:
         began = beaten = clock.monotonic()
         asked_at: float | None = None
+        grace = self.tidying_grace if claimed.kind in _LOADING else self.cancel_grace
         limit = self.settings.train_minutes * 60 + self.overtime if claimed.kind == "train" else None
         while not self._stopping.is_set():
             try:
@@ -148,7 +164,7 @@ class Runner:
                 return Ending.EXITED if child.poll() is not None else Ending.LOST
             if stands is jobs.Standing.CANCEL:
                 asked_at = now if asked_at is None else asked_at
-                if now - asked_at > self.cancel_grace:
+                if now - asked_at > grace:
                     return Ending.EXITED  # ended by signal; the row says that it was asked to
             if limit is not None and now - began > limit:
                 return Ending.TOO_LONG
@@ -174,6 +190,24 @@ class Runner:
             return
         if record(lambda session: jobs.retry_or_fail(session, claimed, _died(status))):
             log.warning("job %s: its process ended with status %s before the work was done", claimed.job_id, status)
+
+    def _tidy_up(self) -> None:
+        """Settle an import or undo that ended half-way, so that its rows do not lie there until the next one. A failure is logged only."""
+        try:
+            if settled := turns.settle_others(self._idle_unit):
+                log.info("settled what was left half-way of imports %s", settled)
+        except (_NotIdle, Busy):
+            log.info("what is left half-way of an import waits for the next one")
+        except Exception:
+            log.exception("an import could not be settled")
+
+    @contextlib.contextmanager
+    def _idle_unit(self) -> Iterator[Session]:
+        """Open a writing unit in which no job runs here or in another process, and none waits to go on with what it left."""
+        with unit_of_work() as session:
+            if self._stopping.is_set() or jobs.loading_unfinished(session):
+                raise _NotIdle
+            yield session
 
 
 def _died(status: int | None) -> str:

@@ -18,6 +18,7 @@ from retainstream.services.jobs import JobContext
 
 KINDS = {
     "train": "tests.jobs.counting:sleep_deaf",
+    "import": "tests.jobs.counting:sleep_deaf",
     "count": "tests.jobs.counting:count",
     "deaf": "tests.jobs.counting:sleep_deaf",
     "broken": "tests.jobs.counting:break_down",

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from retainstream.config import Settings, load_settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.jobs.runner import Runner, child_environment
-from retainstream.models import JobRun, OutboxMessage
+from retainstream.models import Customer, ImportBatch, JobRun, OutboxMessage
 from retainstream.security.actor import COMMAND
 from retainstream.services import jobs
 
@@ -93,6 +93,50 @@ def test_a_running_job_is_cancelled_whether_it_listens_or_not(runner: Runner, ki
     thread.join(30)
     assert not thread.is_alive()
     assert row(job_id).state == "cancelled"
+
+
+def half_way(job_id: int) -> int:
+    """Leave an import with a hidden customer half-way, as a job that is ended by signal does."""
+    with unit_of_work() as session:
+        batch = ImportBatch(
+            state="applying", source="api", filename="table.csv", file_sha256="0" * 64, size_bytes=1, mapping={},
+            mapping_sha256="0" * 64, on_error="reject", counts={}, warnings=[], created_at=0, job_id=job_id,
+        )  # fmt: skip
+        session.add(batch)
+        session.flush()
+        session.add(Customer(batch_id=batch.id, created_at=0, updated_at=0))
+        return batch.id
+
+
+def left_of(batch_id: int) -> tuple[str, int]:
+    with read_unit() as session:
+        customers = session.scalar(select(func.count()).where(Customer.batch_id == batch_id)) or 0
+        return session.get_one(ImportBatch, batch_id).state, customers
+
+
+def test_what_an_import_ended_by_signal_left_is_settled_by_the_parent(minimal_app: Flask, settings: Settings) -> None:
+    runner = Runner(minimal_app, settings, child_module=CHILD, cancel_grace=600, tidying_grace=0.5)
+    job_id = queue("import")
+    batch_id = half_way(job_id)
+    thread = threading.Thread(target=runner.run_next)
+    thread.start()
+    wait_for(lambda: row(job_id).state == "running")
+    with unit_of_work() as session:
+        jobs.cancel(session, COMMAND, job_id)
+    thread.join(30)
+    assert not thread.is_alive()
+    assert row(job_id).state == "cancelled"
+    assert left_of(batch_id) == ("cancelled", 0)
+
+
+def test_nothing_is_settled_while_another_process_runs_a_job(minimal_app: Flask, settings: Settings) -> None:
+    runner = Runner(minimal_app, settings, child_module=CHILD)
+    job_id = queue("import")
+    batch_id = half_way(job_id)
+    with unit_of_work() as session:
+        assert jobs.claim(session, "another", 600) is not None
+    runner._tidy_up()  # the moment between two jobs cannot be met from outside
+    assert left_of(batch_id) == ("applying", 1)
 
 
 def test_stopping_ends_the_process_and_gives_the_job_back(runner: Runner) -> None:

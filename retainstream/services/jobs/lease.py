@@ -55,6 +55,13 @@ def anything_to_claim(session: Session) -> bool:
     return states == {"queued"}
 
 
+def loading_unfinished(session: Session) -> bool:
+    """Tell whether a job runs, or an import or undo that was begun waits for another attempt."""
+    resumed = (JobRun.state == "queued") & JobRun.kind.in_(("import", "undo")) & JobRun.started_at.is_not(None)
+    found = session.scalar(select(JobRun.id).where((JobRun.state == "running") | resumed).limit(1))
+    return found is not None
+
+
 def claim(session: Session, owner: str, lease_seconds: float, job_id: int | None = None) -> Claim | None:
     """Claim the oldest queued job, or the one named, unless any job runs; None when there was nothing to have.
 
