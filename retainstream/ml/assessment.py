@@ -89,9 +89,10 @@ def _assess_data(data: pd.DataFrame | np.ndarray, y: Any) -> Verdict:
         )  # fmt: skip
     classes = sorted(labels.unique(), key=str)
     if len(classes) < 2:
+        outcome = {0: "all stayed", 1: "all left"}.get(classes[0], classes[0])
         return Verdict(
             False, "one_class",
-            f"All {len(labels):,} customers have the same outcome ({classes[0]}). A model needs customers who left and "
+            f"All {len(labels):,} customers have the same outcome ({outcome}). A model needs customers who left and "
             "customers who stayed.",
             {"rows": len(labels)},
         )  # fmt: skip

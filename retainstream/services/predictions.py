@@ -253,7 +253,7 @@ def generate(session: Session, actor: Actor, user_ids: Sequence[str] | None = No
     if strangers := [user_id for user_id in user_ids if user_id not in found]:
         named = ", ".join(repr(user_id[:40]) for user_id in strangers[:3])
         raise InvalidInput(
-            f"{len(strangers):,} of these customers are not known, such as {named}.",
+            f"{len(strangers):,} of these customers {'is' if len(strangers) == 1 else 'are'} not known, such as {named}.",
             fields={"customer_ids": [f"unknown: {named}"]},
         )
     return jobs.enqueue(session, actor, "score", {"scope": "ids", "customer_ids": sorted(set(found.values()))})

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from retainstream.lib.tabular import Table, TableError, TableLimits, open_table
+from retainstream.lib.tabular.unpacking import in_words
 
 QUIET = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -276,7 +277,9 @@ def test_a_bomb_is_stopped_while_unpacking(tmp_path: Path, packing: str) -> None
     ("limits", "part"),
     [
         (TableLimits(max_bytes=10), "larger than"),
-        (TableLimits(max_columns=2), "more than 2 columns"),
+        (TableLimits(max_columns=2), "more than 2 columns."),
+        (TableLimits(max_columns=2, columns_hint=", so HERE"), "more than 2 columns, so HERE."),
+        (TableLimits(max_cell_length=20, cell_hint=", so HERE"), "more than 20 characters, so HERE."),
         (TableLimits(max_cell_length=20), "cell of more than 20 characters"),
         (TableLimits(max_rows=2), "more than 2 rows"),
     ],
@@ -284,6 +287,12 @@ def test_a_bomb_is_stopped_while_unpacking(tmp_path: Path, packing: str) -> None
 def test_limits_are_kept(tmp_path: Path, limits: TableLimits, part: str) -> None:
     path = write(tmp_path, "a,b,c\n1,2,3\n1,2,3\n1," + "x" * 30 + ",3\n")
     assert part in refusal(path, limits)
+
+
+def test_limits_are_told_in_whole_units() -> None:
+    assert in_words(2_000 << 20) == "2,000 MB"
+    assert in_words(2 << 30) == "2 GB"
+    assert in_words(10) == "10 bytes"
 
 
 def test_a_guessed_encoding_is_said(tmp_path: Path) -> None:

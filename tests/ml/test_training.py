@@ -125,6 +125,9 @@ def test_data_are_assessed_before_training(features_of, streaming, code, make):
     if code == "too_few_churners":
         assert verdict.needs == {"needed": 30, "have": 12, "missing": 18}
         assert "18 more" in verdict.message
+    if code == "one_class":
+        assert "the same outcome (all stayed)" in verdict.message
+        assert "(all left)" in assess(features_of, np.ones(len(features_of))).message
 
 
 def test_a_column_that_gives_the_answer_away_is_named_and_scored_both_ways(streaming):

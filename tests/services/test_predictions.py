@@ -152,7 +152,7 @@ def test_generate_queues_names_and_refuses_strangers(people: list[int]) -> None:
     with unit_of_work() as session:
         job = predictions.generate(session, SYSTEM, [str(FRAME["user_id"].iloc[0])])
         assert job.payload == {"scope": "ids", "customer_ids": [people[0]]}
-        with pytest.raises(InvalidInput, match="'nobody'"):
+        with pytest.raises(InvalidInput, match=r"^1 of these customers is not known, such as 'nobody'"):
             predictions.generate(session, SYSTEM, ["nobody"])
 
 

@@ -29,6 +29,8 @@ class TableLimits:
         Shape of the table, header excluded.
     max_cell_length : int
         Characters in one cell; at most 131,072, where the CSV parser itself stops.
+    columns_hint, cell_hint : str
+        End of the sentence about a table with too many columns or too long a cell, such as where the limit is set.
     """
 
     max_bytes: int = 512 * 1024 * 1024
@@ -36,6 +38,8 @@ class TableLimits:
     max_columns: int = 1_000
     max_cell_length: int = 10_000
     max_rows: int = 5_000_000
+    columns_hint: str = ""
+    cell_hint: str = ""
 
 
 @dataclass(frozen=True)

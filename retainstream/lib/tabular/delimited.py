@@ -73,7 +73,9 @@ def read_delimited(source: Source, encoding: str, delimiter: str, limits: TableL
                         raise TableError(f"A quote is opened in the record on line {start:,} and never closed.")
                     return
                 if lines.record_chars > longest and any(len(cell) > longest for cell in cells):
-                    raise TableError(f"Line {start:,} holds a cell of more than {longest:,} characters.")
+                    raise TableError(
+                        f"Line {start:,} holds a cell of more than {longest:,} characters{limits.cell_hint}."
+                    )
                 lines.record_chars = 0
                 if any(cells):
                     yield start, cells  # type: ignore[misc]  # every text is a cell; lists are only invariant

@@ -67,7 +67,7 @@ def json_columns(source: Source, encoding: str, shape: JsonShape, limits: TableL
         if not isinstance(value, BrokenRecord):
             keys.update(dict.fromkeys(_flat(value)))
             if len(keys) > limits.max_columns:
-                raise TableError(f"The table has more than {limits.max_columns:,} columns.")
+                raise TableError(f"The table has more than {limits.max_columns:,} columns{limits.columns_hint}.")
     if not keys:
         raise TableError("The JSON file holds no object with a named value.")
     return list(keys)
@@ -83,7 +83,7 @@ def read_json(source: Source, encoding: str, shape: JsonShape, keys: list[str], 
         flat = _flat(value)
         cells = [flat.get(key) for key in keys]
         if any(cell is not None and len(cell) > longest for cell in cells):
-            raise TableError(f"Line {line:,} holds a cell of more than {longest:,} characters.")
+            raise TableError(f"Line {line:,} holds a cell of more than {longest:,} characters{limits.cell_hint}.")
         yield line, cells
 
 

@@ -157,7 +157,7 @@ def open_table(path: str | Path, limits: TableLimits | None = None) -> Table:
     else:
         delimiter, sample = find_delimiter(source, encoding.name)
         if max(len(cells) for _, cells in sample) > limits.max_columns:
-            raise TableError(f"The table has more than {limits.max_columns:,} columns.")
+            raise TableError(f"The table has more than {limits.max_columns:,} columns{limits.columns_hint}.")
         layout = find_layout(sample)
 
         def pieces() -> Pieces:
@@ -211,7 +211,8 @@ def _open_workbook(source: Source, limits: TableLimits) -> Table:
 def _check(table: Table) -> None:
     """Refuse now, and not half-way, what the first rows already show."""
     if len(table.columns) > table.limits.max_columns:
-        raise TableError(f"The table has more than {table.limits.max_columns:,} columns.")
+        limits = table.limits
+        raise TableError(f"The table has more than {limits.max_columns:,} columns{limits.columns_hint}.")
     if next(table.chunks(rows=1), None) is None:
         raise TableError("The file has a header but no row of data.")
 

@@ -176,11 +176,11 @@ def refuse_what_is_no_table(head: bytes) -> None:
 
 
 def in_words(size: int) -> str:
-    """Write a number of bytes as a person would."""
+    """Write a number of bytes in the largest unit of which it is a whole number, as a setting would: 2,000 MB, and not 1.953 GB."""
     for unit, factor in (("GB", 1 << 30), ("MB", 1 << 20), ("KB", 1 << 10)):
-        if size >= factor:
-            return f"{size / factor:.4g} {unit}"
-    return f"{size} bytes"
+        if size >= factor and size % factor == 0:
+            return f"{size // factor:,} {unit}"
+    return f"{size:,} bytes"
 
 
 def _is_clutter(item: zipfile.ZipInfo) -> bool:

@@ -30,7 +30,7 @@ def read_workbook(source: Source, limits: TableLimits) -> list[Record]:
         for name in workbook.sheet_names:
             sheet = workbook.get_sheet_by_name(name)
             if sheet.width > limits.max_columns:
-                raise TableError(f"The table has more than {limits.max_columns:,} columns.")
+                raise TableError(f"The table has more than {limits.max_columns:,} columns{limits.columns_hint}.")
             if sheet.height > limits.max_rows + 100:
                 raise TableError(f"The table has more than {limits.max_rows:,} rows.")
             first = (sheet.start or (0, 0))[0] + 1
@@ -49,7 +49,9 @@ def read_workbook(source: Source, limits: TableLimits) -> list[Record]:
 def _check_lengths(records: list[Record], limits: TableLimits) -> None:
     for line, cells in records:
         if any(cell is not None and len(cell) > limits.max_cell_length for cell in cells):
-            raise TableError(f"Row {line:,} holds a cell of more than {limits.max_cell_length:,} characters.")
+            raise TableError(
+                f"Row {line:,} holds a cell of more than {limits.max_cell_length:,} characters{limits.cell_hint}."
+            )
 
 
 def _text(value: Any) -> Cell:

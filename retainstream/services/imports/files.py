@@ -13,7 +13,7 @@ from typing import BinaryIO
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from retainstream.config import Settings
+from retainstream.config import PREFIX, Settings
 from retainstream.errors import TooLarge
 from retainstream.lib import clock
 from retainstream.lib.identifiers import new_id
@@ -61,7 +61,7 @@ def receive(stream: BinaryIO, filename: str, settings: Settings) -> Upload:
             while block := stream.read(_BLOCK):
                 size += len(block)
                 if size > settings.import_max_mb * _MB:
-                    raise TooLarge(f"The file is larger than the limit of {settings.import_max_mb} MB.")
+                    raise TooLarge(f"The file is larger than the limit of {settings.import_max_mb:,} MB.")
                 digest.update(block)
                 target.write(block)
     except BaseException:
@@ -89,13 +89,16 @@ def discard(settings: Settings, name: str | None) -> None:
 
 
 def limits(settings: Settings) -> TableLimits:
-    """Return the limits on tables that the settings ask for."""
+    """Return the limits on tables that the settings ask for; a refusal names the setting that decides."""
+    own_ceiling = settings.import_max_cell > _CELL_CEILING
     return TableLimits(
         max_bytes=settings.import_max_mb * _MB,
         max_unpacked_bytes=max(settings.import_max_unpacked_mb, settings.import_max_mb) * _MB,
         max_columns=settings.import_max_columns,
         max_cell_length=min(settings.import_max_cell, _CELL_CEILING),
         max_rows=settings.import_max_rows,
+        columns_hint=f", the limit of {PREFIX}IMPORT_MAX_COLUMNS",
+        cell_hint="" if own_ceiling else f", the limit of {PREFIX}IMPORT_MAX_CELL",
     )
 
 

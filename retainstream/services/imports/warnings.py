@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from retainstream.services.imports.badrows import is_added
 from retainstream.services.imports.columns import ColumnProfile
 from retainstream.services.imports.evidence import Sign, cast_sample, giveaways_from_sample, label_signs
 from retainstream.services.imports.labels import choose_label, find_candidates
@@ -81,7 +82,7 @@ def _about_file(profile: TableProfile) -> list[ImportWarning]:
         found.append(ImportWarning("header_missing", "warning", None, message))
     untidy = [column.name for column in profile.columns if profile.has_header and column.name != column.original]
     if untidy:
-        message = f"{_many(len(untidy), 'column name')} had surplus white space, no text or a repeat and were tidied."
+        message = f"{_many(len(untidy), 'column name')} had surplus white space, no text or a repeat and {_was(len(untidy))} tidied."
         found.append(ImportWarning("header_whitespace", "info", None, message, {"columns": untidy[:50]}))
     if profile.encoding_guessed:
         name = "Latin-1" if profile.encoding == "latin-1" else "Windows-1252"
@@ -99,7 +100,7 @@ def _about_file(profile: TableProfile) -> list[ImportWarning]:
         )
     if profile.ragged:
         first = profile.ragged_examples[0]
-        message = f"{_many(profile.ragged, 'row')} do not fit the header: line {first.line:,} has {first.found} cells, {first.expected} are expected."
+        message = f"{_many(profile.ragged, 'row')} {_do(profile.ragged)} not fit the header: line {first.line:,} has {first.found} cells, {first.expected} are expected."
         if first.problem == "not_json":
             message = f"{_many(profile.ragged, 'line')} can't be read as JSON objects, line {first.line:,} first."
         lines = [row.line for row in profile.ragged_examples]
@@ -123,7 +124,7 @@ def _about_rows(profile: TableProfile, mapping: Mapping) -> list[ImportWarning]:
             if identifier is None
             else "each is imported once"
         )
-        message = f"{_many(count, 'row')} ({share:.1%}) repeat an earlier row exactly; {rest}."
+        message = f"{_many(count, 'row')} ({share:.1%}) {'repeats' if count == 1 else 'repeat'} an earlier row exactly; {rest}."
         found.append(
             ImportWarning("exact_duplicates", "warning", None, message, {"count": count, "share": round(share, 6)})
         )
@@ -156,8 +157,8 @@ def _about_columns(profile: TableProfile, mapping: Mapping) -> list[ImportWarnin
     found: list[ImportWarning] = []
     known = {column.name: column for column in profile.columns}
     for item in mapping.columns:
-        if item.name not in known:
-            continue  # an ignored column that this file does not have
+        if item.name not in known or is_added(item.name):
+            continue  # an ignored column that this file does not have, or one of ours
         column = known[item.name]
         if item.feature and column.counts and column.rows >= 50:
             value, count = next(iter(column.counts.items()))
@@ -286,6 +287,14 @@ def _inverted(
         message += " Other columns fit that, but it is unusual."
     message += f" Confirm that {chosen!r} means left, or turn the label round."
     return [ImportWarning("label_inverted", "serious", label.name, message, detail, needs_confirmation=True)]
+
+
+def _was(count: int) -> str:
+    return "was" if count == 1 else "were"
+
+
+def _do(count: int) -> str:
+    return "does" if count == 1 else "do"
 
 
 def _many(count: int, noun: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from flask import Flask
 
 from retainstream.config import Settings
 from retainstream.db import read_unit
-from retainstream.errors import ConfirmationNeeded, InvalidInput
+from retainstream.errors import ConfirmationNeeded, InvalidInput, UnsupportedMedia
 from retainstream.services import attributes
 from retainstream.services.imports import apply, batches, turns
 from retainstream.services.imports import preview as previews
@@ -38,6 +40,19 @@ def test_it_counts_and_writes_nothing(loader: Loader) -> None:
     assert (found.counts["new"], found.counts["changed"], found.counts["unchanged"]) == (20, 1, 39)
     assert found.learnt.base_rate == 0.25 and found.complete
     assert rows_in(*DATA) == before and seen() == state
+
+
+@pytest.mark.parametrize(
+    ("limit", "name"),
+    [
+        ({"import_max_columns": 3}, "RETAINSTREAM_IMPORT_MAX_COLUMNS"),
+        ({"import_max_cell": 10}, "RETAINSTREAM_IMPORT_MAX_CELL"),
+    ],
+)
+def test_a_limit_names_its_setting(loader: Loader, settings: Settings, limit: dict[str, int], name: str) -> None:
+    strict = Loader(replace(settings, **limit))  # type: ignore[arg-type]
+    with pytest.raises(UnsupportedMedia, match=rf", the limit of {name}\.$"):
+        strict.preview(table(HEADER, [*rows(40), "C9999,1,a region with a long name,No"]))
 
 
 def test_the_first_twenty_errors_are_shown(loader: Loader) -> None:

@@ -221,6 +221,28 @@ def test_warnings_name_what_is_odd(tmp_path: Path) -> None:
     assert found["near_constant"].column == "group"
 
 
+def test_one_odd_thing_is_told_in_the_singular(tmp_path: Path) -> None:
+    rows = [[IDS[index], index % 7, CHURN[index]] for index in range(N)]
+    rows[4] = [IDS[4], 1]
+    profile = profile_table(table_of(tmp_path, ["customer_id", "usage ", "churn"], rows))
+    found = codes(profile, propose(profile))
+    assert "a repeat and was tidied" in found["header_whitespace"].message
+    assert found["ragged_rows"].message.startswith("1 row does not fit")
+
+
+def test_columns_of_a_file_of_bad_rows_are_ignored(tmp_path: Path) -> None:
+    header = ["usage", "churn", "retainstream_line", "retainstream_reason", "retainstream_surplus"]
+    left = ["customer left" if index % 5 else "customer stayed" for index in range(N)]
+    rows = [[index % 7, CHURN[index], 3 * index + 2, f"told {index}", left[index]] for index in range(N)]
+    profile = profile_table(table_of(tmp_path, header, rows))
+    mapping = propose(profile)
+    assert mapping.identifier is None and mapping.label is not None and mapping.label.name == "churn"
+    for column in mapping.columns[2:]:
+        assert column.role == "ignored"
+        assert column.reason == "It was added by RetainStream to a file of bad rows."
+    assert not any((warning.column or "").startswith("retainstream_") for warning in warnings_for(profile, mapping))
+
+
 def test_giveaways_are_not_found_by_chance_in_rare_categories() -> None:
     random = np.random.default_rng(1)
     label = (random.random(2000) < 0.2).astype(np.int8)
