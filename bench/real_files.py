@@ -60,8 +60,8 @@ def check(file: Path, shown: int) -> None:
         for scoring in listing["items"]:
             print(f"  scoring {api.follow(scoring)['state']}")
         _, metrics = api.call("GET", "/model/metrics")
-        if status == 200 and "metrics" in metrics:
-            found = metrics["metrics"]
+        if "metrics" in metrics:
+            found = metrics["metrics"]["xgboost"]
             print(f"  AUC {_metric(found, 'auc')}  log loss {_metric(found, 'log_loss')}  ECE {_metric(found, 'ece')}")
             for rival in metrics["rivals"]:
                 print(f"  rival {rival['name']}: AUC difference {_metric(rival, 'auc_difference')}")
