@@ -100,5 +100,7 @@ class NothingSchema(ma.Schema):
     def refuse(self, data: object, **_: object) -> object:
         """Name the route that takes features."""
         if data:
-            raise ma.ValidationError("Nothing: this scores all customers; POST features to /api/v1/predictions/predict.")
+            raise ma.ValidationError(
+                "Nothing: this scores all customers; POST features to /api/v1/predictions/predict."
+            )
         return data
