@@ -397,5 +397,5 @@ def test_what_went_in_comes_out(loader: Loader, data: st.DataObject) -> None:
             assert stored[name] == (float(wanted) if kind == "number" and wanted is not None else wanted)
     again = loader.load(content, mapping)[1]
     assert loader.counts(again) == (0, 0, len(rows) + 1)
-    assert loader.undo(number)["state"] == "succeeded"
+    assert loader.undo(number, confirm=True)["state"] == "succeeded"
     assert seen() == {}
