@@ -105,9 +105,8 @@ def load(sent: dict[str, Any]) -> Response:
 @blueprint.alt_response(304, description="Nothing changed since the ETag that was sent.")
 def list_imports(query: dict[str, Any]) -> Response:
     """List imports, newest first."""
-    request = page_request(query)
     with read_unit() as session:
-        page = batches.list_batches(session, limit=request.limit, cursor=request.cursor, page=query["page"])
+        page = batches.list_batches(session, page_request(query))
     return with_etag(page.to_dict())
 
 

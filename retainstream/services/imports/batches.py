@@ -10,16 +10,16 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from retainstream.errors import ConfirmationNeeded, Conflict, InvalidInput, NotFound
+from retainstream.errors import ConfirmationNeeded, Conflict, NotFound
 from retainstream.lib import clock
-from retainstream.lib.pagination import Page, decode_cursor, encode_cursor
+from retainstream.lib.pagination import FIRST_PAGE, Page, PageRequest
 from retainstream.models import ChurnDefinition, Customer, Identity, ImportBatch, ImportRowError, JobRun
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import audit, jobs
 from retainstream.services.imports.files import Upload
+from retainstream.services.paging import page_by_id
 
-STATES = ("queued", "applying", "applied", "failed", "cancelled", "undoing", "undone")
 SHOWN_ERRORS = 20
 SHOWN_KEPT = 1_000
 KEPT_WARNING = "kept_after_undo"
@@ -182,31 +182,12 @@ def _letters(name: str) -> str:
     return "".join(char for char in name.casefold() if char.isalnum()) or name
 
 
-def list_batches(session: Session, *, limit: int = 50, cursor: str | None = None, page: int | None = None) -> Page:
-    """Return imports, newest first: by cursor, or by page number from 1; raises InvalidInput for a cursor of another list."""
+def list_batches(session: Session, request: PageRequest = FIRST_PAGE) -> Page:
+    """Return imports, newest first; raises InvalidInput for a cursor of another list."""
     total = session.scalar(select(func.count()).select_from(ImportBatch)) or 0
-    query = (
-        select(ImportBatch, JobRun.state)
-        .outerjoin(JobRun, JobRun.id == ImportBatch.job_id)
-        .order_by(ImportBatch.id.desc())
-    )
-    if page is not None:
-        query = query.offset((page - 1) * limit)
-    elif cursor:
-        query = query.where(ImportBatch.id < _last_id(cursor))
-    rows = session.execute(query.limit(limit + 1)).all()
-    following = encode_cursor("imports", [rows[limit - 1][0].id]) if len(rows) > limit else None
-    return Page([_summary(batch, job_state) for batch, job_state in rows[:limit]], following, total)
-
-
-def _last_id(cursor: str) -> int:
-    try:
-        (last,) = decode_cursor(cursor, "imports", 1)
-    except ValueError as bad:
-        raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": [str(bad)]}) from bad
-    if isinstance(last, bool) or not isinstance(last, int) or not 0 <= last < 2**63:
-        raise InvalidInput("The cursor does not belong to this list.", fields={"cursor": ["not a cursor of this list"]})
-    return last
+    query = select(ImportBatch, JobRun.state).outerjoin(JobRun, JobRun.id == ImportBatch.job_id)
+    rows, following = page_by_id(session, query, ImportBatch.id, "imports", request)
+    return Page([_summary(batch, job_state) for batch, job_state in rows], following, total)
 
 
 def _summary(batch: ImportBatch, job_state: str | None) -> dict[str, object]:
