@@ -82,9 +82,7 @@ def generate_streaming_customers(n: int = 120_000, random_state: int = 0, *, wit
     )
     hazard = _hazard(frame, plan, raised, rng)
     frame["churn"] = (rng.random(n) < hazard).astype(np.int64)
-    if with_hazard:
-        frame["hazard"] = hazard
-    return frame
+    return frame.assign(hazard=hazard) if with_hazard else frame
 
 
 def _hazard(customers: pd.DataFrame, plan: np.ndarray, raised: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -3,12 +3,12 @@
 Services flush; the edge commits. They import one another only downward, in this order (a lower line never imports a higher one):
 
     demo
-    dashboard, customers, explanations, on_the_spot
+    dashboard, box, customers, explanations, on_the_spot
     predictions, scoring
     training, model_card
     registry, imports
     datasets, attributes
-    box, backups, access, jobs, idempotency
+    backups, access, jobs, idempotency
     preferences
     audit, revisions
     paging

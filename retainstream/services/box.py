@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from retainstream.config import Settings
 from retainstream.db import sqlite_is_old, sqlite_module
 from retainstream.lib import clock
-from retainstream.models import AliasMove, Customer, JobRun, LatestScore, ModelMetric, ScoringRun
+from retainstream.models import Customer, JobRun, LatestScore, ScoringRun
+from retainstream.services import registry
 
 LOW_DISK_BYTES = 500 * 1024 * 1024
 
@@ -77,14 +78,8 @@ def figures(session: Session, settings: Settings) -> list[Figure]:
         ).all()
     )
     customers = session.scalar(select(func.count()).select_from(Customer).where(Customer.visible())) or 0
-    champion = session.scalar(
-        select(AliasMove.model_version_id).where(AliasMove.alias == "champion").order_by(AliasMove.id.desc()).limit(1)
-    )
-    auc = session.scalar(
-        select(ModelMetric.value).where(
-            ModelMetric.model_version_id == champion, ModelMetric.subject == "xgboost", ModelMetric.name == "auc"
-        )
-    )
+    current = registry.champion(session)
+    auc = None if current is None else registry.auc_of(session, current.version_id)
     scored = session.scalar(select(func.max(ScoringRun.finished_at)).where(ScoringRun.state == "complete"))
     size = settings.database_file.stat().st_size if settings.database_file.exists() else 0
     found: list[Figure] = [
@@ -104,8 +99,8 @@ def figures(session: Session, settings: Settings) -> list[Figure]:
         ("retainstream_scored_customers", "Customers with a score in force.", (), [((), float(sum(bands.values())))]),
         ("retainstream_database_bytes", "Size of the database file.", (), [((), float(size))]),
     ]
-    if auc is not None:
-        found.append(("retainstream_model_auc", "Out-of-fold AUC of the champion.", (), [((), float(auc))]))
+    if auc is not None and auc.value is not None:
+        found.append(("retainstream_model_auc", "Out-of-fold AUC of the champion.", (), [((), auc.value)]))
     if scored is not None:
         found.append(
             ("retainstream_scored_timestamp_seconds", "When the last scoring run ended.", (), [((), scored / 1e6)])

@@ -17,16 +17,13 @@ from retainstream.db import db
 from retainstream.lib import clock
 from retainstream.lib.money import money
 from retainstream.models import (
-    AliasMove,
     AttributeDefinition,
     Customer,
     FeatureImportance,
     LatestScore,
-    ModelMetric,
-    ModelVersion,
     ScoringRun,
 )
-from retainstream.services import preferences, revisions
+from retainstream.services import model_card, preferences, registry, revisions
 
 STALE_AFTER_US = 36 * clock.HOUR_US
 """A nightly score that is older than this has missed a night."""
@@ -212,24 +209,17 @@ def _revenue(session: Session, settings: Settings) -> dict[str, object]:
 
 
 def _model(session: Session) -> dict[str, object] | None:
-    champion = session.scalar(
-        select(AliasMove.model_version_id).where(AliasMove.alias == "champion").order_by(AliasMove.id.desc()).limit(1)
-    )
-    version = session.get(ModelVersion, champion) if champion is not None else None
-    if version is None:
+    current = registry.champion(session)
+    if current is None:
         return None
-    auc = session.execute(
-        select(ModelMetric.value, ModelMetric.low, ModelMetric.high).where(
-            ModelMetric.model_version_id == version.id, ModelMetric.subject == "xgboost", ModelMetric.name == "auc"
-        )
-    ).first()
+    auc = registry.auc_of(session, current.version_id)
     return {
-        "version": version.id,
-        "kind": version.kind,
-        "auc": auc[0] if auc else None,
-        "auc_interval": [auc[1], auc[2]] if auc else None,
-        "calibrated": version.calibrated,
-        "trained_at": clock.iso(version.trained_at),
+        "version": current.version_id,
+        "kind": current.kind,
+        "auc": None if auc is None else auc.value,
+        "auc_interval": model_card.interval_of(auc),
+        "calibrated": current.calibrated,
+        "trained_at": clock.iso(current.trained_at),
     }
 
 

@@ -23,9 +23,6 @@ from retainstream.services import datasets, jobs, registry
 from retainstream.services.paging import page_by_id
 from retainstream.services.registry import Champion
 
-MODEL = "xgboost"
-"""The subject of the served model's own figures; the rivals' subjects are their names."""
-
 
 def status(session: Session) -> dict[str, object]:
     """Return the model in service, the last training, the open job, and one sentence that sums it up."""
@@ -47,7 +44,7 @@ def status(session: Session) -> dict[str, object]:
     return {
         "message": _message(session, current, last, failed),
         "champion": None if current is None else _champion(session, current),
-        "last_training": None if last is None else summary(last, _auc(session, last.id), current),
+        "last_training": None if last is None else summary(last, registry.auc_of(session, last.id), current),
         "job": None if open_job is None else jobs.present(open_job),
     }
 
@@ -72,7 +69,7 @@ def _message(session: Session, current: Champion | None, last: ModelVersion | No
 
 
 def _champion(session: Session, current: Champion) -> dict[str, object]:
-    auc = _auc(session, current.version_id)
+    auc = registry.auc_of(session, current.version_id)
     return {
         "version": current.version_id,
         "kind": current.kind,
@@ -80,17 +77,13 @@ def _champion(session: Session, current: Champion) -> dict[str, object]:
         "in_service_since": clock.iso(current.since),
         "n": None if auc is None else auc.n,
         "auc": None if auc is None else auc.value,
-        "auc_interval": _interval(auc),
+        "auc_interval": interval_of(auc),
         "calibrated": current.calibrated,
     }
 
 
-def _auc(session: Session, version_id: int) -> ModelMetric | None:
-    query = select(ModelMetric).where(ModelMetric.model_version_id == version_id)
-    return session.scalar(query.where(ModelMetric.subject == MODEL, ModelMetric.name == "auc"))
-
-
-def _interval(figure: ModelMetric | None) -> list[float] | None:
+def interval_of(figure: ModelMetric | None) -> list[float] | None:
+    """Return a figure's interval as [low, high], or None where there is none."""
     return None if figure is None or figure.low is None or figure.high is None else [figure.low, figure.high]
 
 
@@ -99,7 +92,7 @@ def versions(session: Session, request: PageRequest = FIRST_PAGE) -> Page:
     rows, following = page_by_id(session, select(ModelVersion), ModelVersion.id, "model_versions", request)
     shown, current = [row[0] for row in rows], registry.champion(session)
     figures = select(ModelMetric).where(ModelMetric.model_version_id.in_([row.id for row in shown]))
-    found = session.scalars(figures.where(ModelMetric.subject == MODEL, ModelMetric.name == "auc"))
+    found = session.scalars(figures.where(ModelMetric.subject == registry.MODEL, ModelMetric.name == "auc"))
     aucs = {figure.model_version_id: figure for figure in found}
     total = session.scalar(select(func.count()).select_from(ModelVersion)) or 0
     return Page([summary(row, aucs.get(row.id), current) for row in shown], following, total)
@@ -119,7 +112,7 @@ def summary(version: ModelVersion, auc: ModelMetric | None, current: Champion | 
         "n": version.data_window.get("rows"),
         "n_churned": version.data_window.get("churned"),
         "auc": None if auc is None else auc.value,
-        "auc_interval": _interval(auc),
+        "auc_interval": interval_of(auc),
         "seed": version.seed,
     }
 
@@ -137,7 +130,7 @@ def card(session: Session, version_id: int) -> dict[str, object]:
     size = session.scalar(select(func.length(ModelArtifact.data)).where(ModelArtifact.model_version_id == version_id))
     moves = session.scalars(select(AliasMove).where(AliasMove.model_version_id == version_id).order_by(AliasMove.id))
     return {
-        **summary(version, _auc(session, version_id), registry.champion(session)),
+        **summary(version, registry.auc_of(session, version_id), registry.champion(session)),
         "definition_id": version.definition_id,
         "trained_by": session.scalar(select(User.email).where(User.id == version.trained_by)),
         "job_id": version.job_id,

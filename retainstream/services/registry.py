@@ -18,7 +18,7 @@ from retainstream.db import read_unit
 from retainstream.errors import Conflict, NotFound, NotReady
 from retainstream.lib import clock
 from retainstream.ml.features import FeatureSpec, feature_set_hash
-from retainstream.models import AliasMove, FeatureSet, ModelArtifact, ModelVersion
+from retainstream.models import AliasMove, FeatureSet, ModelArtifact, ModelMetric, ModelVersion
 from retainstream.security.actor import Actor
 from retainstream.services import audit, revisions
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from retainstream.ml import ChurnPredictor
 
 CHAMPION = "champion"
+MODEL = "xgboost"
+"""The subject of the served model's own figures; the rivals' subjects are their names."""
 NO_MODEL = "There is no model in service yet: train one first."
 Value = TypeVar("Value")
 
@@ -87,6 +89,12 @@ def champion(session: Session) -> Champion | None:
     )  # fmt: skip
     row = session.execute(query).first()
     return None if row is None or row[1] is None else Champion(row[0], row[1], *row[2:])
+
+
+def auc_of(session: Session, version_id: int) -> ModelMetric | None:
+    """Return a version's own AUC with its interval, or None where it was not measured."""
+    query = select(ModelMetric).where(ModelMetric.model_version_id == version_id)
+    return session.scalar(query.where(ModelMetric.subject == MODEL, ModelMetric.name == "auc"))
 
 
 def required_champion(session: Session) -> Champion:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from retainstream.ml import ChurnPredictor, Economics, TrainingReport, Verdict
 
 DEDUPE_KEY = "train"
-MODEL = "xgboost"
 """The subject of the served model's own figures; the rivals' are their names."""
 _FIT_FROM, _FIT_TO = 0.05, 0.95
 
@@ -260,8 +259,10 @@ def _version(
 def _write_figures(session: Session, version_id: int, report: TrainingReport) -> None:
     """Spread the report's figures over rows, so that trends and lists need not open reports; a figure that is NaN is empty."""
     plain = report.to_dict()
-    rows = [_figure(version_id, MODEL, name, estimate, report.n) for name, estimate in plain["metrics"].items()]
-    rows.append(_figure(version_id, MODEL, "empc", {"value": plain["empc"]}, report.n))
+    rows = [
+        _figure(version_id, registry.MODEL, name, estimate, report.n) for name, estimate in plain["metrics"].items()
+    ]
+    rows.append(_figure(version_id, registry.MODEL, "empc", {"value": plain["empc"]}, report.n))
     for rival in plain["rivals"]:
         names = ("auc", "log_loss", "auc_difference", "log_loss_difference")
         rows += [_figure(version_id, rival["name"], name, rival[name], rival["rows"]) for name in names]
