@@ -16,6 +16,9 @@ _CHOICES = {
     ("import_batches", "state"): "applied",
     ("job_runs", "state"): "succeeded",
     ("scoring_runs", "state"): "complete",
+    ("subscriptions", "end_reason"): "voluntary",
+    ("findings", "severity"): "info",
+    ("exposures", "arm"): "treated",
     ("identities", "name"): "Filled In",
 }
 

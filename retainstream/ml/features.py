@@ -21,6 +21,30 @@ KINDS: tuple[str, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """How a feature is made from history, for those that :mod:`retainstream.ml.asof` builds.
+
+    Parameters
+    ----------
+    source : {"events", "subscriptions", "profile"}
+    aggregate : str
+        What is computed; the builder's module lists what each source knows.
+    event : str, optional
+        Kind of event; for a profile the attribute's name.
+    window_days : int, optional
+        Length of the window that ends at the as-of time; none for a whole history.
+    property : str, optional
+        Property of the event whose different values are counted.
+    """
+
+    source: Literal["events", "subscriptions", "profile"]
+    aggregate: str
+    event: str | None = None
+    window_days: int | None = None
+    property: str | None = None
+
+
+@dataclass(frozen=True)
 class FeatureSpec:
     """One feature, as the model and a reader know it.
 
@@ -40,6 +64,8 @@ class FeatureSpec:
         Whether a team can change it; only then may a sentence suggest to.
     sensitive : bool
         Whether it must not be shown to everybody.
+    recipe : Recipe, optional
+        How it is made from history; none for a column that was imported as it is.
 
     Raises
     ------
@@ -55,6 +81,7 @@ class FeatureSpec:
     wording_down: str | None = None
     actionable: bool = False
     sensitive: bool = False
+    recipe: Recipe | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -65,13 +92,17 @@ class FeatureSpec:
             raise ValueError("A feature needs a name.")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON-ready values."""
-        return asdict(self)
+        """Return the fields as JSON-ready values; a feature without a recipe has no such key, so that its set keeps its hash."""
+        plain = asdict(self)
+        if self.recipe is None:
+            del plain["recipe"]
+        return plain
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> FeatureSpec:
         """Rebuild a specification from :meth:`to_dict`."""
-        return cls(**data)
+        recipe = data.get("recipe")
+        return cls(**{**data, "recipe": None if recipe is None else Recipe(**recipe)})
 
 
 def feature_set_hash(specs: Iterable[FeatureSpec]) -> str:

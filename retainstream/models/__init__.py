@@ -12,6 +12,10 @@ from retainstream.models.customer import (
     Label,
 )
 from retainstream.models.erasure import ErasureEntry
+from retainstream.models.event import Event, EventKind, Feed, Subscription
+from retainstream.models.exposure import Exposure
+from retainstream.models.feature_definition import FeatureDefinition
+from retainstream.models.finding import Finding
 from retainstream.models.idempotency import IdempotencyKey
 from retainstream.models.import_batch import ImportBatch, ImportRowError
 from retainstream.models.job import JobRun, Schedule
@@ -24,6 +28,7 @@ from retainstream.models.model_version import (
     ModelVersion,
 )
 from retainstream.models.outbox import OutboxMessage
+from retainstream.models.performance import RunPerformance, ScoreOutcome, TestOpening
 from retainstream.models.score import LatestScore, ScoreHistory, ScoringRun
 from retainstream.models.setting import Revision, Setting
 
@@ -36,8 +41,14 @@ __all__ = [
     "ChurnDefinition",
     "Customer",
     "ErasureEntry",
+    "Event",
+    "EventKind",
+    "Exposure",
+    "FeatureDefinition",
     "FeatureImportance",
     "FeatureSet",
+    "Feed",
+    "Finding",
     "IdempotencyKey",
     "Identity",
     "IdentityChange",
@@ -54,10 +65,14 @@ __all__ = [
     "PasswordReset",
     "RefreshToken",
     "Revision",
+    "RunPerformance",
     "Schedule",
     "ScoreHistory",
+    "ScoreOutcome",
     "ScoringRun",
     "Setting",
+    "Subscription",
+    "TestOpening",
     "TokenFamily",
     "User",
     "UserSession",

@@ -9,7 +9,11 @@ from retainstream.db import Base
 
 
 class ImportBatch(Base):
-    """One load. Its rows are invisible unless the state is `applied`."""
+    """One load. Its rows are invisible unless the state is `applied`.
+
+    `target` is customers, events, subscriptions or orders. All its events have ids from `first_event_id` to `last_event_id`, though others may lie
+    between; both are kept up to date while it is being applied.
+    """
 
     __tablename__ = "import_batches"
     __table_args__ = (
@@ -23,6 +27,7 @@ class ImportBatch(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     state: Mapped[str] = mapped_column(String(12))
+    target: Mapped[str] = mapped_column(String(16), default="customers", server_default="customers")
     source: Mapped[str] = mapped_column(String(20))
     filename: Mapped[str] = mapped_column(String(300))
     file_sha256: Mapped[str] = mapped_column(String(64))
@@ -41,6 +46,8 @@ class ImportBatch(Base):
     created_at: Mapped[int] = mapped_column(BigInteger)
     applied_at: Mapped[int | None] = mapped_column(BigInteger)
     undone_at: Mapped[int | None] = mapped_column(BigInteger)
+    first_event_id: Mapped[int | None] = mapped_column(BigInteger)
+    last_event_id: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class ImportRowError(Base):

@@ -20,7 +20,11 @@ class FeatureSet(Base):
 
 
 class ModelVersion(Base):
-    """A trained model, served or refused. Nothing here changes after the row was written."""
+    """A trained model, served or refused. Nothing here changes after the row was written.
+
+    `kind` is snapshot, forward (as-of features, judged on what came after) or simple_rule (one feature, where there is too little for more).
+    A forward-looking one used only what was known before `as_of`.
+    """
 
     __tablename__ = "model_versions"
     __table_args__ = (Index("ix_model_versions_trained", "trained_at"),)
@@ -39,6 +43,7 @@ class ModelVersion(Base):
     aborted: Mapped[bool] = mapped_column(Boolean, default=False)
     artifact_sha256: Mapped[str | None] = mapped_column(String(64))
     libraries: Mapped[dict[str, str]] = mapped_column(JSON)
+    as_of: Mapped[int | None] = mapped_column(BigInteger)
     trained_at: Mapped[int] = mapped_column(BigInteger)
     trained_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     job_id: Mapped[int | None]

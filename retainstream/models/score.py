@@ -9,13 +9,17 @@ from retainstream.db import Base
 
 
 class ScoringRun(Base):
-    """One pass of a model over customers. Its results count once the state is `complete`."""
+    """One pass of a model over customers. Its results count once the state is `complete`.
+
+    `role` is champion for what was in service, replay for what would have been said on a past day. Only the champion's runs write latest scores.
+    """
 
     __tablename__ = "scoring_runs"
     __table_args__ = (
         CheckConstraint("state IN ('running','complete','abandoned')", name="state"),
         Index("ix_scoring_runs_state_id", "state", "id"),
         Index("ix_scoring_runs_model", "model_version_id", "id"),
+        Index("ix_scoring_runs_as_of", "as_of"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -39,6 +43,8 @@ class LatestScore(Base):
     """The score in force of one customer, by the champion. `probability` is empty when the model is not calibrated.
 
     `band` is 0 low, 1 medium, 2 high, 3 very high. `reasons` is the compact form that `ml.wording` expands.
+    `reason_values` holds, as JSON by feature name, the values that a forward-looking model saw behind its reasons; a snapshot model's are read from
+    the attribute version that was scored.
     """
 
     __tablename__ = "latest_scores"
@@ -61,13 +67,14 @@ class LatestScore(Base):
     predicted: Mapped[bool] = mapped_column(Boolean)
     reasons: Mapped[str] = mapped_column(Text)
     notices: Mapped[str | None] = mapped_column(Text)
+    reason_values: Mapped[str | None] = mapped_column(Text)
 
 
 class ScoreHistory(Base):
     """Margin of a customer in a run; append-only."""
 
     __tablename__ = "score_history"
-    __table_args__ = ({"sqlite_with_rowid": False},)
+    __table_args__ = (Index("ix_score_history_run", "run_id"), {"sqlite_with_rowid": False})
 
     customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id", ondelete="CASCADE"), primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("scoring_runs.id"), primary_key=True)

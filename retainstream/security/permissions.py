@@ -16,6 +16,8 @@ class Permission(StrEnum):
     CUSTOMERS_EXPORT = "customers:export"
     IMPORTS_READ = "imports:read"
     IMPORTS_WRITE = "imports:write"
+    EVENTS_READ = "events:read"
+    EVENTS_WRITE = "events:write"
     PREDICTIONS_READ = "predictions:read"
     PREDICTIONS_WRITE = "predictions:write"
     MODEL_READ = "model:read"
@@ -48,10 +50,16 @@ _VIEWER = frozenset(
         Permission.TOKENS_OWN,
     }
 )
-_AGENT = _VIEWER | {Permission.CUSTOMERS_PERSONAL, Permission.CUSTOMERS_WRITE, Permission.IMPORTS_READ}
+_AGENT = _VIEWER | {
+    Permission.CUSTOMERS_PERSONAL,
+    Permission.CUSTOMERS_WRITE,
+    Permission.IMPORTS_READ,
+    Permission.EVENTS_READ,
+}
 _ANALYST = _AGENT | {
     Permission.CUSTOMERS_EXPORT,
     Permission.IMPORTS_WRITE,
+    Permission.EVENTS_WRITE,
     Permission.PREDICTIONS_WRITE,
     Permission.MODEL_TRAIN,
     Permission.MODEL_PROMOTE,

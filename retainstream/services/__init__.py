@@ -3,11 +3,20 @@
 Services flush; the edge commits. They import one another only downward, in this order (a lower line never imports a higher one):
 
     demo
-    dashboard, box, customers, explanations, on_the_spot
+    dashboard, box, customers, explanations, on_the_spot, score_moves
+    replay
+    performance
     predictions, scoring
     training, model_card
-    registry, imports
+    forward_training, proposals
+    registry, events
+    imports
+    as_of
+    feature_dictionary, exposures
     datasets, attributes
+    churn_definitions
+    feeds
+    findings
     backups, access, jobs, idempotency
     preferences
     audit, revisions

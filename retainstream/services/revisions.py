@@ -7,7 +7,8 @@ from sqlalchemy.orm import Session
 
 from retainstream.db import db
 
-NAMES = ("customers", "scores", "model", "settings")
+NAMES = ("customers", "scores", "model", "settings", "events", "removals")
+"""`events` stands for new events and subscription statements, `removals` for events that were taken away again (undone, erased)."""
 
 
 def bump(session: Session, *names: str) -> None:
