@@ -32,6 +32,8 @@ class Preferences:
         those (200 and 1 + 10, in the main unit) of Verbraken, Verbeke and Baesens (2013).
     high_value_share : float
         Share of active customers, by monthly revenue, that count as high value.
+    hold_out_share : float
+        Share of customers whom no act may ever reach, so that what acts save can be measured; 0 switches the hold-out off.
     """
 
     risk_bands: tuple[float, float, float] = (0.20, 0.45, 0.70)
@@ -40,6 +42,7 @@ class Preferences:
     value_minor: int = 20_000
     contact_cost_minor: int = 1_100
     high_value_share: float = 0.20
+    hold_out_share: float = 0.05
 
     def band_of(self, probability: float | None, percentile: float) -> int:
         """Return 0 to 3 for low to very high, by probability or, where that is withheld, by percentile (0 to 1)."""
@@ -78,6 +81,8 @@ def _complaint(name: str, value: object) -> str | None:
         return None if fine else "three rising numbers between 0 and 1"
     if name in ("acceptance", "high_value_share"):
         return None if number and 0 < value <= 1 else "a number above 0 and up to 1"  # type: ignore[operator]
+    if name == "hold_out_share":
+        return None if number and 0 <= value <= 0.5 else "a number from 0 to 0.5"  # type: ignore[operator]
     if name in ("value_minor", "contact_cost_minor"):
         return None if isinstance(value, int) and number and 0 <= value <= 10**12 else "a whole number of minor units"
     return "there is no such preference"
