@@ -15,6 +15,8 @@ def register(app: Flask) -> None:
         auth,
         customers,
         dashboard,
+        exposures,
+        feeds,
         imports,
         jobs,
         limits,
@@ -45,6 +47,9 @@ def register(app: Flask) -> None:
         model.blueprint,
         imports.blueprint,
         dashboard.blueprint,
+        exposures.blueprint,
+        feeds.blueprint,
+        feeds.findings_blueprint,
         customers.blueprint,
     ):
         csrf.exempt(blueprint)  # the API refuses cookies, so nobody's browser can be made to call it

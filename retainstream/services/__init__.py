@@ -15,7 +15,7 @@ Services flush; the edge commits. They import one another only downward, in this
     feature_dictionary, exposures
     datasets, attributes
     churn_definitions
-    feeds
+    feeds, score_history
     findings
     backups, access, jobs, idempotency
     preferences

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -166,7 +167,7 @@ def allowed_pause(feed: Feed) -> int | None:
     days = sorted(feed.arrivals)
     if len(days) < LEARNT_FROM_DAYS:
         return None
-    longest = max(later - earlier for earlier, later in zip(days, days[1:], strict=False))
+    longest = max(later - earlier for earlier, later in pairwise(days))
     return max(SHORTEST_US, (2 * longest + 1) * clock.DAY_US)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from retainstream.lib import clock
@@ -52,7 +52,7 @@ def close_others(session: Session, kind: str, holding: Collection[str]) -> int:
     return closed
 
 
-def _open(kind: str) -> Any:
+def _open(kind: str) -> Select[Finding]:
     return select(Finding).where(Finding.kind == kind, Finding.closed_at.is_(None))
 
 

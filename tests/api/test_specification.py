@@ -90,6 +90,8 @@ def test_the_specification_lists_what_the_issue_names() -> None:
         "jobs": "get, get {}, delete {}",
         "users": "get, post",
         "audit": "get",
+        "feeds": "get, patch {}, post {}/heartbeat",
+        "findings": "get",
     }
     wanted = set()
     for group, routes in expected.items():
