@@ -9,23 +9,24 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from retainstream.db import read_unit
 from retainstream.errors import Conflict, NotFound, NotReady
 from retainstream.lib import clock
 from retainstream.ml.features import FeatureSpec, feature_set_hash
-from retainstream.models import AliasMove, FeatureSet, ModelArtifact, ModelMetric, ModelVersion
+from retainstream.models import AliasMove, FeatureImportance, FeatureSet, ModelArtifact, ModelMetric, ModelVersion
 from retainstream.security.actor import Actor
 from retainstream.services import audit, revisions
 
 if TYPE_CHECKING:
-    from retainstream.ml import ChurnPredictor
+    from retainstream.ml import ChurnPredictor, TrainingReport
 
 CHAMPION = "champion"
+SNAPSHOT, FORWARD, SIMPLE_RULE = "snapshot", "forward", "simple_rule"
 MODEL = "xgboost"
 """The subject of the served model's own figures; the rivals' subjects are their names."""
 NO_MODEL = "There is no model in service yet: train one first."
@@ -33,8 +34,8 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class Champion:
-    """The version in service, without its bytes. `trained_at` and `since` are microseconds UTC."""
+class Version:
+    """A version that can be loaded, without its bytes. `trained_at` and `as_of` are microseconds UTC; a snapshot has no `as_of`."""
 
     version_id: int
     sha256: str
@@ -43,6 +44,18 @@ class Champion:
     definition_id: int
     feature_set_id: int
     trained_at: int
+    as_of: int | None
+
+    @property
+    def forward(self) -> bool:
+        """Whether it looks ahead from an as-of time; a snapshot does not."""
+        return self.kind != SNAPSHOT
+
+
+@dataclass(frozen=True)
+class Champion(Version):
+    """The version in service. `since` is microseconds UTC."""
+
     since: int
 
 
@@ -78,17 +91,44 @@ def champion(session: Session) -> Champion | None:
     newest = (
         select(AliasMove.id).where(AliasMove.alias == CHAMPION).order_by(AliasMove.id.desc()).limit(1).scalar_subquery()
     )
-    version = ModelVersion
     query = (
-        select(
-            version.id, version.artifact_sha256, version.kind, version.calibrated, version.definition_id, version.feature_set_id,
-            version.trained_at, AliasMove.moved_at,
-        )
-        .join(AliasMove, AliasMove.model_version_id == version.id)
+        select(*_version_columns(), AliasMove.moved_at)
+        .join(AliasMove, AliasMove.model_version_id == ModelVersion.id)
         .where(AliasMove.id == newest)
-    )  # fmt: skip
+    )
     row = session.execute(query).first()
-    return None if row is None or row[1] is None else Champion(row[0], row[1], *row[2:])
+    return None if row is None or row[1] is None else Champion(*row)
+
+
+def _version_columns() -> tuple[InstrumentedAttribute[Any], ...]:
+    found = ModelVersion
+    return (
+        found.id, found.artifact_sha256, found.kind, found.calibrated, found.definition_id, found.feature_set_id,
+        found.trained_at, found.as_of,
+    )  # fmt: skip
+
+
+def loadable(session: Session, version_id: int) -> Version:
+    """Return a version that can be loaded, in service or not.
+
+    Raises
+    ------
+    NotFound
+        When there is no such version.
+    Conflict
+        When it was refused after its training.
+    """
+    row = session.execute(select(*_version_columns()).where(ModelVersion.id == version_id)).first()
+    if row is None:
+        raise NotFound(f"There is no model version {version_id}.")
+    if row[1] is None:
+        raise Conflict(f"Model version {version_id} was refused after its training, so there is nothing to load.")
+    return Version(*row)
+
+
+def feature_hash_of(session: Session, feature_set_id: int) -> str:
+    """Return the hash of a feature set."""
+    return session.scalar(select(FeatureSet.sha256).where(FeatureSet.id == feature_set_id)) or ""
 
 
 def auc_of(session: Session, version_id: int) -> ModelMetric | None:
@@ -184,6 +224,35 @@ def store(session: Session, version: ModelVersion, artifact: bytes | None) -> Mo
         session.flush()
     revisions.bump(session, "model")
     return version
+
+
+def write_figures(session: Session, version_id: int, report: TrainingReport) -> None:
+    """Spread a report's figures over rows, so that trends and lists need not open reports; a figure that is NaN is empty."""
+    plain = report.to_dict()
+    rows = [_figure(version_id, MODEL, name, estimate, report.n) for name, estimate in plain["metrics"].items()]
+    rows.append(_figure(version_id, MODEL, "empc", {"value": plain["empc"]}, report.n))
+    for rival in plain["rivals"]:
+        names = ("auc", "log_loss", "auc_difference", "log_loss_difference")
+        rows += [_figure(version_id, rival["name"], name, rival[name], rival["rows"]) for name in names]
+    session.add_all(rows)
+    session.add_all(
+        FeatureImportance(
+            model_version_id=version_id, feature_name=item.feature, shap_value=item.value, share=item.share, rank=rank
+        )
+        for rank, item in enumerate(report.importance, start=1)
+    )
+
+
+def _figure(version_id: int, subject: str, name: str, estimate: dict[str, float | None], n: int) -> ModelMetric:
+    return ModelMetric(
+        model_version_id=version_id,
+        subject=subject,
+        name=name,
+        value=estimate.get("value"),
+        low=estimate.get("low"),
+        high=estimate.get("high"),
+        n=n,
+    )
 
 
 def promote(session: Session, actor: Actor, version_id: int, reason: str = "promoted by hand") -> bool:

@@ -18,13 +18,13 @@ from retainstream.db import read_unit
 from retainstream.errors import Conflict
 from retainstream.lib import clock
 from retainstream.lib.money import exponent
-from retainstream.models import FeatureImportance, JobRun, ModelMetric, ModelVersion
+from retainstream.models import JobRun, ModelVersion
 from retainstream.security.actor import Actor
 from retainstream.services import audit, datasets, jobs, preferences, registry
 from retainstream.services.datasets import Dataset
 
 if TYPE_CHECKING:
-    from retainstream.ml import ChurnPredictor, Economics, TrainingReport, Verdict
+    from retainstream.ml import ChurnPredictor, Economics, Verdict
 
 DEDUPE_KEY = "train"
 """The subject of the served model's own figures; the rivals' are their names."""
@@ -167,7 +167,7 @@ def _record(
     report = None if trained.predictor is None else trained.predictor.report_
     version = registry.store(session, _version(session, context, data, options, trained), trained.artifact)
     if report is not None:
-        _write_figures(session, version.id, report)
+        registry.write_figures(session, version.id, report)
     audit.record(
         session,
         context.actor,
@@ -253,37 +253,6 @@ def _version(
         trained_at=clock.now_us(),
         trained_by=context.actor.user_id,
         job_id=context.job_id,
-    )
-
-
-def _write_figures(session: Session, version_id: int, report: TrainingReport) -> None:
-    """Spread the report's figures over rows, so that trends and lists need not open reports; a figure that is NaN is empty."""
-    plain = report.to_dict()
-    rows = [
-        _figure(version_id, registry.MODEL, name, estimate, report.n) for name, estimate in plain["metrics"].items()
-    ]
-    rows.append(_figure(version_id, registry.MODEL, "empc", {"value": plain["empc"]}, report.n))
-    for rival in plain["rivals"]:
-        names = ("auc", "log_loss", "auc_difference", "log_loss_difference")
-        rows += [_figure(version_id, rival["name"], name, rival[name], rival["rows"]) for name in names]
-    session.add_all(rows)
-    session.add_all(
-        FeatureImportance(
-            model_version_id=version_id, feature_name=item.feature, shap_value=item.value, share=item.share, rank=rank
-        )
-        for rank, item in enumerate(report.importance, start=1)
-    )
-
-
-def _figure(version_id: int, subject: str, name: str, estimate: dict[str, float | None], n: int) -> ModelMetric:
-    return ModelMetric(
-        model_version_id=version_id,
-        subject=subject,
-        name=name,
-        value=estimate.get("value"),
-        low=estimate.get("low"),
-        high=estimate.get("high"),
-        n=n,
     )
 
 

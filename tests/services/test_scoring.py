@@ -30,9 +30,9 @@ from retainstream.services import (
     predictions,
     registry,
     revisions,
-    scoring,
     training,
 )
+from retainstream.services.scoring import computing, writing
 from tests.population import staying
 from tests.work import run_job
 
@@ -100,8 +100,8 @@ def test_who_has_left_since_loses_the_score_in_force(scored: list[int], settings
 def test_a_killed_run_leaves_nothing_behind(
     scored: list[int], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scoring, "_finish", _killed)
-    monkeypatch.setattr(scoring, "_clean_up", lambda _: None)  # a killed process cleans nothing
+    monkeypatch.setattr(writing, "put_in_force", _killed)
+    monkeypatch.setattr(writing, "clean_up", lambda _: None)  # a killed process cleans nothing
     with read_unit() as session:
         before = _state(session)
     with pytest.raises(KilledError):
@@ -145,7 +145,7 @@ def test_a_cancelled_run_takes_its_traces_away(
     def cancel(*_: object) -> None:
         raise jobs.JobCancelled("asked to stop")
 
-    monkeypatch.setattr(scoring, "_finish", cancel)
+    monkeypatch.setattr(writing, "put_in_force", cancel)
     with pytest.raises(jobs.JobCancelled):
         run_job(settings, "score", {})
     with read_unit() as session:
@@ -169,15 +169,15 @@ def test_a_model_that_comes_into_service_meanwhile_scores_in_its_place(
 ) -> None:
     assert scored
     second = run_job(settings, "train", {"trials": 1, "seed": 5, "score": False, "promote": False})["model_version"]
-    ranks = scoring._ranks
+    rank = computing.rank
 
-    def promoted_meanwhile(work: scoring.Work, scores: scoring.Scores) -> scoring.Ranks:
-        if work.champion.version_id != second:
+    def promoted_meanwhile(work: computing.Work, scores: computing.Scores, others: np.ndarray) -> computing.Ranks:
+        if work.model.version_id != second:
             with unit_of_work() as session:
                 registry.promote(session, SYSTEM, second)
-        return ranks(work, scores)
+        return rank(work, scores, others)
 
-    monkeypatch.setattr(scoring, "_ranks", promoted_meanwhile)
+    monkeypatch.setattr(computing, "rank", promoted_meanwhile)
     assert run_job(settings, "score", {})["model_version"] == second
     with read_unit() as session:
         assert session.scalars(select(ScoringRun.state).order_by(ScoringRun.id)).all() == [
