@@ -30,6 +30,8 @@ class Preferences:
     acceptance, value_minor, contact_cost_minor
         Net gain of reaching a customer is acceptance x probability x value - cost. The acceptance is the mean of the Beta(6, 14) and value and cost are
         those (200 and 1 + 10, in the main unit) of Verbraken, Verbeke and Baesens (2013).
+    incentive_minor : int
+        The part of the cost that only those take who accept the offer.
     high_value_share : float
         Share of active customers, by monthly revenue, that count as high value.
     hold_out_share : float
@@ -41,6 +43,7 @@ class Preferences:
     acceptance: float = 0.30
     value_minor: int = 20_000
     contact_cost_minor: int = 1_100
+    incentive_minor: int = 1_000
     high_value_share: float = 0.20
     hold_out_share: float = 0.05
 
@@ -83,6 +86,6 @@ def _complaint(name: str, value: object) -> str | None:
         return None if number and 0 < value <= 1 else "a number above 0 and up to 1"  # type: ignore[operator]
     if name == "hold_out_share":
         return None if number and 0 <= value <= 0.5 else "a number from 0 to 0.5"  # type: ignore[operator]
-    if name in ("value_minor", "contact_cost_minor"):
+    if name in ("value_minor", "contact_cost_minor", "incentive_minor"):
         return None if isinstance(value, int) and number and 0 <= value <= 10**12 else "a whole number of minor units"
     return "there is no such preference"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from typing import cast
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
@@ -56,7 +57,8 @@ def surplus(session: Session, now: int) -> list[int]:
     )
     kept: set[Hashable] = set()
     doomed: list[int] = []
-    for run, kind, judged in session.execute(query):
+    for row in session.execute(query):
+        run, kind, judged = row[0], row[1], cast("int | None", row[2])
         place = (run.role, run.definition_id, _slot(now - run.as_of, run.as_of))
         waiting = kind != "labelled_column" and judged is None and now - run.as_of < UNJUDGED_FOR_US
         if waiting or place not in kept or place[2] is None:

@@ -152,5 +152,5 @@ def test_expected_maximum_profit_is_bounded_by_perfect_knowledge():
     perfect, share = expected_maximum_profit(y, y + 0.0, money)
     blind, _ = expected_maximum_profit(y, np.zeros(3000), money)
     assert share == pytest.approx(y.mean(), abs=0.01)
-    assert perfect == pytest.approx(y.mean() * (0.3 * 200 - 11), rel=0.03)
+    assert perfect == pytest.approx(y.mean() * (0.3 * (200 - 10) - 1), rel=0.03)
     assert 0 <= blind < expected_maximum_profit(y, y + rng.normal(0, 0.5, 3000), money)[0] < perfect
