@@ -113,7 +113,20 @@ def compare_rivals(
     progress(0.1)
     rivals.append(logistic_regression(y, fold, base, specs, seed))
     progress(0.3)
+    return compare(y, groups, rivals, repeats, draws=draws, rng=rng, progress=lambda share: progress(0.3 + 0.7 * share))
 
+
+def compare(
+    y: np.ndarray,
+    groups: np.ndarray,
+    rivals: Sequence[Rival],
+    repeats: Sequence[OutOfFold],
+    *,
+    draws: int,
+    rng: np.random.Generator,
+    progress: Callable[[float], None],
+) -> tuple[RivalResult, ...]:
+    """Compare rivals with the model on the same rows; every draw of the groups is used for both."""
     rankings = {rival.name: Ranking(y, rival.probability) for rival in rivals}
     losses = {rival.name: mean_of(row_log_loss(y, rival.probability)) for rival in rivals}
     own = [Ranking(y, repeat.margin) for repeat in repeats]
@@ -129,7 +142,7 @@ def compare_rivals(
             found |= {f"{name}.log_loss": rival_loss, f"{name}.log_loss_difference": loss - rival_loss}
         return found
 
-    values, replicates = resample(evaluate, groups, draws, rng, lambda share: progress(0.3 + 0.7 * share))
+    values, replicates = resample(evaluate, groups, draws, rng, progress)
     estimates = {name: interval(value, replicates[name]) for name, value in values.items()}
     return tuple(_result(rival, estimates, len(y)) for rival in rivals)
 

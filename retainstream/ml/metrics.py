@@ -5,7 +5,7 @@ Everything takes ``weights`` of shape (b, n) and returns (b,). Resampling itself
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -89,15 +89,17 @@ class Ranking:
             lift = _at_share(churners, rows, 0.1) / (0.1 * total)
         return {"auc": _auc(churners, rows), "pr_auc": average, "top_decile_lift": lift}
 
+    def found_at(self, weights: np.ndarray, shares: Sequence[float]) -> np.ndarray:
+        """Return the share of all churners among the first ``shares`` of rows, shape (b, len(shares)); ties in proportion."""
+        churners, rows = self._cumulated(weights)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = [_at_share(churners, rows, share) / churners[:, -1] for share in shares]
+        return np.column_stack(found)
+
     def gains(self, shares: np.ndarray) -> tuple[GainPoint, ...]:
         """Return the gain curve at the given shares of customers reached."""
-        churners, rows = self._cumulated(np.ones((1, len(self.order))))
-        total = churners[0, -1]
-        points = []
-        for share in shares.tolist():
-            found = float(_at_share(churners, rows, share)[0] / total)
-            points.append(GainPoint(share, found, found / share))
-        return tuple(points)
+        found = self.found_at(np.ones((1, len(self.order))), shares.tolist())[0].tolist()
+        return tuple(GainPoint(share, part, part / share) for share, part in zip(shares.tolist(), found, strict=True))
 
 
 def _auc(churners: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -178,6 +178,28 @@ class ChurnPredictor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         return self
 
+    @classmethod
+    def of(cls, served: ServedModel, plan: Plan) -> ChurnPredictor:
+        """Return a fitted predictor around a model that was trained elsewhere, such as one that looks forward.
+
+        Parameters
+        ----------
+        served : ServedModel
+        plan : Plan
+            What it was trained by; becomes the parameters.
+        """
+        named = {name: value for name, value in plan.fixed.items() if name in _SEARCHED}
+        model = cls(
+            n_trials=plan.n_trials, folds=plan.folds, repeats=plan.repeats, n_jobs=plan.n_jobs, random_state=plan.seed,
+            tune=plan.tune, economics=plan.economics, **named,
+        )  # fmt: skip
+        model.served_ = served
+        model.classes_ = np.array([0, 1])
+        model.n_features_in_ = len(served.specs)
+        model.feature_names_in_ = np.asarray([spec.name for spec in served.specs], dtype=object)
+        model._selects_ = True
+        return model
+
     def _training_frame(self, X: pd.DataFrame | np.ndarray, y: Any, selects: bool) -> tuple[pd.DataFrame, np.ndarray]:
         if isinstance(X, pd.DataFrame):
             validate_data(self, X, skip_check_array=True)

@@ -100,8 +100,120 @@ class Coverage:
 
 
 @dataclass(frozen=True)
+class Window:
+    """One part of a panel in time: ``train``, ``calibrate`` or ``test``, as it was used (treated rows are left out).
+
+    ``dates`` are the observation dates in microseconds UTC, ``first`` and ``last`` their days, ISO.
+    """
+
+    name: str
+    first: str
+    last: str
+    dates: tuple[int, ...]
+    n: int
+    customers: int
+    n_churned: int
+    base_rate: float
+    treated: int
+
+
+@dataclass(frozen=True)
+class DatePoint:
+    """How the model did on one observation date. ``part``: ``inner`` (a tuning fold within train), ``calibrate`` or ``test``.
+
+    ``observed`` has a 95% Wilson interval. ``mean_probability`` is of probabilities that did not see the row; an inner fold's
+    model is not calibrated and has none.
+    """
+
+    as_of: int
+    day: str
+    part: str
+    n: int
+    n_churned: int
+    observed: Estimate
+    mean_probability: float | None
+    auc: Estimate
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What reaching the top ``share_reached`` of customers on each date of the test window would have found.
+
+    ``reached`` and ``churners_found`` are means per date. ``net_gain`` is per date, in the currency's major unit:
+    acceptance x churners found x value - cost x reached, with what really happened in the place of probabilities.
+    """
+
+    share_reached: float
+    reached: float
+    churners_found: float
+    precision: float
+    share_churners: Estimate
+    lift: Estimate
+    net_gain: Estimate
+
+
+@dataclass(frozen=True)
+class RandomSplit:
+    """AUC of the same model when time is ignored: what a careless evaluation would have claimed. Never a figure to go by."""
+
+    by: str
+    auc: float
+    rows_trained: int
+    rows_judged: int
+
+
+@dataclass(frozen=True)
+class ForwardReport:
+    """What a training that looks forward says beside the figures: when, on whom, how steady, and how much time would leak.
+
+    Attributes
+    ----------
+    kind : {"forward", "simple_rule"}
+    horizon_days, lead_days : int
+    data_end : int
+        Microseconds UTC; nothing later was looked at.
+    windows : tuple of Window
+        train, calibrate, test; one called ``judged`` for a simple rule with labels.
+    purged : int
+        Rows left out because their label window reaches into the next part.
+    treated, treated_share
+        Rows of treated customers, which are left out everywhere, and their share of the panel.
+    left_out : dict of str to int
+        Why customers were in no row of the panel, and how many times.
+    inner_folds, tuning_rows : int
+        Folds, and rows of the sample, that chose the parameters. ``inner_folds_by`` is ``time``, or ``customer`` where there were
+        too few dates.
+    trained_rows : int
+        Rows that the served booster learned from.
+    test_openings : int
+        How often the labels of the test window were looked at for this model.
+    """
+
+    kind: str
+    horizon_days: int
+    lead_days: int
+    data_end: int
+    windows: tuple[Window, ...]
+    purged: int
+    treated: int
+    treated_share: float
+    left_out: dict[str, int]
+    trained_rows: int
+    tuning_rows: int
+    inner_folds: int
+    inner_folds_by: str
+    test_openings: int
+    stability: tuple[DatePoint, ...]
+    capacities: tuple[Capacity, ...]
+    random_splits: tuple[RandomSplit, ...]
+
+
+@dataclass(frozen=True)
 class TrainingReport:
     """Everything a training says about its model.
+
+    A training that looks forward fills ``forward``; its ``n``, ``n_churned`` and ``base_rate`` are of the test window, whose rows
+    are the only ones judged, and the curves are too. How many rows it learned from is in ``forward.windows``.
 
     ``metrics`` has: auc, pr_auc, log_loss, brier, ece, calibration_slope, calibration_intercept, top_decile_lift,
     precision, recall, f1 (at ``threshold``). All are out of fold, averaged over the repeats. Curves are of the served
@@ -139,6 +251,7 @@ class TrainingReport:
     timings: dict[str, float]
     versions: dict[str, str]
     notes: tuple[str, ...] = field(default=())
+    forward: ForwardReport | None = None
 
     @property
     def auc(self) -> Estimate:
@@ -186,8 +299,8 @@ def _build(kind: Any, value: Any) -> Any:
         return tuple(_build(arguments[0], item) for item in value)
     if origin is dict:
         return {key: _build(arguments[1], item) for key, item in value.items()}
-    if origin is types.UnionType:
-        return value
+    if origin is types.UnionType:  # only "something or None" occurs
+        return None if value is None else _build(arguments[0], value)
     if kind is float:
         return math.nan if value is None else float(value)
     return value

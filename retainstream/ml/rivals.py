@@ -5,7 +5,7 @@ A rival's probabilities are out of fold like the model's. Comparing them is ``tr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -61,25 +61,34 @@ def single_feature(y: np.ndarray, fold: np.ndarray, column: np.ndarray) -> np.nd
 
     Any shape of dependence counts, not only a rising one. Probabilities, shape (n,).
     """
-    bins = _bins(column)
-    n_bins = int(bins.max()) + 1
+    edges = bin_edges(column)
+    bins = binned(column, edges)
     probability = np.empty(len(y))
     for k in np.unique(fold):
         held = fold == k
-        rate = float(y[~held].mean())
-        count = np.bincount(bins[~held], minlength=n_bins)
-        churned = np.bincount(bins[~held], weights=y[~held], minlength=n_bins)
-        probability[held] = ((churned + _SMOOTHING * rate) / (count + _SMOOTHING))[bins[held]]
+        probability[held] = bin_rates(bins[~held], y[~held], len(edges) + 2)[bins[held]]
     return probability
 
 
-def _bins(column: np.ndarray) -> np.ndarray:
+def bin_edges(column: np.ndarray, bins: int = _BINS) -> np.ndarray:
+    """Return rising edges of up to ``bins`` bins of equal count; a column of few values gets one bin for each."""
     known = column[~np.isnan(column)]
     values = np.unique(known)
-    edges = values if len(values) <= _BINS else np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1)[1:-1]))
+    return values if len(values) <= bins else np.unique(np.quantile(known, np.linspace(0, 1, bins + 1)[1:-1]))
+
+
+def binned(column: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Return each value's bin, int64 of shape (n,): 0 to ``len(edges)``, and ``len(edges) + 1`` where it is missing."""
     bins = np.searchsorted(edges, column, side="right")
     bins[np.isnan(column)] = len(edges) + 1
     return np.asarray(bins, dtype=np.int64)
+
+
+def bin_rates(bins: np.ndarray, y: np.ndarray, n_bins: int) -> np.ndarray:
+    """Return the churn rate of each bin, smoothed with five rows of the overall rate; shape (n_bins,)."""
+    count = np.bincount(bins, minlength=n_bins)
+    churned = np.bincount(bins, weights=y, minlength=n_bins)
+    return np.asarray((churned + _SMOOTHING * float(y.mean())) / (count + _SMOOTHING))
 
 
 def area_under_roc(y: np.ndarray, score: np.ndarray) -> float:
@@ -96,16 +105,23 @@ def logistic_regression(
     probability = np.empty(len(y))
     for k in np.unique(fold):
         held = fold == k
-        design, model = _logistic(base[~held], specs, seed)
-        model.fit(design(base[~held]), y[~held])
-        probability[held] = model.predict_proba(design(base[held]))[:, 1]
+        probability[held] = fit_logistic(base[~held], y[~held], specs, seed)(base[held])
     return Rival("logistic_regression", "Logistic regression", probability)
 
 
-def _logistic(base: np.ndarray, specs: Sequence[FeatureSpec], seed: int):  # type: ignore[no-untyped-def]
-    """Return the design matrix's maker, frozen on the training rows, and an unfitted model."""
+def fit_logistic(
+    base: np.ndarray, y: np.ndarray, specs: Sequence[FeatureSpec], seed: int
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Fit on a base matrix and return what gives probabilities, shape (m,), for another; all constants are frozen on the first."""
     from sklearn.linear_model import LogisticRegression
 
+    design = _design(base, specs)
+    model = LogisticRegression(C=1.0, max_iter=500, random_state=seed).fit(design(base), y)
+    return lambda rows: np.asarray(model.predict_proba(design(rows))[:, 1])
+
+
+def _design(base: np.ndarray, specs: Sequence[FeatureSpec]) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the design matrix's maker, frozen on the training rows."""
     numbers = [j for j, spec in enumerate(specs) if spec.kind != "category"]
     categories = [j for j, spec in enumerate(specs) if spec.kind == "category"]
     levels = {j: _common_levels(base[:, j]) for j in categories}
@@ -123,7 +139,7 @@ def _logistic(base: np.ndarray, specs: Sequence[FeatureSpec], seed: int):  # typ
         parts += [(rows[:, [j]] == levels[j]).astype(np.float64) for j in categories]
         return np.hstack(parts)
 
-    return design, LogisticRegression(C=1.0, max_iter=500, random_state=seed)
+    return design
 
 
 def _common_levels(column: np.ndarray) -> np.ndarray:

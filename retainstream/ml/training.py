@@ -95,6 +95,10 @@ class Phases:
         self.at(1.0)
         self._close()
 
+    def rounded(self) -> dict[str, float]:
+        """Return the seconds of each phase so far, to the millisecond."""
+        return {phase: round(seconds, 3) for phase, seconds in self.timings.items()}
+
     def _close(self) -> None:
         now = time.perf_counter()
         if self._phase:
@@ -301,40 +305,50 @@ def _explain(work: _Work, fitted: _Fitted) -> dict[str, Any]:
         total += np.abs(found.values).sum(axis=0, dtype=np.float64)
         recomputed += found.recomputed
         work.phases.at(0.8 * (j + 1) / len(fitted.boosters))
-    mean = total / len(chosen)
+    return importance(total / len(chosen), work.encoder.specs, len(chosen), recomputed)
+
+
+def importance(mean: np.ndarray, specs: Sequence[FeatureSpec], rows: int, recomputed: int) -> dict[str, Any]:
+    """Report's fields about importance, from mean absolute contributions of shape (f,) over so many rows."""
     share = mean / mean.sum() if mean.sum() > 0 else mean
-    names = [spec.name for spec in work.encoder.specs]
     order = np.argsort(-mean, kind="stable").tolist()
     return {
-        "importance": tuple(Importance(names[i], float(mean[i]), float(share[i])) for i in order),
-        "importance_rows": len(chosen),
-        "recomputed_share": recomputed / len(chosen),
+        "importance": tuple(Importance(specs[i].name, float(mean[i]), float(share[i])) for i in order),
+        "importance_rows": rows,
+        "recomputed_share": recomputed / rows,
+    }
+
+
+def curves(y: np.ndarray, margin: np.ndarray, probability: np.ndarray, economics: Economics) -> dict[str, Any]:
+    """Report's fields about the judged rows as a whole: their number, the curves, and what they are worth."""
+    profit, reached = expected_maximum_profit(y, margin, economics)
+    shares = np.round(np.append(np.linspace(0.01, 0.09, 9), np.linspace(0.1, 1.0, 19)), 4)
+    return {
+        "n": len(y),
+        "n_churned": int(y.sum()),
+        "base_rate": float(y.mean()),
+        "threshold": economics.threshold,
+        "economics": economics.to_dict(),
+        "empc": profit,
+        "empc_share_reached": reached,
+        "calibration_curve": Calibration(y, probability, economics.threshold).curve(),
+        "gains": Ranking(y, margin).gains(shares),
     }
 
 
 def _report(work: _Work, repeats: Sequence[OutOfFold], found: dict[str, Any]) -> TrainingReport:
     served, n, plan = repeats[0], len(work.y), work.plan
-    profit, reached = expected_maximum_profit(work.y, served.margin, plan.economics)
-    shares = np.round(np.append(np.linspace(0.01, 0.09, 9), np.linspace(0.1, 1.0, 19)), 4)
     return TrainingReport(
-        n=n,
-        n_churned=int(work.y.sum()),
-        base_rate=float(work.y.mean()),
         n_features=work.base.shape[1],
         duplicate_rows=n - int(work.groups.max() + 1),
         repeats=len(repeats),
         seed=plan.seed,
         trials=plan.n_trials if plan.tune else 0,
-        threshold=plan.economics.threshold,
-        economics=plan.economics.to_dict(),
-        empc=profit,
-        empc_share_reached=reached,
-        calibration_curve=Calibration(work.y, served.probability, plan.economics.threshold).curve(),
-        gains=Ranking(work.y, served.margin).gains(shares),
         feature_hash=feature_set_hash(work.encoder.specs),
-        timings={phase: round(seconds, 3) for phase, seconds in work.phases.timings.items()},
+        timings=work.phases.rounded(),
         versions=library_versions(),
         notes=_notes(n, found["folds"], plan),
+        **curves(work.y, served.margin, served.probability, plan.economics),
         **found,
     )
 

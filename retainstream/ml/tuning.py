@@ -8,7 +8,7 @@ when nothing of a row was seen, search included, against the 0.8498 and 0.4107 t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 MAX_TREES = 1200
 _PATIENCE = 40  # rounds without a better held-out loss
 _CHECK_EVERY = 10
-_TUNING_ROWS = 50_000
-_THREE_SPLITS_ROWS = 12_000  # below, trials average three splits; above, one split is steady enough
+TUNING_ROWS = 50_000
+THREE_SPLITS_ROWS = 12_000  # below, trials average three splits; above, one split is steady enough
 
 # Mild defaults that do well untuned on tables of a few thousand rows; also where every search begins.
 DEFAULTS: dict[str, float] = {
@@ -68,21 +68,35 @@ def booster_parameters(parameters: dict[str, float], n_jobs: int, seed: int) -> 
     }
 
 
-def boost(matrix: np.ndarray, y: np.ndarray, parameters: dict[str, float], n_jobs: int, seed: int) -> xgboost.Booster:
+def boost(
+    matrix: np.ndarray,
+    y: np.ndarray,
+    parameters: dict[str, float],
+    n_jobs: int,
+    seed: int,
+    *,
+    monotone: Sequence[int] | None = None,
+) -> xgboost.Booster:
     """Train one booster.
 
     Parameters
     ----------
     matrix : float32 array of shape (n, f)
         NaN is missing.
-    y : array of shape (n,), 0 or 1
+    y : array of shape (n,), 0 to 1
+        Labels, or shares.
     parameters : dict
         With the keys of ``DEFAULTS``.
+    monotone : sequence of f of -1, 0 or 1, optional
+        Where 1, the margin never falls as the feature rises; where -1, it never rises.
     """
     import xgboost
 
     data = xgboost.QuantileDMatrix(matrix, label=y, nthread=n_jobs)
-    return xgboost.train(booster_parameters(parameters, n_jobs, seed), data, int(parameters["n_estimators"]))
+    settings = booster_parameters(parameters, n_jobs, seed)
+    if monotone is not None:
+        settings["monotone_constraints"] = tuple(monotone)
+    return xgboost.train(settings, data, int(parameters["n_estimators"]))
 
 
 def tune(
@@ -117,9 +131,23 @@ def tune(
     dict
         Keys of ``DEFAULTS``; ``n_estimators`` where the held-out log loss was least.
     """
+    pairs = _dealt(y, groups, seed)
+    splits = prepare(pairs, y, matrices, n_jobs)
+    return search(splits, n_trials=n_trials, fixed=fixed, n_jobs=n_jobs, seed=seed, progress=progress)
+
+
+def search(
+    splits: list[Split],
+    *,
+    n_trials: int,
+    fixed: dict[str, float],
+    n_jobs: int,
+    seed: int,
+    progress: Callable[[float], None],
+) -> dict[str, float]:
+    """Search parameters on splits that are given; everything else as :func:`tune`."""
     import optuna
 
-    splits = _splits(y, groups, matrices, n_jobs, seed)
     most = int(fixed.get("n_estimators", MAX_TREES))
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -155,25 +183,29 @@ def _suggest(trial: Any, fixed: dict[str, float]) -> dict[str, float]:
     return {name: ask() for name, ask in searched.items() if name not in fixed}
 
 
-def _splits(
-    y: np.ndarray,
-    groups: np.ndarray,
-    matrices: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
-    n_jobs: int,
-    seed: int,
-) -> list[Split]:
-    import xgboost
-
+def _dealt(y: np.ndarray, groups: np.ndarray, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the rows to learn from and to look at of each inner split, groups kept together."""
     rng = np.random.default_rng([seed, 7])
     rows = np.arange(len(y))
-    if len(rows) > _TUNING_ROWS:
-        rows = np.sort(rng.permutation(len(rows))[:_TUNING_ROWS])
-    parts, looked_at = (3, 3) if len(rows) <= _THREE_SPLITS_ROWS else (4, 1)
+    if len(rows) > TUNING_ROWS:
+        rows = np.sort(rng.permutation(len(rows))[:TUNING_ROWS])
+    parts, looked_at = (3, 3) if len(rows) <= THREE_SPLITS_ROWS else (4, 1)
     groups_here = np.unique(groups[rows], return_inverse=True)[1]
     fold = group_folds(y[rows], groups_here, parts, rng)
+    return [(rows[fold != part], rows[fold == part]) for part in range(looked_at)]
+
+
+def prepare(
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]],
+    y: np.ndarray,
+    matrices: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
+    n_jobs: int,
+) -> list[Split]:
+    """Turn pairs of row numbers (to learn from, to look at) into XGBoost's binned matrices."""
+    import xgboost
+
     splits = []
-    for part in range(looked_at):
-        learn, look = rows[fold != part], rows[fold == part]
+    for learn, look in pairs:
         learn_matrix, look_matrix = matrices(learn, look)
         data = xgboost.QuantileDMatrix(learn_matrix, label=y[learn], nthread=n_jobs)
         splits.append(Split(data, xgboost.QuantileDMatrix(look_matrix, label=y[look], ref=data, nthread=n_jobs)))
