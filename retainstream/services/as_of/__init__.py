@@ -1,0 +1,54 @@
+"""The only door from the database to time: history as columns, how far the data goes, and what features can be made of it.
+
+    reading    visible rows into the arrays of `retainstream.ml.asof.columns`
+    cache      columns of events on disk, so that a box with millions reads only what is new
+    times      how far the data goes
+    facts      what kinds of event there are, and the features that this box can make
+    singly     the features of one customer
+
+numpy is imported on use, so that a web worker starts without it. Nothing here trains, scores, or writes to the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from sqlalchemy.orm import Session
+
+from retainstream.config import Settings
+from retainstream.services.as_of.facts import dictionary
+from retainstream.services.as_of.times import data_as_of, data_end
+
+if TYPE_CHECKING:
+    from retainstream.ml.asof.columns import History
+
+__all__ = ["data_as_of", "data_end", "dictionary", "history"]
+
+
+def history(
+    session: Session,
+    settings: Settings,
+    *,
+    customer_ids: Sequence[int] | None = None,
+    properties: Iterable[str] | None = None,
+) -> History:
+    """Return all that is known of some customers, or of everybody.
+
+    Rows of an import that is not applied do not exist, and neither do customers who are hidden or erased.
+
+    Parameters
+    ----------
+    customer_ids : sequence of int, optional
+        Unknown and hidden ids are passed over; everybody by default, through the column cache.
+    properties : iterable of str, optional
+        Properties of events whose texts are coded; by default those that some feature of this box counts.
+
+    Returns
+    -------
+    History
+        Equal to the bit whether or not the cache held a part of it.
+    """
+    from retainstream.services.as_of import reading
+
+    return reading.read(session, settings, customer_ids, properties)
