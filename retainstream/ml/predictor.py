@@ -188,7 +188,7 @@ class ChurnPredictor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         plan : Plan
             What it was trained by; becomes the parameters.
         """
-        named = {name: value for name, value in plan.fixed.items() if name in _SEARCHED}
+        named: dict[str, Any] = {name: value for name, value in plan.fixed.items() if name in _SEARCHED}
         model = cls(
             n_trials=plan.n_trials, folds=plan.folds, repeats=plan.repeats, n_jobs=plan.n_jobs, random_state=plan.seed,
             tune=plan.tune, economics=plan.economics, **named,

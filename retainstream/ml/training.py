@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import xgboost
 
 LARGE_ROWS = 100_000
-_IMPORTANCE_ROWS = 5_000
+IMPORTANCE_ROWS = 5_000
 _LIBRARIES = ("xgboost-cpu", "xgboost", "scikit-learn", "numpy", "pandas", "scipy", "optuna")
 
 Progress = Callable[[str, float], None]
@@ -296,7 +296,7 @@ def _suspected(work: _Work, served: OutOfFold) -> list[Giveaway]:
 
 def _explain(work: _Work, fitted: _Fitted) -> dict[str, Any]:
     """Mean absolute exact contribution of each feature, out of fold, over at most 5,000 rows; largest first."""
-    chosen = np.sort(work.rng.permutation(len(work.y))[:_IMPORTANCE_ROWS])
+    chosen = np.sort(work.rng.permutation(len(work.y))[:IMPORTANCE_ROWS])
     total, recomputed = np.zeros(work.base.shape[1]), 0
     for j, booster in enumerate(fitted.boosters):
         here = chosen[fitted.deals[0][chosen] == j]

@@ -1,0 +1,158 @@
+"""The simple rivals of a model that looks forward, and what a split that ignores time would have claimed for it.
+
+Rivals learn from the train window and are judged on the test window, like the model. How each one is fitted is
+`retainstream.ml.rivals`' where snapshot training has it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from retainstream.ml.asof.dictionary import RECENCY
+from retainstream.ml.encoding import CategoryEncoder
+from retainstream.ml.features import FeatureSpec
+from retainstream.ml.forward.folds import numbered, whole_customers
+from retainstream.ml.report import RandomSplit
+from retainstream.ml.rivals import RIVAL_ROWS, Rival, area_under_roc, bin_edges, bin_rates, binned, fit_logistic
+from retainstream.ml.tuning import boost
+
+_FOREST_TREES = 100
+_FOREST_LEAF = 20
+_RECENCY_BINS = 100
+_RANDOM_SPLIT_ROWS = 60_000
+_JUDGED_SHARE = 0.25
+
+
+def fit_rivals(
+    learn: np.ndarray,
+    y: np.ndarray,
+    judged: np.ndarray,
+    encoder: CategoryEncoder,
+    *,
+    n_jobs: int,
+    seed: int,
+) -> list[Rival]:
+    """Fit every rival on rows of the train window and score rows of the test window.
+
+    Parameters
+    ----------
+    learn : float32 array of shape (n, f)
+        Base matrix; NaN is missing.
+    y : array of shape (n,), 0 or 1
+    judged : float32 array of shape (m, f)
+        Base matrix of the rows to score; no label of theirs is seen.
+    encoder : CategoryEncoder
+        With one order of the levels, made on the train window.
+    n_jobs, seed : int
+
+    Returns
+    -------
+    list of Rival
+        Base rate, recency alone (where there is such a feature), best single feature, logistic regression, random forest;
+        probabilities of shape (m,).
+    """
+    specs = encoder.specs
+    names = [spec.name for spec in specs]
+    rivals = [Rival("base_rate", "The same churn rate for everybody", np.full(len(judged), float(y.mean())))]
+    if RECENCY in names:
+        j = names.index(RECENCY)
+        alone = monotone_rate(learn[:, j], y, judged[:, j])
+        rivals.append(Rival("recency", f"Only {specs[j].title}", alone, RECENCY))
+    rivals.append(_best_single(learn, y, judged, specs))
+    logistic = fit_logistic(learn, y, specs, seed)(judged)
+    rivals.append(Rival("logistic_regression", "Logistic regression", logistic))
+    forest = _forest(encoder.matrix(learn, 0), y, encoder.matrix(judged, 0), n_jobs, seed)
+    rivals.append(Rival("random_forest", "Random forest", forest))
+    return rivals
+
+
+def monotone_rate(column: np.ndarray, y: np.ndarray, judged: np.ndarray) -> np.ndarray:
+    """Churn rate by one number alone, never turning: smoothed rates of 100 bins, made monotone, and a line between the bins.
+
+    Whether it rises or falls is read off the training rows. Missing values have the rate of their own. Shape of ``judged``.
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    edges = bin_edges(column, _RECENCY_BINS)
+    bins = binned(column, edges)
+    rates = bin_rates(bins, y, len(edges) + 2)
+    missing = np.isnan(judged)
+    found = np.full(len(judged), rates[-1])
+    known = ~np.isnan(column)
+    if known.any():
+        count = np.bincount(bins[known], minlength=len(rates))
+        used = np.flatnonzero(count)
+        centre = np.bincount(bins[known], weights=column[known], minlength=len(rates))[used] / count[used]
+        line = IsotonicRegression(increasing="auto" if len(used) > 2 else True, out_of_bounds="clip")
+        line.fit(centre, rates[used], sample_weight=count[used])
+        found[~missing] = line.predict(judged[~missing].astype(np.float64))
+    return found
+
+
+def _best_single(learn: np.ndarray, y: np.ndarray, judged: np.ndarray, specs: Sequence[FeatureSpec]) -> Rival:
+    """Return the one feature that ranks the training rows best by binned rates, any shape of dependence allowed."""
+    best, best_auc = 0, -1.0
+    for j in range(learn.shape[1]):
+        edges = bin_edges(learn[:, j])
+        bins = binned(learn[:, j], edges)
+        auc = area_under_roc(y, bin_rates(bins, y, len(edges) + 2)[bins])
+        if auc > best_auc:
+            best, best_auc = j, auc
+    edges = bin_edges(learn[:, best])
+    rates = bin_rates(binned(learn[:, best], edges), y, len(edges) + 2)
+    probability = rates[binned(judged[:, best], edges)]
+    return Rival("best_single_feature", f"Only {specs[best].title}", probability, specs[best].name)
+
+
+def _forest(matrix: np.ndarray, y: np.ndarray, judged: np.ndarray, n_jobs: int, seed: int) -> np.ndarray:
+    from sklearn.ensemble import RandomForestClassifier
+
+    forest = RandomForestClassifier(
+        n_estimators=_FOREST_TREES, min_samples_leaf=_FOREST_LEAF, max_features="sqrt", max_samples=0.5, n_jobs=n_jobs,
+        random_state=seed,
+    )  # fmt: skip
+    rows = np.sort(np.random.default_rng([seed, 11]).permutation(len(y))[:RIVAL_ROWS])
+    forest.fit(matrix[rows], y[rows])
+    forest.set_params(n_jobs=1)  # threads add up the trees in the order they come, and the last bit would differ
+    return np.asarray(forest.predict_proba(judged)[:, 1])
+
+
+def random_splits(
+    base: np.ndarray,
+    y: np.ndarray,
+    customer: np.ndarray,
+    encoder: CategoryEncoder,
+    parameters: dict[str, float],
+    *,
+    n_jobs: int,
+    seed: int,
+    rng: np.random.Generator,
+) -> tuple[RandomSplit, ...]:
+    """Judge the same model on splits at random, by row and by customer: the figure that leaking time would have given.
+
+    By row, a customer's neighbouring months stand on both sides. By customer they do not, but the future still teaches about the
+    past: a season, a price rise.
+    """
+    groups = numbered(customer)
+    n_groups = int(groups.max()) + 1
+    held_by = {
+        "row": rng.random(len(y)) < _JUDGED_SHARE,
+        "customer": (rng.random(n_groups) < _JUDGED_SHARE)[groups],
+    }
+    found = []
+    for by, held in held_by.items():
+        if y[held].min(initial=1) == y[held].max(initial=0) or y[~held].min(initial=1) == y[~held].max(initial=0):
+            continue
+        own = encoder.without_orders()
+        own.add_order(base[~held], y[~held])
+        booster = boost(own.matrix(base[~held], 0), y[~held], parameters, n_jobs, seed)
+        margin = booster.inplace_predict(own.matrix(base[held], 0), predict_type="margin")
+        found.append(RandomSplit(by, area_under_roc(y[held], margin), int((~held).sum()), int(held.sum())))
+    return tuple(found)
+
+
+def random_split_rows(customer: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Choose the rows for :func:`random_splits`: whole customers, 60,000 rows at most."""
+    return whole_customers(customer, _RANDOM_SPLIT_ROWS, rng)
