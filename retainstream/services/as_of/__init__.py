@@ -23,7 +23,7 @@ from retainstream.services.as_of.times import data_as_of, data_end
 if TYPE_CHECKING:
     from retainstream.ml.asof.columns import History
 
-__all__ = ["data_as_of", "data_end", "dictionary", "history"]
+__all__ = ["data_as_of", "data_end", "dictionary", "forget_columns", "history"]
 
 
 def history(
@@ -52,3 +52,10 @@ def history(
     from retainstream.services.as_of import reading
 
     return reading.read(session, settings, customer_ids, properties)
+
+
+def forget_columns(settings: Settings) -> None:
+    """Remove the columns of events that are kept on disk. Called after the commit that erases somebody; the next reader makes them anew."""
+    from retainstream.services.as_of import cache
+
+    cache.forget(settings)

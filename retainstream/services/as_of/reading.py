@@ -45,18 +45,24 @@ def read(
     session: Session,
     settings: Settings,
     customer_ids: Sequence[int] | None,
-    properties: Iterable[str] | None,  # noqa: ARG001
+    properties: Iterable[str] | None,
 ) -> History:
     """Return what `as_of.history` promises."""
     counted = facts.counted_properties(session) if properties is None else tuple(sorted(set(properties)))
     wanted = None if customer_ids is None else sorted(set(customer_ids))
     customers, signup = _customers(session, wanted)
     subset = None if wanted is None else customers.tolist()
-    events = read_events(session, kinds(session), counted, customer_ids=subset)
+    known = kinds(session)
+    if subset is None:
+        from retainstream.services.as_of import cache  # which reads what it lacks by the functions below
+
+        events = cache.read(session, settings, known, counted)
+    else:
+        events = EventLog.of(read_events(session, known, counted, customer_ids=subset))
     return History(
         customers=customers,
         signup=signup,
-        events=_of_visible(EventLog.of(events), customers),
+        events=_of_visible(events, customers),
         subscriptions=_of_visible(_subscriptions(session, subset), customers),
         profiles=_of_visible(_profiles(session, subset), customers),
     )

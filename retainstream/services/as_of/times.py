@@ -44,16 +44,13 @@ def _newest(session: Session, present: int, columns: tuple[InstrumentedAttribute
         known = session.scalar(select(func.max(Feed.last_occurred_at if happened else Feed.last_received_at)))
         if known is not None and known <= present:
             return int(known)
-    newest: int | None = None
-    for column in columns:
-        found = session.scalar(_newest_of(column, present))
-        if found is not None:
-            newest = found if newest is None else max(newest, found)
-    if newest is None:
+    rows = [session.execute(_newest_of(column, present)).one() for column in columns]
+    found = [int(instant) for (instant,) in rows if instant is not None]
+    if not found:
         raise NotReady(_NOTHING)
-    return newest
+    return max(found)
 
 
-def _newest_of(column: InstrumentedAttribute[Any], present: int) -> Select[tuple[int | None]]:
+def _newest_of(column: InstrumentedAttribute[Any], present: int) -> Select[tuple[Any]]:
     model = column.class_
     return select(func.max(column)).where(column <= present, applied(model.batch_id))

@@ -60,7 +60,7 @@ def erase(session: Session, actor: Actor, user_id: str, *, key: bytes) -> dict[s
         _forget_previews(session, signs | {exact})
     session.merge(ErasureEntry(keyed_hash=keyed_hash(key, exact), erased_at=clock.now_us()))
     audit.record(session, actor, "customer.erase", "customer", customer_id)
-    revisions.bump(session, "customers", "scores")
+    revisions.bump(session, "customers", "scores", "removals")
     session.flush()
     return removed
 
