@@ -29,6 +29,7 @@ LARGEST_VALUE = 1e12
 FIXED_POINT = 1e6
 _HALF = float(2**30)  # a value is two halves below 2**30, so 2**23 of them add up exactly in float64
 _EXACT = float(2**53)
+_BLOCK_ROWS = 1_000_000
 _FLAGS = 16  # marking a whole table is quicker than sorting while it has fewer cells than so many a row
 
 
@@ -88,13 +89,15 @@ class EventTables:
         self.width = self.people + 2
         self.slots = {kind: slot for slot, kind in enumerate(kinds)}
         self.rows = len(kinds) + 1  # the last one takes the kinds without a row of their own
-        code = codes_of(people, log.customer)
-        code[code == self.people] = self.width - 1
         small = np.int32 if self.rows * self.width < 2**31 else np.int64
         slot = np.array([self.slots.get(kind, len(kinds)) for kind in log.kinds] or [0], dtype=np.int64)
         own = np.array([kind not in BILLING for kind in log.kinds] or [False])
-        self.key = (slot[log.kind] * self.width + code).astype(small)
-        self.code = np.where(own[log.kind], code, self.width - 1).astype(small)
+        self.key, self.code = np.empty(len(log), dtype=small), np.empty(len(log), dtype=small)
+        for block in _blocks(0, len(log)):
+            code, kind = codes_of(people, log.customer[block]), log.kind[block]
+            code[code == self.people] = self.width - 1
+            self.key[block] = slot[kind] * self.width + code
+            self.code[block] = np.where(own[kind], code, self.width - 1)
         self._dense: dict[str, tuple[Ints, int]] = {}
 
     def keys(self, scope: Scope) -> Ints:
@@ -110,11 +113,12 @@ class EventTables:
         if name not in self._dense:
             import pandas as pd
 
-            codes = self.log.properties.get(name)
-            if codes is None:
-                codes = np.full(len(self.log), -1)
-            found, different = pd.factorize(codes)
-            self._dense[name] = np.where(codes >= 0, found, -1).astype(np.int32), max(len(different), 1)
+            dense, different = np.full(len(self.log), -1, dtype=np.int32), 0
+            if name in self.log.properties:
+                rows = np.flatnonzero(self.log.properties[name] >= 0)
+                dense[rows], texts = pd.factorize(self.log.properties[name][rows])
+                different = len(texts)
+            self._dense[name] = dense, max(different, 1)
         return self._dense[name]
 
 
@@ -255,6 +259,12 @@ class Windows:
                 self._totals["active_days", scope, day + 1] = table.copy()
 
 
+def _blocks(start: int, stop: int) -> Iterable[slice]:
+    """Yield parts of a range that are small enough for what numpy makes on the way."""
+    for first in range(start, stop, _BLOCK_ROWS):
+        yield slice(first, min(first + _BLOCK_ROWS, stop))
+
+
 def _different(values: Ints) -> Ints:
     """Return the different values, rising."""
     ordered = np.sort(values)
@@ -288,7 +298,8 @@ class Since:
         arrived = log.received[self._waiting] < as_of
         unknown = self._position + np.flatnonzero(log.received[self._position : end] >= as_of)
         for scope in self._last:
-            self._add_newer(scope, slice(self._position, end), unknown)
+            for block in _blocks(self._position, end):
+                self._add_newer(scope, block, unknown[slice(*np.searchsorted(unknown, [block.start, block.stop]))])
             late = self._waiting[arrived]
             np.maximum.at(self._last[scope], self.events.keys(scope)[late], log.occurred[late])
             np.minimum.at(self._first[scope], self.events.keys(scope)[late], log.occurred[late])
