@@ -73,7 +73,7 @@ def prepare(settings: Settings) -> None:
     from retainstream.app import create_minimal_app
     from retainstream.db import db, empty_log, unit_of_work
     from retainstream.extensions import migrate
-    from retainstream.services import jobs
+    from retainstream.services import as_of, jobs
     from retainstream.services.customers import erasure_ledger
 
     app = create_minimal_app(settings)
@@ -84,6 +84,7 @@ def prepare(settings: Settings) -> None:
             jobs.seed_schedules(session)
             brought_back = erasure_ledger.replay(session, settings)
         if brought_back:  # by restoring a copy from before they were erased
+            as_of.forget_columns(settings)
             empty_log()
         db.engine.dispose()
 

@@ -24,7 +24,7 @@ from retainstream.schemas.paging import PageQuerySchema, page_request
 from retainstream.schemas.predictions import ExplanationSchema, HistorySchema
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
-from retainstream.services import explanations
+from retainstream.services import as_of, explanations
 from retainstream.services.customers import erasure, erasure_ledger, export, lists, record
 from retainstream.services.customers.filters import CustomerFilter
 from retainstream.services.preferences import BAND_NAMES
@@ -133,7 +133,7 @@ def explanation(user_id: str) -> Response:
     """Why the score is what it is: exact contributions of every feature, which add up to the margin."""
     with read_unit() as session:
         found, _ = record.require(session, user_id)
-        return with_etag(explanations.explanation(session, found.id))
+        return with_etag(explanations.explanation(session, current_app.config["RETAINSTREAM"], found.id))
 
 
 @blueprint.route("/<path:user_id>/history")
@@ -171,5 +171,6 @@ def erase(user_id: str) -> Response:
     with unit_of_work() as session:
         removed = erasure.erase(session, actor(), user_id, key=settings.resolved_secret_key().encode())
     erasure_ledger.remember(settings, user_id)
+    as_of.forget_columns(settings)
     empty_log()
     return json_response({"erased": True, "removed": removed})
