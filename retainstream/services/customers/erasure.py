@@ -17,6 +17,8 @@ from retainstream.models import (
     AttributeVersion,
     Customer,
     ErasureEntry,
+    Event,
+    Exposure,
     IdempotencyKey,
     Identity,
     ImportBatch,
@@ -24,15 +26,30 @@ from retainstream.models import (
     Label,
     LatestScore,
     ScoreHistory,
+    ScoreOutcome,
+    Subscription,
 )
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import audit, revisions
 from retainstream.services.customers.record import require
 
+# The identity last: its deletion takes the search entry along.
+_THEIRS = (
+    LatestScore,
+    ScoreHistory,
+    ScoreOutcome,
+    Exposure,
+    Event,
+    Subscription,
+    Label,
+    AttributeVersion,
+    Identity,
+)
+
 
 def erase(session: Session, actor: Actor, user_id: str, *, key: bytes) -> dict[str, int]:
-    """Remove a person's identity, attributes, labels, scores, reasons, row errors and search entry.
+    """Remove a person's identity, attributes, labels, events, subscriptions, exposures, scores, reasons, row errors and search entry.
 
     Parameters
     ----------
@@ -67,7 +84,7 @@ def erase(session: Session, actor: Actor, user_id: str, *, key: bytes) -> dict[s
 
 def _delete_rows(session: Session, customer_id: int) -> dict[str, int]:
     removed: dict[str, int] = {}
-    for model in (LatestScore, ScoreHistory, Label, AttributeVersion, Identity):
+    for model in _THEIRS:
         result: CursorResult[Any] = session.execute(delete(model).where(model.customer_id == customer_id))  # type: ignore[assignment]
         removed[model.__tablename__] = result.rowcount
     session.execute(delete(Customer).where(Customer.id == customer_id))

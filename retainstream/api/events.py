@@ -1,0 +1,59 @@
+"""Routes of events: taking them in, and the list. Files of events are loaded elsewhere."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from flask import Response
+
+from retainstream.api.base import ApiBlueprint, ErrorSchema, json_response, requires
+from retainstream.api.idempotency import idempotent
+from retainstream.api.intake import take_in
+from retainstream.db import read_unit
+from retainstream.errors import InvalidInput
+from retainstream.lib import clock
+from retainstream.schemas.events import EVENT, EventListSchema, EventQuerySchema, IntakeSchema, batch_body
+from retainstream.schemas.paging import page_request
+from retainstream.security.permissions import Permission
+from retainstream.services.events import accept, listing
+from retainstream.services.events.items import Reading
+
+blueprint = ApiBlueprint("events", "/events", "What customers did, and what happened to them")
+
+
+@blueprint.route("", methods=["POST"])
+@requires(Permission.EVENTS_WRITE)
+@idempotent
+@blueprint.doc(requestBody=batch_body("events", EVENT))
+@blueprint.response(200, IntakeSchema, description="What became of each event; bad ones do not stop good ones.")
+@blueprint.alt_response(413, schema=ErrorSchema, description="More than 32 MB, unpacked.")
+def add_events() -> Response:
+    """Take in 1 to 10,000 events, each once."""
+    return take_in("events", Reading.events, accept.events)
+
+
+@blueprint.route("", methods=["GET"])
+@requires(Permission.EVENTS_READ)
+@blueprint.arguments(EventQuerySchema, location="query")
+@blueprint.response(200, EventListSchema)
+def list_events(query: dict[str, Any]) -> Response:
+    """List events, those that arrived last first."""
+    wanted = listing.Wanted(
+        user_id=query["user_id"],
+        kind=query["kind"],
+        source=query["source"],
+        since=_instant("from", query["since"]),
+        until=_instant("to", query["until"]),
+    )
+    with read_unit() as session:
+        return json_response(listing.events(session, wanted, page_request(query)))
+
+
+def _instant(name: str, moment: datetime | None) -> int | None:
+    if moment is None:
+        return None
+    try:
+        return clock.to_us(moment)
+    except (ValueError, OverflowError) as bad:
+        raise InvalidInput(f"{name} lies outside the years 1 to 9999.", fields={name: [str(bad)]}) from bad

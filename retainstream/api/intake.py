@@ -1,0 +1,120 @@
+"""Reads bodies of many items: plain or gzip, a list or an object around it, with an end to how much they may unpack to. No route lives here."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable
+from typing import Any, Final
+
+from flask import Response, current_app, request
+from sqlalchemy.orm import Session
+from webargs.core import is_json
+
+from retainstream.api.base import actor, json_response
+from retainstream.config import Settings
+from retainstream.db import unit_of_work
+from retainstream.errors import BadRequest, InvalidInput, TooLarge, UnsupportedMedia
+from retainstream.lib import clock
+from retainstream.schemas.events import MOST_ITEMS, BatchOptionsSchema
+from retainstream.security.actor import Actor
+from retainstream.services.events.items import Read, Reading
+
+LARGEST_BODY: Final = 32 * 1024 * 1024
+_GZIP = 31
+
+Take = Callable[..., dict[str, object]]
+
+
+def take_in(name: str, read: Callable[[Reading, list[object]], Read[Any]], take: Take) -> Response:
+    """Read the request's items outside of any unit, take them in within one, and answer what became of each.
+
+    Parameters
+    ----------
+    name : str
+        What the list is called in an object.
+    read, take : callable
+        A method of `items.Reading`, and a function of `services.events.accept`.
+    """
+    items, options = _items(name)
+    settings: Settings = current_app.config["RETAINSTREAM"]
+    caller: Actor = actor()
+    now = clock.now_us()
+    found = read(Reading(now, options["known_at_time"], settings.currency), items)
+    key = settings.resolved_secret_key().encode()
+
+    def write(session: Session) -> dict[str, object]:
+        return take(
+            session, caller, found, source=options["source"], unknown=options["unknown_customers"], now=now, key=key
+        )
+
+    with unit_of_work() as session:
+        answer = write(session)
+    return json_response(answer)
+
+
+def _items(name: str) -> tuple[list[object], dict[str, Any]]:
+    if not is_json(request.mimetype):
+        sent = request.mimetype or "no content type"
+        raise UnsupportedMedia(f"The body came as {sent}; send JSON with the header Content-Type: application/json.")
+    body = _parsed(_unpacked())
+    options: dict[str, object] = {}
+    if isinstance(body, dict):
+        options = {key: value for key, value in body.items() if key != name}
+        body = body.get(name)
+    problem = BatchOptionsSchema().validate(options)
+    if problem:
+        fields = {str(field)[:80]: [str(line) for line in lines] for field, lines in problem.items()}
+        raise InvalidInput("Some fields are not as expected.", fields=fields)
+    if not isinstance(body, list) or not 1 <= len(body) <= MOST_ITEMS:
+        raise InvalidInput(
+            f"Send a list of 1 to {MOST_ITEMS:,} items, or an object with the list under {name!r}.",
+            fields={name: [f"a list of 1 to {MOST_ITEMS:,} items"]},
+        )
+    loaded: dict[str, Any] = BatchOptionsSchema().load(options)
+    return body, loaded
+
+
+def _unpacked() -> bytes:
+    """Return the body, unpacked as far as it is not too large."""
+    raw = request.get_data(cache=True)
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding in ("", "identity"):
+        if len(raw) > LARGEST_BODY:
+            raise _too_large()
+        return raw
+    if encoding not in ("gzip", "x-gzip"):
+        raise UnsupportedMedia("The only Content-Encoding that is understood is gzip.")
+    parts, left = [], LARGEST_BODY
+    try:
+        while raw:
+            unpacker = zlib.decompressobj(wbits=_GZIP)
+            parts.append(unpacker.decompress(raw, left + 1))
+            left -= len(parts[-1])
+            if left < 0:
+                raise _too_large()
+            if not unpacker.eof:
+                raise BadRequest("The body ends before its gzip data does.")
+            raw = unpacker.unused_data
+    except zlib.error as bad:
+        raise BadRequest("The body is not gzip, though its Content-Encoding says so.") from bad
+    return b"".join(parts)
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(
+        f"A batch may have {LARGEST_BODY // 1024**2} MB, unpacked; send smaller ones, or load a file with POST /api/v1/events/import."
+    )
+
+
+def _parsed(body: bytes) -> object:
+    try:
+        return json.loads(body, parse_constant=_refuse)
+    except (ValueError, RecursionError) as bad:
+        raise BadRequest(
+            "The body is not JSON of an ordinary shape: damaged, nested too deeply, a number too long, or one that is none."
+        ) from bad
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
