@@ -147,10 +147,12 @@ def _common_levels(column: np.ndarray) -> np.ndarray:
     return np.asarray(values[np.argsort(-counts, kind="stable")][:_ONE_HOT_LEVELS])
 
 
-def suspects(y: np.ndarray, fold: np.ndarray, base: np.ndarray) -> dict[int, float]:
+def suspects(
+    y: np.ndarray, fold: np.ndarray, base: np.ndarray, *, auc_from: float = GIVEAWAY_AUC
+) -> dict[int, float]:
     """Columns that seem to give the answer away, with their own out-of-fold AUC.
 
-    A column is suspect when alone it reaches an AUC of 0.98, or when one of its values (or its being missing) belongs to
+    A column is suspect when alone it reaches an AUC of ``auc_from``, or when one of its values (or its being missing) belongs to
     churners only and covers a quarter of them (at least 30 rows).
 
     Returns
@@ -161,7 +163,7 @@ def suspects(y: np.ndarray, fold: np.ndarray, base: np.ndarray) -> dict[int, flo
     found = {}
     for j in range(base.shape[1]):
         auc = area_under_roc(y, single_feature(y, fold, base[:, j]))
-        if auc >= GIVEAWAY_AUC or _has_pure_value(y, base[:, j]):
+        if auc >= auc_from or _has_pure_value(y, base[:, j]):
             found[j] = auc
     return found
 

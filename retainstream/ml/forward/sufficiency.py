@@ -1,0 +1,164 @@
+"""Whether there is enough history to train on, when there should be, and whether a panel agrees with the churn that was observed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from retainstream.ml.asof.columns import DAY_US, EventLog, History
+from retainstream.ml.asof.dates import TooLittleHistory
+from retainstream.ml.asof.outcomes import churn_between
+from retainstream.ml.assessment import Verdict
+
+if TYPE_CHECKING:
+    from retainstream.ml.asof.panel import Panel, Split
+
+LEAST = {"train": 50, "calibrate": 20, "test": 20}
+"""Customers who left, and who stayed, that each window needs. Percentages need more (`calibration.GATE_CHURNERS`); the report says so then."""
+MONTH_DAYS = 30.4375
+_PREVALENCE_RATIO = 1.5
+_PREVALENCE_SIGMAS = 4.0
+_KIND_DAYS = 60  # how far back the pace of a kind of event is read
+_KIND_PRESENT = 0.9  # of those days with an event: then three days without one are no accident
+_KIND_SILENT_DAYS = 3
+
+
+@dataclass(frozen=True)
+class Sufficiency:
+    """Whether a training is worth its name.
+
+    Attributes
+    ----------
+    verdict : Verdict
+        Its sentence says what is missing.
+    sufficient_on : int or None
+        Microseconds UTC at which data should suffice at today's pace; None when they do, or when there is no pace to go by.
+    """
+
+    verdict: Verdict
+    sufficient_on: int | None = None
+
+
+def history_too_short(missing: TooLittleHistory, data_end: int) -> Sufficiency:
+    """Return when a history will be long enough that has no room for three windows yet."""
+    days = max(missing.needed_days - missing.have_days, 1)
+    on = data_end + days * DAY_US
+    message = f"{missing.message} It should suffice on {_day(on)}, in about {_span(days)}."
+    needs = {"needed_days": float(missing.needed_days), "have_days": float(missing.have_days)}
+    return Sufficiency(Verdict(False, "too_little_history", message, needs), on)
+
+
+def enough(panel: Panel, split: Split) -> Sufficiency:
+    """Say whether each window holds enough customers who left and who stayed, treated ones aside.
+
+    The date is that at which, at the pace of the panel's own dates, the window that lacks most will have them: with time the windows for
+    calibration and test take in more dates.
+    """
+    waits: list[tuple[float, str, int, int, str]] = []
+    for name, needed in LEAST.items():
+        rows = getattr(split, name)
+        rows = rows[~panel.treated[rows]]
+        for outcome, what in ((1, "customers who left"), (0, "customers who stayed")):
+            have = len(np.unique(panel.customer[rows][panel.y[rows] == outcome]))
+            if have < needed:
+                waits.append((_days_until(panel, outcome, needed - have), name, have, needed, what))
+    if not waits:
+        left = int(panel.y.sum())
+        return Sufficiency(
+            Verdict(True, "ok", f"{len(panel):,} rows, {left:,} of customers who left: enough to train on.")
+        )
+    days, name, have, needed, what = max(waits)
+    window = {"train": "training", "calibrate": "calibration", "test": "test"}[name]
+    message = f"The {window} window has {have:,} {what}; at least {needed} are needed, so {needed - have} are missing."
+    on = None
+    if np.isfinite(days):
+        on = panel.data_end + int(days) * DAY_US
+        message += f" At today's pace they should be there on {_day(on)}, in about {_span(int(days))}."
+    code = "too_few_churners" if what.endswith("left") else "too_few_stayers"
+    return Sufficiency(Verdict(False, code, message, {"needed": needed, "have": have, "missing": needed - have}), on)
+
+
+def _days_until(panel: Panel, outcome: int, missing: int) -> float:
+    """Return in how many days so many more customers with an outcome will have been seen."""
+    seen = np.unique(panel.customer[panel.y == outcome]).size
+    span = (panel.dates[-1] - panel.dates[0]) / DAY_US + panel.rule.horizon_days if panel.dates else 0
+    return float(np.ceil(missing * span / seen)) if seen and span else float("inf")
+
+
+def prevalence(history: History, panel: Panel) -> Verdict:
+    """Compare the share of leavers among the panel's rows with the churn that is counted directly, date by date.
+
+    The two are computed by different code from the same history (`asof.monthly` sweeps over periods, labels look at windows), so a panel that
+    was filtered, joined or balanced wrongly shows. A lead takes leavers out of both.
+    """
+    rule = panel.rule
+    lead, length = rule.lead_days * DAY_US, rule.horizon_days * DAY_US
+    counted = churn_between(
+        rule, history, panel.data_end, [(date + lead, date + lead + length) for date in panel.dates]
+    )
+    rows = np.array([int((panel.as_of == date).sum()) for date in panel.dates], float)
+    observed = np.array([month.label_share for month in counted])
+    if rule.kind == "inactivity" and rule.already_silent == "leave_out":
+        observed = np.array([month.left / max(month.active - month.silent, 1) for month in counted])
+    usable = np.asarray(np.isfinite(observed) & (rows > 0))
+    if not usable.any():
+        return Verdict(True, "ok", "There is no observed churn rate to compare with.")
+    expected = float((rows * np.where(usable, observed, 0.0)).sum() / rows[usable].sum())
+    share, n = float(panel.y.mean()), float(rows.sum())
+    needs = {"panel": share, "observed": expected}
+    ratio = (share + 1e-9) / (expected + 1e-9)
+    spread = float(np.sqrt(max(expected * (1 - expected), 1e-9) / n))
+    if 1 / _PREVALENCE_RATIO <= ratio <= _PREVALENCE_RATIO or abs(share - expected) <= _PREVALENCE_SIGMAS * spread:
+        return Verdict(
+            True, "ok", f"{share:.1%} of the rows left; the churn that was counted says {expected:.1%}.", needs
+        )
+    return Verdict(
+        False,
+        "prevalence_disagrees",
+        f"{share:.1%} of the training rows left, but the churn counted directly over the same windows is {expected:.1%}: "
+        "rows are missing or counted twice. Check imports of the last days, and whether customers were left out.",
+        needs,
+    )
+
+
+def stopped_kinds(history: History, data_end: int) -> tuple[str, ...]:
+    """Return kinds of event that came nearly every day and then stopped while others went on: the data stopped, not the customers.
+
+    Parameters
+    ----------
+    history : History
+    data_end : int
+        Microseconds UTC; the last days before it are looked at.
+    """
+    events: EventLog = history.events
+    first_day = data_end // DAY_US - _KIND_DAYS
+    recent = events.take((events.known < data_end) & (events.occurred >= first_day * DAY_US))
+    if not len(recent):
+        return ()
+    day = recent.occurred // DAY_US - first_day
+    present = np.zeros((len(events.kinds), _KIND_DAYS + 1), bool)
+    present[recent.kind, day] = True
+    others = present.any(axis=0)
+    found = []
+    for kind, days in enumerate(present):
+        seen = np.flatnonzero(days)
+        if not len(seen):
+            continue
+        last = int(seen[-1])
+        silent = int(others[last + 1 :].sum())
+        before = days[: last + 1]
+        if silent >= _KIND_SILENT_DAYS and last >= _KIND_DAYS // 3 and before[seen[0] :].mean() >= _KIND_PRESENT:
+            found.append(events.kinds[kind])
+    return tuple(found)
+
+
+def _day(moment: int) -> str:
+    return str(np.datetime64(moment, "us").astype("datetime64[D]"))
+
+
+def _span(days: int) -> str:
+    if days < 60:
+        return f"{days} day{'' if days == 1 else 's'}"
+    return f"{round(days / MONTH_DAYS)} months"
