@@ -19,6 +19,7 @@ ALL: dict[str, tuple[str, list[str]]] = {
     "matrix": ("SQLite to a matrix", []),
     "import_table": ("Import against bare `read_csv` and `executemany`", []),
     "http_speed": ("HTTP against a bare Flask route", []),
+    "panel": ("Panels from events against reading the events once", []),
     "memory": ("Memory", []),
 }
 

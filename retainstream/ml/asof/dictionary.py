@@ -287,7 +287,7 @@ def _named(known: Collection[str], properties: Collection[str], subscriptions: b
     if "login" in known:
         yield _spec(
             "last_login_days",
-            "Days since the last log-in",
+            "Time since the last log-in",
             Recipe("events", "days_since_last", "login"),
             words=("Longer since the last log-in than usual", "A more recent log-in than usual"),
         )
@@ -306,7 +306,7 @@ def _named(known: Collection[str], properties: Collection[str], subscriptions: b
 
 def _activity() -> Iterable[FeatureSpec]:
     """Yield the features of all activity together; the first one is the baseline that every model is compared with."""
-    yield _spec(RECENCY, "Days since the last activity", Recipe("events", "days_since_last"))
+    yield _spec(RECENCY, "Time since the last activity", Recipe("events", "days_since_last"))
     for days in (7, 30, 90):
         title = f"Active days in the last {days} days"
         words = (
@@ -318,7 +318,7 @@ def _activity() -> Iterable[FeatureSpec]:
 
 
 def _tenure() -> FeatureSpec:
-    return _spec("tenure_days", "Days as a customer", Recipe("events", "tenure"))
+    return _spec("tenure_days", "Time as a customer", Recipe("events", "tenure"))
 
 
 def _subscription() -> Iterable[FeatureSpec]:
@@ -328,7 +328,7 @@ def _subscription() -> Iterable[FeatureSpec]:
         ("monthly_price", "Monthly price", "price", "number", None, ("A higher price than usual", "A lower price than usual")),
         ("price_change_percent_90", "Price change in the last 90 days", "price_change_percent", "number", "%",
          ("A larger price rise than usual", "A larger price cut than usual")),
-        ("days_since_price_change", "Days since the price last changed", "days_since_price_change", "number", "days",
+        ("days_since_price_change", "Time since the price last changed", "days_since_price_change", "number", "days",
          ("Longer since the price changed than usual", "A more recent price change than usual")),
         ("plan_changes", "Plan changes so far", "plan_changes", "integer", None,
          ("More plan changes than usual", "Fewer plan changes than usual")),
@@ -361,7 +361,7 @@ def _of_kind(kind: str, *, valued: bool) -> Iterable[FeatureSpec]:
             yield _spec(
                 f"{kind}_sum_{days}", f"{title} total in the last {days} days", Recipe("events", "sum", kind, days)
             )
-    yield _spec(f"{kind}_days_since_last", f"Days since the last {spoken}", Recipe("events", "days_since_last", kind))
+    yield _spec(f"{kind}_days_since_last", f"Time since the last {spoken}", Recipe("events", "days_since_last", kind))
     against = "last 30 days against the 30 before"
     yield _spec(
         f"{kind}_count_change_30", f"Change in {spoken} events, {against}", Recipe("events", "change", kind, 30)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from retainstream.ml.asof import windows
 from retainstream.ml.asof.builder import Builder, features
 from retainstream.ml.asof.columns import DAY_US, History
 from retainstream.ml.asof.dictionary import DECLARABLE, WINDOWED, KindFacts, catalogue, declared
@@ -56,7 +58,7 @@ def bits(frame: pd.DataFrame) -> list[Any]:
     ]
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(histories, instants)
 def test_every_feature_is_what_its_rule_says(history: History, as_of: int) -> None:
     frame = features(history, SPECS, as_of, ASKED)
@@ -68,7 +70,7 @@ def test_every_feature_is_what_its_rule_says(history: History, as_of: int) -> No
         }
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(events, statements, versions, events, statements, versions, instants)
 def test_rows_that_become_known_later_change_no_bit(
     e: Any, s: Any, v: Any, e2: Any, s2: Any, v2: Any, as_of: int
@@ -81,13 +83,13 @@ def test_rows_that_become_known_later_change_no_bit(
     assert bits(before) == bits(after)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(histories, instants)
 def test_cutting_first_or_not_gives_the_same_bits(history: History, as_of: int) -> None:
     assert bits(features(history.cut(as_of), SPECS, as_of, ASKED)) == bits(features(history, SPECS, as_of, ASKED))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(histories, instants, st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_matter(history: History, as_of: int, random: Any) -> None:
     def shuffled(log: Any) -> Any:
@@ -104,7 +106,7 @@ def test_the_order_of_rows_does_not_matter(history: History, as_of: int, random:
     assert bits(features(mixed, SPECS, as_of, ASKED)) == bits(features(history, SPECS, as_of, ASKED))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(events, statements, versions, instants, st.sampled_from(PEOPLE))
 def test_one_customer_alone_gives_the_same_bits_as_among_all(e: Any, s: Any, v: Any, as_of: int, customer: int) -> None:
     everybody = history_of(e, s, v)
@@ -118,12 +120,28 @@ def test_one_customer_alone_gives_the_same_bits_as_among_all(e: Any, s: Any, v: 
     assert row[numbers].to_numpy().tobytes() == asked_among_all[numbers].to_numpy().tobytes()
 
 
-@settings(max_examples=60)
+@settings(max_examples=30, deadline=None)
 @given(histories, st.lists(instants, min_size=2, max_size=6))
 def test_many_dates_in_any_order_equal_a_fresh_build_at_each(history: History, moments: list[int]) -> None:
     builder = Builder(history, SPECS)
     for as_of in [*moments, *sorted(moments)]:
         assert bits(builder.at(as_of, ASKED)) == bits(features(history, SPECS, as_of, ASKED))
+
+
+@settings(max_examples=30, deadline=None)
+@given(histories, st.lists(instants, min_size=1, max_size=3))
+def test_the_quick_way_that_suits_the_size_changes_no_bit(history: History, moments: list[int]) -> None:
+    def built() -> list[Any]:
+        builder = Builder(history, SPECS)
+        return [bits(builder.at(as_of, ASKED)) for as_of in moments]
+
+    usual = built()
+    with (
+        patch.object(windows, "_BLOCK_ROWS", 3),
+        patch.object(windows, "_FLAGS", 0),
+        patch.object(windows, "_EXACT", 0.0),
+    ):
+        assert built() == usual
 
 
 @pytest.mark.parametrize("value", [0.1, 1e12, -999_999_999_999.999])
