@@ -12,6 +12,7 @@ import numpy as np
 
 from retainstream.ml.asof.columns import DAY_US, NEVER, NO_CODE, REASONS, EventLog, History, SubscriptionLog
 from retainstream.ml.asof.monthly import MonthlyChurn, churn_between, churn_by_month
+from retainstream.ml.asof.ordering import by_customer
 from retainstream.ml.asof.rules import ChurnRule
 from retainstream.ml.asof.standing import Standing, is_activity, standing
 
@@ -183,14 +184,6 @@ def stays(rule: ChurnRule, history: History, data_end: int) -> Stays:
     else:
         found = _of_subscriptions(rule, history.subscriptions.state_at(data_end))
     return Stays(found.customer, found.start, np.where(found.end <= end_is_certain, found.end, NEVER), found.counts)
-
-
-def by_customer(customer: np.ndarray) -> np.ndarray:
-    """Return the stable order that sorts rows by customer: two passes of radix sort where the ids allow, which halve the time."""
-    if len(customer) and int(customer.min()) >= 0 and int(customer.max()) < 2**32:
-        order = np.argsort(customer.astype(np.uint16), kind="stable")
-        return np.asarray(order[np.argsort((customer >> 16).astype(np.uint16)[order], kind="stable")])
-    return np.argsort(customer, kind="stable")
 
 
 def _of_activity(rule: ChurnRule, events: EventLog, data_end: int) -> Stays:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from retainstream.ml.asof.columns import DAY_US, NEVER, EventLog, History, SubscriptionLog
+from retainstream.ml.asof.ordering import distinct
 from retainstream.ml.asof.rules import BILLING, ChurnRule
 
 TRIAL_PLAN = "trial"
@@ -56,8 +57,8 @@ def standing(rule: ChurnRule, history: History, as_of: int) -> Standing:
         return Standing(_recently_active(rule, history.events, as_of), np.empty(0, np.int64))
     running = history.subscriptions.state_at(as_of)
     running = running.take(running.ended > as_of)
-    open_ended = np.unique(running.customer[running.ended == NEVER])
-    everybody = np.unique(running.customer)
+    open_ended = distinct(running.customer[running.ended == NEVER])
+    everybody = distinct(running.customer)
     if rule.kind == "trial_end":
         paying = running.customer[~is_trial(running)]
         everybody, open_ended = np.setdiff1d(everybody, paying), np.setdiff1d(open_ended, paying)
@@ -84,4 +85,4 @@ def _recently_active(rule: ChurnRule, events: EventLog, as_of: int) -> np.ndarra
     recent = slice(int(first), int(last))
     part = events.take(np.arange(recent.start, recent.stop)) if recent.stop - recent.start < len(events) else events
     seen = (part.received < as_of) & is_activity(rule, part)
-    return np.unique(part.customer[seen])
+    return distinct(part.customer[seen])
