@@ -18,12 +18,13 @@ from sqlalchemy.orm import Session
 
 from retainstream.config import Settings
 from retainstream.services.as_of.facts import dictionary
+from retainstream.services.as_of.singly import customer_features
 from retainstream.services.as_of.times import data_as_of, data_end
 
 if TYPE_CHECKING:
     from retainstream.ml.asof.columns import History
 
-__all__ = ["data_as_of", "data_end", "dictionary", "forget_columns", "history"]
+__all__ = ["customer_features", "data_as_of", "data_end", "dictionary", "forget_columns", "history"]
 
 
 def history(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from retainstream.lib import clock
 from retainstream.ml.features import FeatureSpec, Recipe
 from retainstream.models import AttributeDefinition, AttributeVersion, Event, EventKind, ImportBatch, Subscription
 from retainstream.services import datasets, feature_dictionary, revisions
@@ -89,18 +90,37 @@ def of_history(history: History) -> Facts:
     return Facts(kinds, properties, len(history.subscriptions) > 0)
 
 
-_kept: dict[str, tuple[tuple[int, ...], Facts]] = {}
+@dataclass(frozen=True)
+class _Kept:
+    facts: Facts
+    version: tuple[int, ...]
+    kinds: int
+    at: float
+    took: float
+
+
+_kept: dict[str, _Kept] = {}
+_LONG_COUNT, _KEPT_FOR = 0.25, 600.0
 
 
 def on_record(session: Session) -> Facts:
-    """Return the facts of everything on record; they are kept in memory until events come or go."""
+    """Return the facts of everything on record, kept in memory until events come or go.
+
+    Where counting takes long, what merely came in since is counted after ten minutes, unless it is of a new kind.
+    """
     place = str(session.get_bind().engine.url)
     counters = revisions.read(session)
-    version = tuple(counters[name] for name in ("events", "removals", "customers"))
-    kept = _kept.get(place)
-    if kept is None or kept[0] != version:
-        kept = _kept[place] = (version, _counted(session))
-    return kept[1]
+    version = (counters["removals"], counters["customers"], counters["events"])
+    kinds = session.scalar(select(func.count()).select_from(EventKind)) or 0
+    kept, now = _kept.get(place), clock.monotonic()
+    if kept is not None and kept.version == version:
+        return kept.facts
+    young = kept is not None and kept.took > _LONG_COUNT and now - kept.at < _KEPT_FOR
+    if kept is not None and young and (kept.kinds, kept.version[0]) == (kinds, version[0]):
+        return kept.facts
+    counted = _counted(session)
+    _kept[place] = _Kept(counted, version, kinds, now, clock.monotonic() - now)
+    return counted
 
 
 def _counted(session: Session) -> Facts:
@@ -122,9 +142,8 @@ def _counted(session: Session) -> Facts:
 
 
 def counted_properties(session: Session) -> tuple[str, ...]:
-    """Return the properties that some feature of this box counts, sorted."""
-    declared = (spec.recipe.property for spec in feature_dictionary.declared(session) if spec.recipe is not None)
-    return tuple(sorted({DEFAULT_PROPERTY, *(name for name in declared if name is not None)}))
+    """Return the properties that features of this box count or once counted, sorted."""
+    return tuple(sorted({DEFAULT_PROPERTY, *feature_dictionary.properties_ever(session)}))
 
 
 def profile_columns(session: Session) -> list[ProfileColumn]:
