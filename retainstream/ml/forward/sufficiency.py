@@ -102,7 +102,7 @@ def prevalence(history: History, panel: Panel) -> Verdict:
     observed = np.array([month.label_share for month in counted])
     if rule.kind == "inactivity" and rule.already_silent == "leave_out":
         observed = np.array([month.left / max(month.active - month.silent, 1) for month in counted])
-    usable = np.asarray(np.isfinite(observed) & (rows > 0))
+    usable = np.isfinite(observed) & (rows > 0)
     if not usable.any():
         return Verdict(True, "ok", "There is no observed churn rate to compare with.")
     expected = float((rows * np.where(usable, observed, 0.0)).sum() / rows[usable].sum())
@@ -142,7 +142,8 @@ def stopped_kinds(history: History, data_end: int) -> tuple[str, ...]:
     present[recent.kind, day] = True
     others = present.any(axis=0)
     found = []
-    for kind, days in enumerate(present):
+    for kind in range(len(present)):
+        days = present[kind]
         seen = np.flatnonzero(days)
         if not len(seen):
             continue
