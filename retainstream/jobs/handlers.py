@@ -14,8 +14,10 @@ Handler = Callable[[JobContext], dict[str, object]]
 HANDLERS: dict[str, str] = {
     "train": "retainstream.services.training:run",
     "score": "retainstream.services.scoring:run",
-    "import": "retainstream.services.imports.apply:run",
-    "undo": "retainstream.services.imports.undo:run",
+    "replay": "retainstream.services.replay:run",
+    "import": "retainstream.services.events.following:run_import",
+    "ingest": "retainstream.services.events.loading:run",
+    "undo": "retainstream.services.events.following:run_undo",
 }
 """Kind -> `module:function`. The function takes a JobContext and returns the job's result as JSON."""
 

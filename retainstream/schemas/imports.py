@@ -128,6 +128,7 @@ class ImportSchema(ma.Schema):
     """One load, as the list shows it."""
 
     id = ma.fields.Integer(required=True)
+    target = ma.fields.String(required=True, metadata={"description": "customers, events, subscriptions or orders"})
     state = ma.fields.String(required=True, validate=ma.validate.OneOf(STATES))
     source = ma.fields.String(required=True)
     filename = ma.fields.String(required=True)

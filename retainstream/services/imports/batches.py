@@ -20,6 +20,7 @@ from retainstream.services import audit, jobs
 from retainstream.services.imports.files import Upload
 from retainstream.services.paging import page_by_id
 
+CUSTOMERS = "customers"
 SHOWN_ERRORS = 20
 SHOWN_KEPT = 1_000
 KEPT_WARNING = "kept_after_undo"
@@ -36,6 +37,8 @@ def queue(
     warnings: list[dict[str, Any]],
     refine: bool = False,
     source: str = "api",
+    target: str = CUSTOMERS,
+    options: dict[str, object] | None = None,
 ) -> tuple[ImportBatch, JobRun]:
     """Record a received file as a batch and queue the job that applies it.
 
@@ -47,10 +50,15 @@ def queue(
         `reject` takes nothing when any row is bad, `skip` takes the good ones.
     refine : bool
         The mapping was proposed from the head of a large file; the job checks it against the whole of it.
+    target : str
+        `customers`, or `events`, `subscriptions`, `orders`, which a job of another kind takes in.
+    options : dict, optional
+        What else the job has to know, as JSON.
     """
-    actor.require(Permission.IMPORTS_WRITE)
+    actor.require(Permission.IMPORTS_WRITE if target == CUSTOMERS else Permission.EVENTS_WRITE)
     batch = ImportBatch(
         state="queued",
+        target=target,
         source=source,
         filename=upload.filename,
         file_sha256=upload.sha256,
@@ -67,9 +75,9 @@ def queue(
     )
     session.add(batch)
     session.flush()
-    job = jobs.enqueue(
-        session, actor, "import", {"batch_id": batch.id, "refine": refine}, dedupe_key=f"batch:{batch.id}"
-    )
+    payload: dict[str, object] = {"batch_id": batch.id, "refine": refine, **(options or {})}
+    kind = "import" if target == CUSTOMERS else "ingest"
+    job = jobs.enqueue(session, actor, kind, payload, dedupe_key=f"batch:{batch.id}")
     batch.job_id = job.id
     audit.record(session, actor, "import.queue", "import", batch.id, fields=["filename", "mapping", "on_error"])
     session.flush()
@@ -119,11 +127,14 @@ def require_last_word(session: Session, batch: ImportBatch) -> None:
     Such a row left no trace of its own when nothing in it had changed, so that nothing of it would stay. A batch that wrote nothing takes
     nothing away, and neither does the newest one.
     """
+    if batch.target != CUSTOMERS:
+        _require_last_event(session, batch)
+        return
     if not batch.counts.get("new", 0) + batch.counts.get("changed", 0):
         return
     later = session.execute(
         select(ImportBatch.id, ImportBatch.counts)
-        .where(ImportBatch.state == "applied", ImportBatch.id > batch.id)
+        .where(ImportBatch.state == "applied", ImportBatch.id > batch.id, ImportBatch.target == CUSTOMERS)
         .order_by(ImportBatch.id)
     )
     held = {number: counts.get("unchanged", 0) + counts.get("changed", 0) for number, counts in later}
@@ -136,6 +147,26 @@ def require_last_word(session: Session, batch: ImportBatch) -> None:
         f"{_imports(list(held))} came later and held {rows:,} {'row that was' if rows == 1 else 'rows that were'} on record already; "
         f"undoing import {batch.id} would take {what} away from {'it' if one else 'them'} too. "
         f"Undo {'it' if one else 'them'} first, or send confirm=true.",
+        detail={"imports": list(held)[:SHOWN_ERRORS], "rows": rows},
+    )
+
+
+def _require_last_event(session: Session, batch: ImportBatch) -> None:
+    """Do what `require_last_word` does for events, orders and subscriptions: rows that a later load found on record were not written again."""
+    if not batch.counts.get("accepted", 0):
+        return
+    later = session.execute(
+        select(ImportBatch.id, ImportBatch.counts)
+        .where(ImportBatch.state == "applied", ImportBatch.id > batch.id, ImportBatch.target == batch.target)
+        .order_by(ImportBatch.id)
+    )
+    held = {number: counts.get("duplicate", 0) for number, counts in later if counts.get("duplicate", 0)}
+    if not held:
+        return
+    rows, them = sum(held.values()), "it" if len(held) == 1 else "them"
+    raise ConfirmationNeeded(
+        f"{_imports(list(held))} came later and held {rows:,} {'row that was' if rows == 1 else 'rows that were'} on record already; "
+        f"undoing import {batch.id} may take these rows away from {them} too. Undo {them} first, or send confirm=true.",
         detail={"imports": list(held)[:SHOWN_ERRORS], "rows": rows},
     )
 
@@ -197,6 +228,7 @@ def _summary(batch: ImportBatch, job_state: str | None) -> dict[str, object]:
     state = job_state if over else batch.state
     return {
         "id": batch.id,
+        "target": batch.target,
         "state": state,
         "source": batch.source,
         "filename": batch.filename,

@@ -40,11 +40,14 @@ _TOUCH_DETAILS = text(
     "UPDATE customers SET updated_at = :now WHERE id IN (SELECT customer_id FROM identity_changes WHERE batch_id = :batch)"
 )
 
-# A customer that the batch made and that somebody touched since stays, and belongs to whoever touched it first.
+# A customer that the batch made and that somebody touched since stays, and belongs to whoever touched it first: by a fact that another load
+# or person brought, by something that happened to it, by an act on it.
+_FACTS = ("attribute_versions", "labels", "events", "subscriptions")
+_OF_OTHERS = "FROM {table} AS w WHERE w.customer_id = customers.id AND w.batch_id IS NOT :batch"
 _KEPT_MADE = text(
     "SELECT id FROM customers WHERE batch_id = :batch AND (tags <> '[]' "
-    "OR EXISTS (SELECT 1 FROM attribute_versions AS w WHERE w.customer_id = customers.id AND w.batch_id IS NOT :batch) "
-    "OR EXISTS (SELECT 1 FROM labels AS l WHERE l.customer_id = customers.id AND l.batch_id IS NOT :batch)) ORDER BY id"
+    + "".join(f"OR EXISTS (SELECT 1 {_OF_OTHERS.format(table=table)}) " for table in _FACTS)
+    + "OR EXISTS (SELECT 1 FROM exposures AS w WHERE w.customer_id = customers.id)) ORDER BY id"
 )
 _KEPT_CHANGED = text(
     "SELECT customers.id FROM attribute_versions AS v JOIN customers ON customers.id = v.customer_id "
@@ -52,10 +55,11 @@ _KEPT_CHANGED = text(
 )
 _HAND_OVER = text(
     "UPDATE customers SET batch_id = CASE "
-    "WHEN EXISTS (SELECT 1 FROM attribute_versions AS w WHERE w.customer_id = customers.id AND w.batch_id IS NOT :batch) "
-    "THEN (SELECT w.batch_id FROM attribute_versions AS w WHERE w.customer_id = customers.id AND w.batch_id IS NOT :batch ORDER BY w.id LIMIT 1) "
-    "ELSE (SELECT l.batch_id FROM labels AS l WHERE l.customer_id = customers.id AND l.batch_id IS NOT :batch ORDER BY l.id LIMIT 1) END "
-    "WHERE id = :id"
+    + "".join(
+        f"WHEN EXISTS (SELECT 1 {others}) THEN (SELECT w.batch_id {others} ORDER BY w.id LIMIT 1) "
+        for others in (_OF_OTHERS.format(table=table) for table in _FACTS)
+    )
+    + "ELSE NULL END WHERE id = :id"
 )
 _POINT_BACK = text(
     f"UPDATE customers SET version_id = v.id, {_COPY_PROFILE}, updated_at = :now "

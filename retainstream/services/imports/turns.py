@@ -21,7 +21,9 @@ CHUNK = 5_000
 Unit = Callable[[], AbstractContextManager[Session]]
 
 _ABANDONED = "The import was interrupted too often and was given up; nothing of it was kept. Load the file again."
-# Labels and versions first: what a cascade would have to look for is gone when the customers follow.
+_EVENT_RANGE = text("SELECT first_event_id, last_event_id FROM import_batches WHERE id = :batch")
+_DELETE_EVENTS = text("DELETE FROM events WHERE id BETWEEN :first AND :last AND batch_id = :batch")
+# Labels, versions and statements first: what a cascade would have to look for is gone when the customers follow.
 _DELETIONS = tuple(
     text(
         f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE batch_id = :batch LIMIT :size) AND batch_id = :batch"
@@ -30,6 +32,7 @@ _DELETIONS = tuple(
         ("labels", "id"),
         ("attribute_versions", "id"),
         ("identity_changes", "customer_id"),
+        ("subscriptions", "id"),
         ("customers", "id"),
     )
 )
@@ -38,14 +41,15 @@ _DELETIONS = tuple(
 def purge(unit: Unit, batch_id: int, tick: Callable[[int], None] | None = None) -> int:
     """Delete every row that a batch made, at most 5,000 at a time, each time in a unit of its own; return how many.
 
-    Scores, history and the search entry of its customers go with them. Row errors stay. May be cut off and called again.
+    Its events are met by the range of ids that the batch notes while it is being applied. Scores, history and the search entry of its
+    customers go with them. Row errors stay. May be cut off and called again.
 
     Parameters
     ----------
     tick : callable, optional
         Told after each unit how many rows are gone so far.
     """
-    removed = 0
+    removed = _purge_events(unit, batch_id, tick)
     for statement in _DELETIONS:
         while True:
             with unit() as session:
@@ -55,6 +59,22 @@ def purge(unit: Unit, batch_id: int, tick: Callable[[int], None] | None = None) 
                 tick(removed)
             if result.rowcount < CHUNK:
                 break
+    return removed
+
+
+def _purge_events(unit: Unit, batch_id: int, tick: Callable[[int], None] | None) -> int:
+    """Delete a batch's events, id range after id range, because no index leads from a batch to its events; return how many."""
+    with unit() as session:
+        found = session.execute(_EVENT_RANGE, {"batch": batch_id}).one_or_none()
+    if found is None or found[0] is None:
+        return 0
+    removed = 0
+    for first in range(found[0], found[1] + 1, CHUNK):
+        values = {"batch": batch_id, "first": first, "last": min(first + CHUNK - 1, found[1])}
+        with unit() as session:
+            removed += cast("CursorResult[Any]", session.execute(_DELETE_EVENTS, values)).rowcount
+        if tick is not None:
+            tick(removed)
     return removed
 
 
@@ -99,7 +119,7 @@ def settle_others(unit: Unit, batch_id: int | None = None) -> list[int]:
                     batch.state, batch.error = "cancelled", None
                 else:
                     batch.state, batch.error = "failed", _ABANDONED
-            revisions.bump(session, "customers")
+            revisions.bump(session, "customers", "removals")
         settled.append(found)
 
 

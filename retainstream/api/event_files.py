@@ -1,0 +1,140 @@
+"""Routes that take files of events, subscriptions and orders; looking at a load and taking it back is under /customers/imports, as for customers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import marshmallow as ma
+from flask import Response, current_app, request
+
+from retainstream.api.base import (
+    API_PREFIX,
+    ApiBlueprint,
+    ErrorSchema,
+    actor,
+    json_response,
+    requires,
+)
+from retainstream.api.idempotency import idempotent
+from retainstream.config import Settings
+from retainstream.db import read_unit, unit_of_work
+from retainstream.errors import InvalidInput
+from retainstream.schemas.event_files import (
+    EventFileFormSchema,
+    EventFileSchema,
+    EventPreviewSchema,
+    KindFileSchema,
+    KindFormSchema,
+)
+from retainstream.schemas.imports import ImportAcceptedSchema
+from retainstream.security.permissions import Permission
+from retainstream.services import jobs
+from retainstream.services.imports import batches, files
+
+blueprint = ApiBlueprint("event_files", "", "Loading files of events, subscriptions and orders")
+_PREVIEW = "The preview of a dry run; nothing was loaded."
+_ASKED = "No column is known for the customer or the time: name it in a mapping."
+_TOO_LARGE = "The file is too large."
+_NO_TABLE = "The file is not a table; the message says what it is."
+
+
+@blueprint.route("/events/import", methods=["POST"])
+@requires(Permission.EVENTS_WRITE)
+@idempotent
+@blueprint.arguments(KindFileSchema, location="files")
+@blueprint.response(202, ImportAcceptedSchema)
+@blueprint.alt_response(200, schema=EventPreviewSchema, description=_PREVIEW)
+@blueprint.alt_response(409, schema=ErrorSchema, description=_ASKED)
+@blueprint.alt_response(413, schema=ErrorSchema, description=_TOO_LARGE)
+@blueprint.alt_response(415, schema=ErrorSchema, description=_NO_TABLE)
+def load_events(sent: dict[str, Any]) -> Response:
+    """Load a file of events in a job, or preview it with `dry_run`. Readers see all of it at its end, or nothing."""
+    return _load("events", sent, KindFormSchema())
+
+
+@blueprint.route("/subscriptions/import", methods=["POST"])
+@requires(Permission.EVENTS_WRITE)
+@idempotent
+@blueprint.arguments(EventFileSchema, location="files")
+@blueprint.response(202, ImportAcceptedSchema)
+@blueprint.alt_response(200, schema=EventPreviewSchema, description=_PREVIEW)
+@blueprint.alt_response(409, schema=ErrorSchema, description=_ASKED)
+@blueprint.alt_response(413, schema=ErrorSchema, description=_TOO_LARGE)
+@blueprint.alt_response(415, schema=ErrorSchema, description=_NO_TABLE)
+def load_subscriptions(sent: dict[str, Any]) -> Response:
+    """Load a file of subscriptions, one row for each, in a job, or preview it with `dry_run`."""
+    return _load("subscriptions", sent, EventFileFormSchema())
+
+
+@blueprint.route("/orders/import", methods=["POST"])
+@requires(Permission.EVENTS_WRITE)
+@idempotent
+@blueprint.arguments(EventFileSchema, location="files")
+@blueprint.response(202, ImportAcceptedSchema)
+@blueprint.alt_response(200, schema=EventPreviewSchema, description=_PREVIEW)
+@blueprint.alt_response(409, schema=ErrorSchema, description=_ASKED)
+@blueprint.alt_response(413, schema=ErrorSchema, description=_TOO_LARGE)
+@blueprint.alt_response(415, schema=ErrorSchema, description=_NO_TABLE)
+def load_orders(sent: dict[str, Any]) -> Response:
+    """Load a file of orders, or of their lines, as events of the kinds purchase and refund, in a job; or preview it with `dry_run`."""
+    return _load("orders", sent, EventFileFormSchema())
+
+
+def _load(target: Any, sent: dict[str, Any], schema: ma.Schema) -> Response:
+    # They bring numpy, which a worker needs for these routes only.
+    from retainstream.services.events.preview import Asked, preview
+
+    caller, settings, form = actor(), _settings(), _form(schema)
+    mapping = _mapping(form["mapping"])
+    asked = Asked(form.get("kind") or None, form["source"] or None, form["unknown_customers"], form["known_at_time"])
+    upload = files.receive(sent["file"].stream, sent["file"].filename or "", settings)
+    queued = False
+    try:
+        with read_unit() as session:
+            found = preview(upload.path, upload.filename, settings, target, asked, mapping, session=session)
+        if form["dry_run"]:
+            return json_response(found.to_dict())
+        found.require_answers()
+        with unit_of_work() as session:
+            batch, job = batches.queue(
+                session,
+                caller,
+                upload,
+                found.mapping.to_dict(),
+                on_error=form["on_error"],
+                known_at_time=found.mapping.known_at_time,
+                warnings=found.lasting_warnings,
+                target=target,
+                options={"feed": asked.feed, "unknown": asked.unknown},
+            )
+            answer = {"job": jobs.present(job), "import_id": batch.id}
+        queued = True
+    finally:
+        if not queued:
+            files.discard(settings, upload.name)
+    return json_response(answer, 202, {"Location": f"{API_PREFIX}/jobs/{job.id}"})
+
+
+def _form(schema: ma.Schema) -> dict[str, Any]:
+    """Return the fields beside the file, checked."""
+    try:
+        return dict(schema.load(request.form.to_dict()))
+    except ma.ValidationError as wrong:
+        fields = {name: [str(item) for item in found] for name, found in wrong.normalized_messages().items()}  # type: ignore[no-untyped-call]
+        raise InvalidInput("Some fields are not as expected.", fields=fields) from wrong
+
+
+def _mapping(text: str | None) -> object | None:
+    if text is None or not text.strip():
+        return None
+    try:
+        found: object = json.loads(text)
+    except (ValueError, RecursionError) as bad:
+        raise InvalidInput("The mapping is not JSON.", fields={"mapping": ["JSON as a preview answers it"]}) from bad
+    return found
+
+
+def _settings() -> Settings:
+    settings: Settings = current_app.config["RETAINSTREAM"]
+    return settings
