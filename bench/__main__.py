@@ -18,6 +18,7 @@ ALL: dict[str, tuple[str, list[str]]] = {
     "champion_reasons": ("Reasons by the real champion", []),
     "matrix": ("SQLite to a matrix", []),
     "import_table": ("Import against bare `read_csv` and `executemany`", []),
+    "ingest": ("Events against a bare `executemany`", []),
     "http_speed": ("HTTP against a bare Flask route", []),
     "panel": ("Panels from events against reading the events once", []),
     "memory": ("Memory", []),

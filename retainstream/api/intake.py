@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from flask import Response, current_app, request
-from sqlalchemy.orm import Session
 from webargs.core import is_json
 
 from retainstream.api.base import actor, json_response
@@ -43,13 +42,16 @@ def take_in(name: str, read: Callable[[Reading, list[object]], Read[Any]], take:
     found = read(Reading(now, options["known_at_time"], settings.currency), items)
     key = settings.resolved_secret_key().encode()
 
-    def write(session: Session) -> dict[str, object]:
-        return take(
-            session, caller, found, source=options["source"], unknown=options["unknown_customers"], now=now, key=key
-        )
-
+    live = not options["known_at_time"]
+    chosen = {
+        "source": options["source"],
+        "unknown": options["unknown_customers"],
+        "now": now,
+        "key": key,
+        "live": live,
+    }
     with unit_of_work() as session:
-        answer = write(session)
+        answer = take(session, caller, found, **chosen)
     return json_response(answer)
 
 

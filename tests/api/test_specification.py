@@ -87,6 +87,9 @@ def test_the_specification_lists_what_the_issue_names() -> None:
         "predictions": "get results, post generate, post predict, post predict/batch",
         "model": "get status, post train, get features, get metrics, get versions, get versions/{},"
         " post versions/{}/promote, post rollback",
+        "events": "post, get",
+        "subscriptions": "post, get",
+        "orders": "post",
         "jobs": "get, get {}, delete {}",
         "users": "get, post",
         "audit": "get",

@@ -45,7 +45,15 @@ _REFUSALS: Final = {
 
 
 def events(
-    session: Session, actor: Actor, read: Read[EventRows], *, source: str, unknown: Unknown, now: int, key: bytes
+    session: Session,
+    actor: Actor,
+    read: Read[EventRows],
+    *,
+    source: str,
+    unknown: Unknown,
+    now: int,
+    key: bytes,
+    live: bool = True,
 ) -> dict[str, object]:
     """Take in events.
 
@@ -57,6 +65,8 @@ def events(
         What happens to customers who are not on record.
     key : bytes
         Key of the ledger of erased people.
+    live : bool
+        False for history, which is no sign of life of its feed.
 
     Returns
     -------
@@ -66,19 +76,27 @@ def events(
     actor.require(Permission.EVENTS_WRITE)
     writer = EventWriter(source, now=now, unknown=unknown, erased=erased_test(session, key))
     fates = writer.write(session, read.rows)
-    feeds.arrived(session, source, now=now, **writer.arrival())
+    feeds.arrived(session, source, now=now, live=live, **writer.arrival())
     _raise_revisions(session, fates.counts)
     return _answer(read.size, read.positions, read.refused, fates.per_row, fates.counts)
 
 
 def subscriptions(
-    session: Session, actor: Actor, read: Read[SubscriptionRows], *, source: str, unknown: Unknown, now: int, key: bytes
+    session: Session,
+    actor: Actor,
+    read: Read[SubscriptionRows],
+    *,
+    source: str,
+    unknown: Unknown,
+    now: int,
+    key: bytes,
+    live: bool = True,
 ) -> dict[str, object]:
     """Take in statements about subscriptions, and let the customers' plan, revenue and standing follow; otherwise as `events`."""
     actor.require(Permission.EVENTS_WRITE)
     writer = SubscriptionWriter(source, now=now, unknown=unknown, erased=erased_test(session, key))
     fates = writer.write(session, read.rows)
-    feeds.arrived(session, source, now=now, **writer.arrival())
+    feeds.arrived(session, source, now=now, live=live, **writer.arrival())
     touched = {
         writer.people.ids[user_id]
         for user_id, fate in zip(read.rows.user_ids, fates.per_row, strict=True)

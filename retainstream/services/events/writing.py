@@ -32,7 +32,8 @@ MOST_KINDS: Final = 1_000
 _COLUMNS = ("customer_id", "kind_id", "occurred_at", "received_at", "value", "properties", "key")
 _TOGETHER = 50
 _NOTE_RANGE = text(
-    "UPDATE import_batches SET first_event_id = coalesce(first_event_id, :first), last_event_id = :last WHERE id = :batch"
+    "UPDATE import_batches SET last_event_id = (SELECT max(id) FROM events), "
+    "first_event_id = coalesce(first_event_id, (SELECT min(id) FROM events WHERE id > :before)) WHERE id = :batch"
 )
 
 
@@ -157,8 +158,7 @@ class EventWriter:
         fixed = {"feed_id": feed} | ({"batch_id": self.batch_id} if self.batch_id is not None else {})
         inserted = _insert_new(session, fixed, columns) if count else 0
         if inserted and self.batch_id is not None:
-            last = dialect.last_id(session, "events")
-            session.execute(_NOTE_RANGE, {"batch": self.batch_id, "first": before + 1, "last": last})
+            session.execute(_NOTE_RANGE, {"batch": self.batch_id, "before": before})
         if inserted == count:
             return None
         found = session.connection().exec_driver_sql("SELECT key FROM events WHERE id > ?", (before,))
@@ -168,6 +168,8 @@ class EventWriter:
         for key in columns[-1]:
             fresh.append(key in new)
             new.discard(key)  # the first of equal keys was taken
+        if self.batch_id is None:
+            _take_over(session, [(key,) for key, is_new in zip(columns[-1], fresh, strict=True) if not is_new])
         return fresh
 
     def _look_at_times(self, occurred: Sequence[int], received: Sequence[int]) -> Counter[str]:
@@ -191,6 +193,16 @@ class EventWriter:
         self._received = newest if self._received is None else max(self._received, newest)
         self._days |= {moment // clock.DAY_US for moment in received}
         return +counts
+
+
+def _take_over(session: Session, keys: list[tuple[bytes]]) -> None:
+    """Keep events that came again while a load that brought them is unfinished, whatever becomes of it: they are no longer its own."""
+    connection = session.connection()
+    unfinished = "SELECT id FROM import_batches WHERE state IN ('applying', 'undoing') AND first_event_id IS NOT NULL"
+    if keys and connection.exec_driver_sql(unfinished).first() is not None:
+        connection.exec_driver_sql(
+            f"UPDATE events SET batch_id = NULL WHERE key = ? AND batch_id IN ({unfinished})", keys
+        )
 
 
 def _insert_new(session: Session, fixed: dict[str, int], columns: list[Sequence[Any]]) -> int:
