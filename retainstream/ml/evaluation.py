@@ -18,6 +18,7 @@ from retainstream.ml.metrics import Calibration, Ranking, mean_of, row_log_loss
 from retainstream.ml.report import CalibrationVerdict, Coverage, Estimate, RivalResult
 from retainstream.ml.rivals import RIVAL_ROWS, Rival, base_rate, best_single_feature, logistic_regression
 
+GATED = ("calibration_slope", "calibration_intercept")
 PAIRED_ROWS = 100_000  # above it, rivals are trained and compared on RIVAL_ROWS rows
 
 
@@ -50,8 +51,13 @@ def judge_model(
     held_out: dict[str, float],
     rng: np.random.Generator,
     progress: Callable[[float], None],
+    gate_noise: Metrics | None = None,
 ) -> Judged:
-    """Figures averaged over the repeats, with bootstrap intervals; the served (first) repeat faces the gate."""
+    """Figures averaged over the repeats, with bootstrap intervals; the served (first) repeat faces the gate.
+
+    ``gate_noise`` has what chance does to the calibration slope and intercept where the calibrator was fitted on other rows: arrays of
+    ``draws_for(len(y))`` deviations, which widen the gate's intervals.
+    """
     rankings = [Ranking(y, repeat.margin) for repeat in repeats]
     calibrations = [Calibration(y, repeat.probability, threshold) for repeat in repeats]
     losses = mean_of(np.mean([row_log_loss(y, repeat.probability) for repeat in repeats], axis=0))
@@ -63,14 +69,18 @@ def judge_model(
         found = {name: np.mean([part[name] for part in parts], axis=0) for name in parts[0]}
         found |= {name: np.mean([line[name] for line in lines], axis=0) for name in lines[0]}
         found |= {"log_loss": losses(weights), "brier": squares(weights)}
-        served = {f"served_{name}": lines[0][name] for name in ("calibration_slope", "calibration_intercept", "ece")}
+        served = {f"served_{name}": lines[0][name] for name in (*GATED, "ece")}
         return found | served
 
     draws = draws_for(len(y))
     values, replicates = resample(evaluate, groups, draws, rng, progress)
     gate = {
-        name: interval(values[f"served_{name}"], replicates[f"served_{name}"], calibration.GATE_LEVEL)
-        for name in ("calibration_slope", "calibration_intercept")
+        name: interval(
+            values[f"served_{name}"],
+            replicates[f"served_{name}"] + (0.0 if gate_noise is None else gate_noise[name]),
+            calibration.GATE_LEVEL,
+        )
+        for name in GATED
     }
     verdict = calibration.judge(
         method=method,
@@ -88,6 +98,24 @@ def judge_model(
     metrics["ece"] = recentred(values["ece"], replicates["ece"])
     one = np.ones((1, len(y)))
     return Judged(metrics, tuple(float(r.evaluate(one)["auc"][0]) for r in rankings), verdict, draws)
+
+
+def calibrator_noise(
+    y: np.ndarray, groups: np.ndarray, probability: np.ndarray, draws: int, rng: np.random.Generator
+) -> Metrics:
+    """What chance does to a calibrator that was fitted on these rows: deviations of slope and intercept, arrays of shape (draws,).
+
+    A calibrator fitted on one window errs by that window's luck, and it would be called wrong on the next one far too often (3 of 16
+    trainings on data that never change) if only the next window's luck counted.
+    """
+    line = Calibration(y, probability, 0.5)
+
+    def evaluate(weights: np.ndarray) -> Metrics:
+        found = line.evaluate(weights)
+        return {name: found[name] for name in GATED}
+
+    values, replicates = resample(evaluate, groups, draws, rng)
+    return {name: values[name] - replicates[name] for name in GATED}
 
 
 def compare_rivals(

@@ -85,8 +85,12 @@ def monotone_rate(column: np.ndarray, y: np.ndarray, judged: np.ndarray) -> np.n
         count = np.bincount(bins[known], minlength=len(rates))
         used = np.flatnonzero(count)
         centre = np.bincount(bins[known], weights=column[known], minlength=len(rates))[used] / count[used]
-        line = IsotonicRegression(increasing="auto" if len(used) > 2 else True, out_of_bounds="clip")
-        line.fit(centre, rates[used], sample_weight=count[used])
+        lines = [IsotonicRegression(increasing=rises, out_of_bounds="clip") for rises in (True, False)]
+        misses = [
+            float(count[used] @ (line.fit_transform(centre, rates[used], sample_weight=count[used]) - rates[used]) ** 2)
+            for line in lines
+        ]
+        line = lines[0] if misses[0] <= misses[1] else lines[1]
         found[~missing] = line.predict(judged[~missing].astype(np.float64))
     return found
 

@@ -52,6 +52,7 @@ _GROWTH = {
     "reg_lambda": 0.0,
 }
 _EDGE = 0.01  # ranks are kept this far from 0 and 1, whose log-odds do not exist
+_BLANK = 50  # one blank row is added for so many customers
 _MANY = 200_000  # customers whose ranks make the rule; more add nothing to 256 bins
 
 
@@ -103,7 +104,9 @@ def rule_model(
         raise ValueError("The rule needs at least two customers who have been silent for different times.")
     encoder.add_order(base, np.zeros(len(base)))
     phases.begin("fitting")
-    booster = boost(base, _ranks(base[:, 0]), _GROWTH, plan.n_jobs, plan.seed, monotone=(1,))
+    # Rows without a value, so that the trees send a missing one to the middle even when nobody here has one.
+    learn = np.vstack([base, np.full((max(len(base) // _BLANK, 1), 1), np.nan, dtype=np.float32)])
+    booster = boost(learn, _ranks(learn[:, 0]), _GROWTH, plan.n_jobs, plan.seed, monotone=(1,))
     margin = booster.inplace_predict(base, predict_type="margin").astype(np.float64)
     phases.begin("judging")
     rng = np.random.default_rng([plan.seed, 3])

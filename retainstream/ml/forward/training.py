@@ -96,6 +96,7 @@ class _Calibrated:
     calibrator: Calibrator
     interval: VennAbers
     probability: dict[str, np.ndarray]
+    noise: dict[str, np.ndarray]
 
 
 def train_forward(
@@ -228,7 +229,10 @@ def _calibrate(work: Work, scored: _Scored) -> _Calibrated:
         "calibrate": calibration.cross_fit(method, margin, y, fold, k)[1],
         "test": calibrator.apply(scored.margin["test"]),
     }
-    return _Calibrated(method, held_out, calibrator, VennAbers.fit(margin, y), probability)
+    noise = evaluation.calibrator_noise(
+        y, groups, probability["calibrate"], draws_for(len(work.rows["test"])), work.rng
+    )
+    return _Calibrated(method, held_out, calibrator, VennAbers.fit(margin, y), probability, noise)
 
 
 def _judge(work: Work, scored: _Scored, calibrated: _Calibrated) -> dict[str, Any]:
@@ -241,6 +245,7 @@ def _judge(work: Work, scored: _Scored, calibrated: _Calibrated) -> dict[str, An
     judged = evaluation.judge_model(
         y, groups, [served], threshold=work.plan.economics.threshold, method=calibrated.method,
         held_out=calibrated.held_out, rng=work.rng, progress=lambda share: phases.at(0.4 * share),
+        gate_noise=calibrated.noise,
     )  # fmt: skip
     p0, p1 = calibrated.interval.interval(margin)
     return {
