@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-from flask import Response
+from flask import Response, current_app
 
 from retainstream.api.base import (
     ApiBlueprint,
@@ -12,10 +12,12 @@ from retainstream.api.base import (
     accepted,
     actor,
     json_response,
+    path_id,
     requires,
     with_etag,
 )
 from retainstream.api.idempotency import idempotent
+from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.schemas.jobs import JobAnswerSchema
 from retainstream.schemas.paging import PageQuerySchema, page_request
@@ -25,15 +27,21 @@ from retainstream.schemas.predictions import (
     PredictionBatchSchema,
     PredictionRequestSchema,
     PredictionSchema,
+    ReplayAnswerSchema,
+    ReplaySchema,
     ResultListSchema,
     ResultQuerySchema,
 )
 from retainstream.security.permissions import Permission
-from retainstream.services import jobs, on_the_spot, predictions
+from retainstream.services import jobs, on_the_spot, predictions, replay
 from retainstream.services.preferences import BAND_NAMES
 
 blueprint = ApiBlueprint("predictions", "/predictions", "Scores: who resembles those who left, and why")
 _NO_MODEL = "No model is in service yet."
+
+
+def _settings() -> Settings:
+    return cast(Settings, current_app.config["RETAINSTREAM"])
 
 
 class ResultListQuerySchema(ResultQuerySchema, PageQuerySchema):
@@ -80,7 +88,7 @@ def generate(body: dict[str, Any]) -> Response:
 def predict(body: dict[str, Any]) -> Response:
     """Score values by feature, or a customer, on the spot. Nothing is stored."""
     with read_unit() as session:
-        return json_response(on_the_spot.predict(session, body))
+        return json_response(on_the_spot.predict(session, _settings(), body))
 
 
 @blueprint.route("/predict/batch", methods=["POST"])
@@ -91,6 +99,38 @@ def predict(body: dict[str, Any]) -> Response:
 def predict_batch(body: dict[str, Any]) -> Response:
     """Score up to 1,000 items on the spot; each is answered with its score or with what was wrong with it."""
     with read_unit() as session:
-        items = on_the_spot.predict_batch(session, body["items"])
+        items = on_the_spot.predict_batch(session, _settings(), body["items"])
     failed = sum(item["error"] is not None for item in items)
     return json_response({"items": items, "scored": len(items) - failed, "failed": failed})
+
+
+@blueprint.route("/replay", methods=["POST"])
+@requires(Permission.PREDICTIONS_WRITE)
+@idempotent
+@blueprint.arguments(ReplaySchema)
+@blueprint.response(202, JobAnswerSchema)
+@blueprint.alt_response(404, schema=ErrorSchema, description="There is no such churn definition or model version.")
+@blueprint.alt_response(
+    409,
+    schema=ErrorSchema,
+    description="There is no history yet, nothing that looks ahead to replay, or the same replay is queued or running.",
+)
+def start_replay(body: dict[str, Any]) -> Response:
+    """Ask what this would have said on a past day: a job scores everybody with what was known then and looks at who really left."""
+    caller = actor()
+    with unit_of_work() as session:
+        job = jobs.present(replay.request(session, caller, body))
+    return accepted(job)
+
+
+@blueprint.route("/replay/<string:job_id>", methods=["GET"])
+@requires(Permission.PREDICTIONS_READ)
+@blueprint.response(200, ReplayAnswerSchema)
+@blueprint.alt_response(304, description="Nothing changed since the ETag that was sent.")
+@blueprint.alt_response(404, schema=ErrorSchema, description="There is no such replay.")
+@blueprint.alt_response(409, schema=ErrorSchema, description="The replay is not done, or did not come about.")
+@blueprint.alt_response(422, schema=ErrorSchema, description="The id is not a whole number.")
+def get_replay(job_id: str) -> Response:
+    """Return what a replay found: how well it did, and the list that a team would have worked through."""
+    with read_unit() as session:
+        return with_etag(replay.found(session, path_id(job_id, "replay")))

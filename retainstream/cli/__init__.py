@@ -16,6 +16,7 @@ def register(app: Flask) -> None:
         events.import_orders_command,
         work.train_command,
         work.score_command,
+        work.replay_command,
         work.jobs_command,
         people.create_user_command,
         people.reset_password_command,

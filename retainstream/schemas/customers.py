@@ -43,6 +43,19 @@ class ReasonSchema(ma.Schema):
     sentence = ma.fields.String(required=True)
 
 
+MODEL_KINDS = ("snapshot", "forward", "simple_rule")
+
+
+class DefinitionInShortSchema(ma.Schema):
+    """The churn definition behind a score; a labelled column has neither horizon nor lead."""
+
+    id = ma.fields.Integer(required=True)
+    name = ma.fields.String(required=True)
+    kind = ma.fields.String(required=True)
+    horizon_days = ma.fields.Integer(required=True, allow_none=True)
+    lead_days = ma.fields.Integer(required=True, allow_none=True)
+
+
 class ScoreFieldsSchema(ma.Schema):
     """The score in force of a customer; every field is null for one that was never scored."""
 
@@ -57,10 +70,23 @@ class ScoreFieldsSchema(ma.Schema):
     margin = ma.fields.Float(required=True, allow_none=True)
     reasons = ma.fields.List(ma.fields.Nested(ReasonSchema), required=True)
     model_version = ma.fields.Integer(required=True, allow_none=True)
+    kind = ma.fields.String(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "snapshot (not forward-looking), forward, or simple_rule (too little history for a model)"
+        },
+    )
+    definition = ma.fields.Nested(DefinitionInShortSchema, required=True, allow_none=True)
     as_of = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
     data_as_of = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
     scored_at = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
     stale = ma.fields.Boolean(required=True, allow_none=True)
+    stale_reasons = ma.fields.List(
+        ma.fields.String(),
+        required=True,
+        metadata={"description": "Of: model_replaced, values_changed, as_of_old, feed_silent"},
+    )
 
 
 class CustomerSchema(ScoreFieldsSchema):

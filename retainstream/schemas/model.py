@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import marshmallow as ma
 
+from retainstream.schemas.customers import DefinitionInShortSchema, MomentField
 from retainstream.schemas.jobs import JobSchema
-from retainstream.schemas.paging import MOMENT, ListSchema, text_field
+from retainstream.schemas.paging import MOMENT, ListSchema, TrueOrFalse, id_field, text_field
 
 
 class VerdictSchema(ma.Schema):
@@ -35,13 +36,40 @@ class TrainSchema(ma.Schema):
         validate=ma.validate.Length(max=2_000),
         metadata={"description": "Features to leave out, by name or title"},
     )
+    definition_id = id_field(metadata={"description": "A churn definition; the one in force by default"})
+    as_of = MomentField(
+        metadata={
+            "description": "Train with what was known before this day; by default all of it. Not for a labelled column"
+        }
+    )
+    keep = ma.fields.List(
+        text_field(300, 1),
+        validate=ma.validate.Length(max=2_000),
+        metadata={"description": "Suspicious features that a person decided to keep, by name or title"},
+    )
+    every_days = ma.fields.Integer(
+        strict=True,
+        validate=ma.validate.Range(min=7, max=90),
+        metadata={"description": "Days between observation dates; 30 when left out"},
+    )
+    ignore_silent_feeds = TrueOrFalse(metadata={"description": "Train although a feed went silent"})
 
 
 class VersionSchema(ma.Schema):
     """One line about a model version."""
 
     id = ma.fields.Integer(required=True)
-    kind = ma.fields.String(required=True, metadata={"description": "snapshot: not forward-looking"})
+    kind = ma.fields.String(
+        required=True,
+        metadata={
+            "description": "snapshot (not forward-looking), forward, or simple_rule (too little history for a model)"
+        },
+    )
+    as_of = ma.fields.String(
+        required=True,
+        allow_none=True,
+        metadata={**MOMENT, "description": "Nothing that was known later was used; null for a snapshot"},
+    )
     champion = ma.fields.Boolean(required=True, metadata={"description": "In service"})
     servable = ma.fields.Boolean(required=True)
     verdict = ma.fields.Nested(VerdictSchema, required=True)
@@ -81,6 +109,9 @@ class FeatureSchema(ma.Schema):
     wording_down = ma.fields.String(required=True, allow_none=True)
     actionable = ma.fields.Boolean(required=True)
     sensitive = ma.fields.Boolean(required=True)
+    recipe = ma.fields.Dict(
+        keys=ma.fields.String(), metadata={"description": "How it is made from history; absent for an imported column"}
+    )
 
 
 class ImportanceSchema(ma.Schema):
@@ -118,6 +149,12 @@ class CardSchema(VersionSchema):
     """Everything about one version."""
 
     definition_id = ma.fields.Integer(required=True)
+    definition = ma.fields.Nested(DefinitionInShortSchema, required=True)
+    test_openings = ma.fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Models judged on this test window, this one among them; many make it less fair"},
+    )
     trained_by = ma.fields.String(required=True, allow_none=True)
     job_id = ma.fields.Integer(required=True, allow_none=True)
     data_window = ma.fields.Dict(keys=ma.fields.String(), required=True)
@@ -137,6 +174,7 @@ class ChampionSchema(ma.Schema):
 
     version = ma.fields.Integer(required=True)
     kind = ma.fields.String(required=True)
+    as_of = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
     trained_at = ma.fields.String(required=True, metadata=MOMENT)
     in_service_since = ma.fields.String(required=True, metadata=MOMENT)
     n = ma.fields.Integer(required=True, allow_none=True)
@@ -176,7 +214,7 @@ class FeatureListSchema(ma.Schema):
 
 
 class ModelMetricsSchema(ma.Schema):
-    """The figures of the model in service, all out of fold."""
+    """The figures of the model in service: out of fold for a snapshot, on a later test window for a model that looks ahead."""
 
     model_version = ma.fields.Integer(required=True)
     n = ma.fields.Integer(required=True, allow_none=True)
@@ -191,6 +229,14 @@ class ModelMetricsSchema(ma.Schema):
     auc_without_giveaways = ma.fields.Float(required=True, allow_none=True)
     venn_abers = ma.fields.Dict(keys=ma.fields.String(), required=True)
     notes = ma.fields.List(ma.fields.String(), required=True)
+    forward = ma.fields.Dict(
+        keys=ma.fields.String(),
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "Windows, stability by date, capacities and random-split figures; null for a snapshot"
+        },
+    )
 
 
 class MovedSchema(ma.Schema):

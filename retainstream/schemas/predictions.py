@@ -6,8 +6,15 @@ from typing import Any
 
 import marshmallow as ma
 
-from retainstream.schemas.customers import RISK_WORDS, ReasonSchema, ScoreFieldsSchema, ScoreFilterSchema
-from retainstream.schemas.paging import LARGEST_ID, MOMENT, ListSchema, id_field, text_field
+from retainstream.schemas.customers import (
+    RISK_WORDS,
+    DefinitionInShortSchema,
+    MomentField,
+    ReasonSchema,
+    ScoreFieldsSchema,
+    ScoreFilterSchema,
+)
+from retainstream.schemas.paging import LARGEST_ID, MOMENT, ListSchema, TrueOrFalse, id_field, text_field
 
 MAX_IDS = 10_000
 MAX_FEATURES = 2_000
@@ -72,6 +79,14 @@ class PredictionSchema(ma.Schema):
     notices = ma.fields.List(ma.fields.Nested(NoticeSchema), required=True)
     statement = ma.fields.String(required=True)
     model_version = ma.fields.Integer(required=True)
+    kind = ma.fields.String(required=True, metadata={"description": "snapshot, forward or simple_rule"})
+    definition = ma.fields.Nested(DefinitionInShortSchema, required=True)
+    as_of = ma.fields.String(
+        required=True,
+        allow_none=True,
+        metadata={**MOMENT, "description": "The day that a customer was looked at; null for values that were given"},
+    )
+    data_as_of = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
 
 
 class ItemErrorSchema(ma.Schema):
@@ -115,6 +130,92 @@ class GenerateSchema(ma.Schema):
         """Refuse both and neither."""
         if ("scope" in data) == ("customer_ids" in data):
             raise ma.ValidationError('Give either "scope": "all" or customer_ids.', "scope")
+
+
+class ModelChoiceField(ma.fields.Field[str | int]):
+    """`train` (a model made of what was known that day), `earlier` (the newest version that knew no more), or a version's id."""
+
+    def __init__(self, **options: Any) -> None:
+        described = {
+            "oneOf": [{"type": "string", "enum": ["train", "earlier"]}, {"type": "integer", "minimum": 1}],
+            "description": self.__doc__,
+        }
+        super().__init__(metadata=described, **options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str | int:  # noqa: ARG002 - the parent's shape
+        if value in ("train", "earlier"):
+            return str(value)
+        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST_ID:
+            return value
+        raise ma.ValidationError("train, earlier, or the id of a model version")
+
+
+class ReplaySchema(ma.Schema):
+    """Which day to replay, and with which model."""
+
+    as_of = MomentField(
+        required=True,
+        metadata={"description": "A past day, such as 2026-03-01; only what was known before it began is used"},
+    )
+    definition_id = id_field(
+        metadata={"description": "A churn definition that looks ahead; the one in force by default"}
+    )
+    model = ModelChoiceField()
+    keep_scores = TrueOrFalse(
+        metadata={"description": "Put the scores into the customers' history; true when left out"}
+    )
+    seed = ma.fields.Integer(strict=True, validate=ma.validate.Range(min=0, max=2**31 - 1))
+    trials = ma.fields.Integer(strict=True, validate=ma.validate.Range(min=1, max=500))
+
+
+class ReplayOutcomeSchema(ma.Schema):
+    """What became of those who were scored, once the window has closed; until then `open_until` and `message`."""
+
+    closed = ma.fields.Boolean(required=True)
+    open_until = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
+    message = ma.fields.String()
+    left_out = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.Integer())
+    estimated = ma.fields.Boolean()
+    n = ma.fields.Integer()
+    churners = ma.fields.Float()
+    mean_probability = ma.fields.Float(allow_none=True)
+    observed_share = ma.fields.Float(allow_none=True)
+    metrics = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.Dict(keys=ma.fields.String()))
+    caught = ma.fields.List(ma.fields.Dict(keys=ma.fields.String()))
+
+
+class ReplayedSchema(ma.Schema):
+    """One customer near the top of a replayed list; `left` is null while that is not known."""
+
+    user_id = ma.fields.String(required=True)
+    margin = ma.fields.Float(required=True)
+    churn_probability = ma.fields.Float(required=True, allow_none=True)
+    risk_percentile = ma.fields.Float(required=True)
+    risk_band = ma.fields.String(required=True, validate=ma.validate.OneOf(RISK_WORDS))
+    left = ma.fields.Boolean(required=True, allow_none=True)
+
+
+class ReplayAnswerSchema(ma.Schema):
+    """What a replay found."""
+
+    class Meta:
+        """The counts of the run's summary come too."""
+
+        unknown = ma.INCLUDE
+
+    job_id = ma.fields.Integer(required=True)
+    run_id = ma.fields.Integer(required=True, allow_none=True)
+    model_version = ma.fields.Integer(required=True)
+    hindsight = ma.fields.Boolean(
+        required=True, metadata={"description": "Whether the model knew of later days than the one that was replayed"}
+    )
+    as_of = ma.fields.String(required=True, metadata=MOMENT)
+    n_scored = ma.fields.Integer(required=True)
+    active = ma.fields.Integer(required=True)
+    announced = ma.fields.Integer(required=True)
+    departed = ma.fields.Integer(required=True, data_key="left")
+    outcome = ma.fields.Nested(ReplayOutcomeSchema, required=True)
+    top = ma.fields.List(ma.fields.Nested(ReplayedSchema), required=True)
 
 
 class ResultQuerySchema(ScoreFilterSchema):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from retainstream.config import Settings
 from retainstream.errors import Conflict, NotFound
 from retainstream.lib import clock
 from retainstream.models import Customer, LatestScore, ModelVersion, ScoreHistory, ScoringRun
 from retainstream.services import datasets, predictions, registry
+from retainstream.services.scoring import single
 
 if TYPE_CHECKING:
     from retainstream.ml import ChurnPredictor
@@ -20,10 +22,11 @@ TOLERANCE = 1e-3
 _HISTORY_LIMIT = 500
 
 
-def explanation(session: Session, customer_id: int) -> dict[str, object]:
+def explanation(session: Session, settings: Settings, customer_id: int) -> dict[str, object]:
     """Return the score in force with the exact contribution of every feature.
 
-    The version that made the score is loaded and scores the attribute version that it saw. `base` plus all contributions is `margin`,
+    The version that made the score is loaded and scores what it saw: the attribute version, or for a model that looks ahead the features as of
+    the score's day, built anew from what was known before it. `base` plus all contributions is `margin`,
     in log-odds; the calibrator that turns the margin into a probability comes after and keeps the order.
 
     Raises
@@ -38,9 +41,8 @@ def explanation(session: Session, customer_id: int) -> dict[str, object]:
         )
     row = rows[0]
     words = predictions.vocabulary(session, row.model_version_id)
-    values = datasets.customer_values(session, customer_id, row.scored_version)
-    current = registry.champion(session)
-    shown = predictions.present_score(row, words, values, current_model=None if current is None else current.version_id)
+    values = _values(session, settings, row, words)
+    shown = predictions.present_score(row, words, values, fresh=predictions.Freshness.now(session))
     version = registry.required_version(session, row.model_version_id)
     fresh = registry.load(session, row.model_version_id).score_one(values, row_id=customer_id)
     specs = {spec.name: spec for spec in words.specs}
@@ -54,10 +56,20 @@ def explanation(session: Session, customer_id: int) -> dict[str, object]:
         ],
         "exact": abs(fresh.margin - row.score.margin) <= TOLERANCE,
         "notices": [notice.to_dict() for notice in fresh.notices],
-        "statement": predictions.statement(row.score.probability, row.score.percentile),
+        "statement": predictions.statement(row.score.probability, row.score.percentile, words),
         "model_kind": version.kind,
         "calibrated": version.calibrated,
     }
+
+
+def _values(
+    session: Session, settings: Settings, row: predictions.ScoreRow, words: predictions.Vocabulary
+) -> dict[str, Any]:
+    """Return what the model saw of a customer, by the feature's name."""
+    customer_id = row.score.customer_id
+    if words.rule is None:
+        return datasets.customer_values(session, customer_id, row.scored_version)
+    return single.at(session, settings, customer_id, words.rule, words.specs, row.as_of).values
 
 
 def history(session: Session, customer_id: int, limit: int = _HISTORY_LIMIT) -> dict[str, object]:

@@ -11,6 +11,7 @@ from retainstream.lib import clock
 from retainstream.lib.pagination import FIRST_PAGE, Page, PageRequest
 from retainstream.models import (
     AliasMove,
+    ChurnDefinition,
     FeatureImportance,
     FeatureSet,
     JobRun,
@@ -19,7 +20,7 @@ from retainstream.models import (
     ModelVersion,
     User,
 )
-from retainstream.services import datasets, jobs, registry
+from retainstream.services import datasets, forward_training, jobs, registry
 from retainstream.services.paging import page_by_id
 from retainstream.services.registry import Champion
 
@@ -73,12 +74,24 @@ def _champion(session: Session, current: Champion) -> dict[str, object]:
     return {
         "version": current.version_id,
         "kind": current.kind,
+        "as_of": clock.iso(current.as_of),
         "trained_at": clock.iso(current.trained_at),
         "in_service_since": clock.iso(current.since),
         "n": None if auc is None else auc.n,
         "auc": None if auc is None else auc.value,
         "auc_interval": interval_of(auc),
         "calibrated": current.calibrated,
+    }
+
+
+def definition_in_short(definition: ChurnDefinition) -> dict[str, object]:
+    """Return what every model and every score says of its churn definition."""
+    return {
+        "id": definition.id,
+        "name": definition.name,
+        "kind": definition.kind,
+        "horizon_days": definition.horizon_days,
+        "lead_days": definition.lead_days,
     }
 
 
@@ -103,6 +116,7 @@ def summary(version: ModelVersion, auc: ModelMetric | None, current: Champion | 
     return {
         "id": version.id,
         "kind": version.kind,
+        "as_of": clock.iso(version.as_of),
         "champion": current is not None and current.version_id == version.id,
         "servable": version.servable,
         "verdict": version.verdict,
@@ -132,6 +146,8 @@ def card(session: Session, version_id: int) -> dict[str, object]:
     return {
         **summary(version, registry.auc_of(session, version_id), registry.champion(session)),
         "definition_id": version.definition_id,
+        "definition": definition_in_short(session.get_one(ChurnDefinition, version.definition_id)),
+        "test_openings": forward_training.openings_of(session, version),
         "trained_by": session.scalar(select(User.email).where(User.id == version.trained_by)),
         "job_id": version.job_id,
         "data_window": version.data_window,
@@ -207,4 +223,5 @@ def figures(session: Session) -> dict[str, object]:
         "auc_without_giveaways": report.get("auc_without_giveaways"),
         "venn_abers": report.get("venn_abers", {}),
         "notes": report.get("notes", []),
+        "forward": report.get("forward"),
     }

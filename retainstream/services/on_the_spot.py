@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
 
-from retainstream.errors import InvalidInput, NotFound, NotReady, RetainStreamError
+from retainstream.config import Settings
+from retainstream.errors import Conflict, InvalidInput, NotFound, NotReady, RetainStreamError
+from retainstream.lib import clock
 from retainstream.services import datasets, preferences, registry, revisions
 from retainstream.services.predictions import Vocabulary, customer_ids_of, key_of, statement, vocabulary
 from retainstream.services.preferences import BAND_NAMES, Preferences
-from retainstream.services.scoring import PREDICTED_FROM_BAND
+from retainstream.services.scoring import PREDICTED_FROM_BAND, single
 
 if TYPE_CHECKING:
     from retainstream.ml import ChurnPredictor
@@ -54,13 +56,29 @@ class Scorer:
         """Score values given by feature name or title; raises InvalidInput naming what is no feature or no single value."""
         return self._answer(self.predictor.score_one(self._named(features)))
 
-    def by_customer(self, session: Session, user_id: str) -> dict[str, object]:
-        """Score a customer's present values, by the booster that never saw this customer; raises NotFound."""
+    def by_customer(self, session: Session, settings: Settings, user_id: str) -> dict[str, object]:
+        """Score a customer: the present values, by the booster that never saw this customer; or the features as of the end of the data.
+
+        Raises
+        ------
+        NotFound
+            For an unknown customer.
+        Conflict
+            When the model looks ahead and the customer has left, or has announced to leave.
+        """
         customer_id = customer_ids_of(session, [user_id]).get(user_id)
         if customer_id is None:
             raise NotFound(f"There is no customer with the identifier {user_id[:80]!r}.")
-        values = datasets.customer_values(session, customer_id)
-        return {"user_id": user_id, **self._answer(self.predictor.score_one(values, row_id=customer_id))}
+        if self.words.rule is None:
+            values = datasets.customer_values(session, customer_id)
+            return {"user_id": user_id, **self._answer(self.predictor.score_one(values, row_id=customer_id))}
+        seen = single.at_data_end(session, settings, customer_id, self.words.rule, self.words.specs)
+        if not seen.active:
+            raise Conflict(
+                "This customer has announced to leave, or has left already: a model that looks ahead scores those who are still there."
+            )
+        moments = {"as_of": clock.iso(seen.as_of), "data_as_of": clock.iso(seen.data_as_of)}
+        return {"user_id": user_id, **self._answer(self.predictor.score_one(seen.values)), **moments}
 
     def _named(self, features: Mapping[str, object]) -> dict[str, object]:
         values: dict[str, object] = {}
@@ -99,8 +117,12 @@ class Scorer:
             "base": score.base,
             "reasons": [reason.to_dict() for reason in score.reasons],
             "notices": [notice.to_dict() for notice in score.notices],
-            "statement": statement(score.probability, percentile),
+            "statement": statement(score.probability, percentile, self.words),
             "model_version": self.champion.version_id,
+            "kind": self.words.kind,
+            "definition": self.words.definition,
+            "as_of": None,
+            "data_as_of": None,
         }
 
 
@@ -119,12 +141,12 @@ def _complaint(value: object) -> str | None:
     return "a number, a text, true, false or null"
 
 
-def predict(session: Session, item: Mapping[str, Any]) -> dict[str, object]:
+def predict(session: Session, settings: Settings, item: Mapping[str, Any]) -> dict[str, object]:
     """Score `{"features": {...}}` or `{"user_id": ...}` on the spot; nothing is stored."""
-    return _one(session, Scorer.of(session), item)
+    return _one(session, settings, Scorer.of(session), item)
 
 
-def _one(session: Session, scorer: Scorer, item: Mapping[str, Any]) -> dict[str, object]:
+def _one(session: Session, settings: Settings, scorer: Scorer, item: Mapping[str, Any]) -> dict[str, object]:
     features, user_id = item.get("features"), item.get("user_id")
     if strangers := sorted(str(key)[:100] for key in item if key not in ("features", "user_id")):
         raise InvalidInput("An item has features or a user_id, and nothing else.", fields={strangers[0]: ["unknown"]})
@@ -134,10 +156,12 @@ def _one(session: Session, scorer: Scorer, item: Mapping[str, Any]) -> dict[str,
         raise InvalidInput("Features are given as names with values.", fields={"features": ["an object"]})
     if features is None and (not isinstance(user_id, str) or _complaint(user_id)):
         raise InvalidInput("A user_id is a text.", fields={"user_id": ["a text"]})
-    return scorer.by_features(features) if features is not None else scorer.by_customer(session, str(user_id))
+    if features is not None:
+        return scorer.by_features(features)
+    return scorer.by_customer(session, settings, str(user_id))
 
 
-def predict_batch(session: Session, items: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
+def predict_batch(session: Session, settings: Settings, items: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
     """Score up to 1,000 items; each answer has the item's place and either its score or what was wrong with it."""
     if len(items) > MAX_BATCH:
         raise InvalidInput(f"A batch has at most {MAX_BATCH:,} items.", fields={"items": [f"at most {MAX_BATCH:,}"]})
@@ -145,7 +169,7 @@ def predict_batch(session: Session, items: Sequence[Mapping[str, Any]]) -> list[
     answers: list[dict[str, object]] = []
     for index, item in enumerate(items):
         try:
-            answers.append({"index": index, "score": _one(session, scorer, item), "error": None})
+            answers.append({"index": index, "score": _one(session, settings, scorer, item), "error": None})
         except NotReady:
             raise
         except RetainStreamError as error:

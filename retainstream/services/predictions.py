@@ -1,23 +1,26 @@
-"""Scores in force as people see them: presenting, listing, and asking for new ones.
+"""Scores in force as people see them: presenting, telling stale ones, listing, and asking for new ones.
 
 Presenting needs no model in memory: the stored reasons hold contributions, and their sentences are made from the values that were scored.
+A snapshot model's are read from the attribute version that was scored, those of a model that looks ahead stand beside the score.
 Making and storing scores is `services.scoring`, one customer in full `services.explanations`, a score that is not stored `services.on_the_spot`.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import Session
 
-from retainstream.errors import InvalidInput, NotFound
+from retainstream.errors import InvalidInput, NotFound, NotReady
 from retainstream.lib import clock
 from retainstream.lib.pagination import FIRST_PAGE, Page, PageRequest, decode_cursor, encode_cursor, number, whole_id
 from retainstream.ml.features import FeatureSpec
 from retainstream.models import (
+    ChurnDefinition,
     Customer,
     FeatureSet,
     Identity,
@@ -28,9 +31,12 @@ from retainstream.models import (
     ScoringRun,
 )
 from retainstream.security.actor import Actor
-from retainstream.services import datasets, jobs, registry
+from retainstream.services import as_of, churn_definitions, datasets, feeds, jobs, model_card, registry
 from retainstream.services.paging import reading_cursor
 from retainstream.services.preferences import BAND_NAMES
+
+if TYPE_CHECKING:
+    from retainstream.ml.asof.rules import ChurnRule
 
 NO_SCORE: dict[str, object] = {
     "churn_probability": None,
@@ -42,24 +48,43 @@ NO_SCORE: dict[str, object] = {
     "margin": None,
     "reasons": [],
     "model_version": None,
+    "kind": None,
+    "definition": None,
     "as_of": None,
     "data_as_of": None,
     "scored_at": None,
     "stale": None,
+    "stale_reasons": [],
 }
 """What stands in place of the score of a customer who was never scored."""
 
+STALE_REASONS = ("model_replaced", "values_changed", "as_of_old", "feed_silent")
+"""Why a score may be stale: another model is in service; a snapshot's values were changed; the data reach further by more than a day; a feed went
+silent, so that what looks like inactivity may be missing data."""
+LATE_US = clock.DAY_US
 _SORT = "predictions"
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What a model version's stored reasons are worded with: its features in order, and their typical values."""
+    """What the scores of a model version are worded with: its features in order, their typical values, and what it forecasts.
+
+    `names` has a feature's name by what counts of its name or title: see `key_of`. `definition` has `id`, `name`, `kind`, `horizon_days` and
+    `lead_days`; a labelled column has neither horizon nor lead.
+    """
 
     specs: tuple[FeatureSpec, ...]
     typical: dict[str, float | str | None]
     names: dict[str, str]
-    """A feature's name by what counts of its name or title: see `key_of`."""
+    kind: str
+    definition: dict[str, object]
+    rule: ChurnRule | None = None
+    """None for a snapshot, which speaks of no time."""
+
+    @property
+    def forward(self) -> bool:
+        """Whether the model looks ahead."""
+        return self.kind != registry.SNAPSHOT
 
 
 _vocabularies: registry.LoadedModels[Vocabulary] = registry.LoadedModels(8)
@@ -67,7 +92,10 @@ _vocabularies: registry.LoadedModels[Vocabulary] = registry.LoadedModels(8)
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """A score in force with what its presentation needs; `scored_version` and `current_version` are attribute versions."""
+    """A score in force with what its presentation needs; `scored_version` and `current_version` are attribute versions.
+
+    The score of a model that looks ahead has no `scored_version`.
+    """
 
     score: LatestScore
     model_version_id: int
@@ -85,15 +113,51 @@ def vocabulary(session: Session, version_id: int, sha256: str | None = None) -> 
 
 
 def _read_vocabulary(session: Session, version_id: int) -> Vocabulary:
-    query = select(FeatureSet.features, ModelVersion.parameters).join(
-        ModelVersion, ModelVersion.feature_set_id == FeatureSet.id
+    query = (
+        select(FeatureSet.features, ModelVersion.parameters, ModelVersion.kind, ChurnDefinition)
+        .join(ModelVersion, ModelVersion.feature_set_id == FeatureSet.id)
+        .join(ChurnDefinition, ChurnDefinition.id == ModelVersion.definition_id)
     )
     row = session.execute(query.where(ModelVersion.id == version_id)).first()
     if row is None:
         raise NotFound(f"There is no model version {version_id}.")
-    specs = tuple(FeatureSpec.from_dict(item) for item in row[0])
+    features, parameters, kind, definition = row
+    specs = tuple(FeatureSpec.from_dict(item) for item in features)
     names = {key_of(spec.title): spec.name for spec in specs} | {key_of(spec.name): spec.name for spec in specs}
-    return Vocabulary(specs, cast("dict[str, float | str | None]", row[1].get("typical", {})), names)
+    typical = cast("dict[str, float | str | None]", parameters.get("typical", {}))
+    rule = None if kind == registry.SNAPSHOT else churn_definitions.rule_of(definition)
+    return Vocabulary(specs, typical, names, kind, model_card.definition_in_short(definition), rule)
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """What tells whether a score still holds: the model in service, how far the data reach, and whether a feed went silent."""
+
+    current_model: int | None
+    data_end: int | None
+    silent: bool
+
+    @classmethod
+    def now(cls, session: Session) -> Freshness:
+        """Return how things stand."""
+        current = registry.champion(session)
+        if current is None or not current.forward:
+            return cls(None if current is None else current.version_id, None, False)
+        try:
+            data_end = as_of.data_end(session)
+        except NotReady:
+            data_end = None
+        return cls(current.version_id, data_end, bool(feeds.silent(session)))
+
+    def stale_reasons(self, row: ScoreRow, *, forward: bool) -> list[str]:
+        """Return which of `STALE_REASONS` hold for a score, in their order; `forward` tells that its model looks ahead."""
+        found = (
+            row.model_version_id != self.current_model,
+            not forward and row.scored_version is not None and row.scored_version != row.current_version,
+            forward and self.data_end is not None and row.as_of < self.data_end - LATE_US,
+            forward and self.silent,
+        )
+        return [reason for reason, holds in zip(STALE_REASONS, found, strict=True) if holds]
 
 
 def key_of(name: str) -> str:
@@ -131,36 +195,42 @@ def _present_all(session: Session, rows: Sequence[ScoreRow]) -> list[tuple[Score
     """Present many rows: the values behind all their reasons are read by one query."""
     if not rows:
         return []
-    current = registry.champion(session)
+    fresh = Freshness.now(session)
     words = {version_id: vocabulary(session, version_id) for version_id in {row.model_version_id for row in rows}}
-    versions = [version for row in rows if (version := row.scored_version or row.current_version) is not None]
-    values = datasets.values_of(session, versions)
-    found = []
-    for row in rows:
-        own = values.get(row.scored_version or row.current_version or 0, {})
-        shown = present_score(
-            row, words[row.model_version_id], own, current_model=None if current is None else current.version_id
-        )
-        found.append((row, shown))
-    return found
+    versions = [version for row in rows if (version := _version_behind(row)) is not None]
+    values = datasets.values_of(session, versions) if versions else {}
+    return [
+        (row, present_score(row, words[row.model_version_id], _values_behind(row, values), fresh=fresh)) for row in rows
+    ]
+
+
+def _version_behind(row: ScoreRow) -> int | None:
+    """Return the attribute version that a score was made of; None for one that was made of history."""
+    return None if row.score.reason_values is not None else row.scored_version or row.current_version
+
+
+def _values_behind(row: ScoreRow, by_version: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
+    if row.score.reason_values is not None:
+        return cast("dict[str, Any]", json.loads(row.score.reason_values))
+    return by_version.get(_version_behind(row) or 0, {})
 
 
 def present_score(
-    row: ScoreRow, words: Vocabulary, values: Mapping[str, Any], *, current_model: int | None
+    row: ScoreRow, words: Vocabulary, values: Mapping[str, Any], *, fresh: Freshness
 ) -> dict[str, object]:
     """Return the API's form of a score.
 
     Parameters
     ----------
     values : mapping
-        The features of the attribute version that was scored, by name.
-    current_model : int, optional
-        The model in service. A score of another one, or of values that have changed since, is `stale`.
+        The values that the model saw, by the feature's name; at least those that the reasons speak of.
+    fresh : Freshness
+        How things stand now: what makes a score `stale`.
     """
     from retainstream.ml.wording import expand_reasons
 
     score = row.score
-    changed = row.scored_version is not None and row.scored_version != row.current_version
+    stale = fresh.stale_reasons(row, forward=words.forward)
     return {
         "churn_probability": score.probability,
         "risk_percentile": score.percentile,
@@ -171,10 +241,13 @@ def present_score(
         "margin": score.margin,
         "reasons": [reason.to_dict() for reason in expand_reasons(score.reasons, values, words.specs, words.typical)],
         "model_version": row.model_version_id,
+        "kind": words.kind,
+        "definition": words.definition,
         "as_of": clock.iso(row.as_of),
         "data_as_of": clock.iso(row.data_as_of),
         "scored_at": clock.iso(row.finished_at),
-        "stale": changed or row.model_version_id != current_model,
+        "stale": bool(stale),
+        "stale_reasons": stale,
     }
 
 
@@ -270,8 +343,16 @@ def customer_ids_of(session: Session, user_ids: Iterable[str]) -> dict[str, int]
     return found
 
 
-def statement(probability: float | None, percentile: float) -> str:
-    """Say in one sentence what a score of a snapshot model means: likeness to those who left, never a forecast with a date."""
+def statement(probability: float | None, percentile: float, words: Vocabulary) -> str:
+    """Say in one sentence what a score means.
+
+    A model that looks ahead tells how many customers like this left within its horizon; a snapshot tells likeness to those who left, never a
+    forecast with a date.
+    """
+    if words.rule is not None:
+        from retainstream.ml.forward import statement as forward
+
+        return forward.statement(probability, percentile, words.rule, simple=words.kind == registry.SIMPLE_RULE)
     if probability is None:
         return f"Resembles those who left more than {percentile:.0%} of the customers do. The model's probabilities are not reliable enough to be shown."
     return f"Resembles those who left: of 100 customers like this in the data, about {probability * 100:.0f} had left."

@@ -18,7 +18,15 @@ from retainstream.db import read_unit
 from retainstream.errors import Conflict, NotFound, NotReady
 from retainstream.lib import clock
 from retainstream.ml.features import FeatureSpec, feature_set_hash
-from retainstream.models import AliasMove, FeatureImportance, FeatureSet, ModelArtifact, ModelMetric, ModelVersion
+from retainstream.models import (
+    AliasMove,
+    FeatureImportance,
+    FeatureSet,
+    JobRun,
+    ModelArtifact,
+    ModelMetric,
+    ModelVersion,
+)
 from retainstream.security.actor import Actor
 from retainstream.services import audit, revisions
 
@@ -201,6 +209,14 @@ def required_version(session: Session, version_id: int) -> ModelVersion:
     if version is None:
         raise NotFound(f"There is no model version {version_id}.")
     return version
+
+
+def version_of_job(session: Session, job_id: int) -> ModelVersion | None:
+    """Return the version that an earlier attempt at this very job recorded."""
+    queued_at = session.scalar(select(JobRun.created_at).where(JobRun.id == job_id)) or 0
+    return session.scalar(
+        select(ModelVersion).where(ModelVersion.job_id == job_id, ModelVersion.trained_at >= queued_at)
+    )
 
 
 def store_feature_set(session: Session, features: tuple[FeatureSpec, ...]) -> FeatureSet:

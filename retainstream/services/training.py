@@ -10,17 +10,16 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from retainstream.config import Settings
 from retainstream.db import read_unit
-from retainstream.errors import Conflict
+from retainstream.errors import Conflict, InvalidInput
 from retainstream.lib import clock
 from retainstream.lib.money import exponent
 from retainstream.models import JobRun, ModelVersion
 from retainstream.security.actor import Actor
-from retainstream.services import audit, datasets, jobs, preferences, registry
+from retainstream.services import audit, churn_definitions, datasets, forward_training, jobs, preferences, registry
 from retainstream.services.datasets import Dataset
 
 if TYPE_CHECKING:
@@ -70,12 +69,31 @@ class Trained:
 def request(session: Session, actor: Actor, options: dict[str, Any]) -> JobRun:
     """Queue a training; raises NotReady or InvalidInput at once for what would stop it, and Conflict when one is open."""
     asked = {key: value for key, value in options.items() if value is not None}
-    datasets.ready_to_train(session, asked.get("exclude", ()))
+    if looks_ahead(session, asked.get("definition_id")):
+        forward_training.check(
+            session,
+            forward_training.Asked(
+                as_of=asked.get("as_of"), ignore_silent_feeds=bool(asked.get("ignore_silent_feeds"))
+            ),
+        )
+    else:
+        if asked.get("as_of") is not None:
+            raise InvalidInput(
+                "A labelled column says who has left, and not when: it cannot be looked at as of a day.",
+                fields={"as_of": ["only for a churn definition that looks ahead"]},
+            )
+        datasets.ready_to_train(session, asked.get("exclude", ()))
     return jobs.enqueue(session, actor, "train", asked, dedupe_key=DEDUPE_KEY)
 
 
+def looks_ahead(session: Session, definition_id: int | None = None) -> bool:
+    """Tell whether a training would look ahead: whether the churn definition asked for, or the one in force, is a rule."""
+    definition = forward_training.definition_for(session, definition_id)
+    return definition is not None and churn_definitions.rule_of(definition) is not None
+
+
 def run(context: jobs.JobContext) -> dict[str, object]:
-    """Train a model on every labelled customer and record it.
+    """Train a model and record it: one that looks ahead where the churn definition is a rule, else one of every labelled customer.
 
     Returns
     -------
@@ -85,15 +103,21 @@ def run(context: jobs.JobContext) -> dict[str, object]:
     Raises
     ------
     NotReady
-        When it could not start: no data, no label, an import in progress. A training that was judged and refused succeeds.
+        When it could not start: no data, no label, an import in progress, a silent feed. A training that was judged and refused succeeds.
     """
     options = Options.of(context.payload, context.settings)
     with read_unit() as session:
-        done = _done_before(session, context.job_id)
+        done = registry.version_of_job(session, context.job_id)
         if done is not None:
-            return done
+            return _result(session, done, None)
+        forward = looks_ahead(session, forward_training.Asked.of(context.payload, context.settings).definition_id)
+    return _run_forward(context, options) if forward else _run_snapshot(context, options)
+
+
+def _run_snapshot(context: jobs.JobContext, options: Options) -> dict[str, object]:
+    with read_unit() as session:
         data = datasets.training_set(session, exclude=options.exclude)
-        economics = _economics(session, context.settings)
+        economics = economics_of(session, context.settings)
     context.progress("reading", _FIT_FROM)
     trained = _train(context, data, options, economics)
     context.progress("saving", _FIT_TO)
@@ -101,19 +125,50 @@ def run(context: jobs.JobContext) -> dict[str, object]:
         return _record(session, context, data, options, trained)
 
 
-def _done_before(session: Session, job_id: int) -> dict[str, object] | None:
-    """Return the result when an earlier run of this very job got as far as its commit."""
-    queued_at = session.scalar(select(JobRun.created_at).where(JobRun.id == job_id)) or 0
-    version = session.scalar(
-        select(ModelVersion).where(ModelVersion.job_id == job_id, ModelVersion.trained_at >= queued_at)
-    )
-    if version is None:
-        return None
-    current = registry.champion(session)
-    return _result(version, current is not None and current.version_id == version.id, None)
+def _run_forward(context: jobs.JobContext, options: Options) -> dict[str, object]:
+    context.progress("reading", 0.01)
+    asked = forward_training.Asked.of(context.payload, context.settings)
+    with read_unit() as session:
+        material = forward_training.gather(session, context.settings, asked)
+    return train_forward(context, material, asked, options)
 
 
-def _economics(session: Session, settings: Settings) -> Economics:
+def train_forward(
+    context: jobs.JobContext,
+    material: forward_training.Material,
+    asked: forward_training.Asked,
+    options: Options,
+    *,
+    part: float = 1.0,
+) -> dict[str, object]:
+    """Train a model that looks ahead and record it, served or refused; return what `run` does.
+
+    Parameters
+    ----------
+    part : float
+        The share of the whole job that this training is.
+    """
+    with read_unit() as session:
+        economics = economics_of(session, context.settings)
+        history, known = forward_training.cut(session, material)
+    report = _reporter(context, part)
+    try:
+        trained = forward_training.train(
+            material, history, known, asked, economics, threads=context.threads, progress=report
+        )
+    except OutOfTimeError:
+        trained = forward_training.Trained(_too_long(context), registry.FORWARD, tuple(known))
+    data_as_of = forward_training.newest_known(history)
+    context.progress("saving", part * _FIT_TO)
+    with context.holding_unit() as session:
+        version = forward_training.record(session, context, material, asked, trained, data_as_of)
+        score_job = _put_into_service(session, context, version, options)
+        session.flush()
+        return _result(session, version, score_job)
+
+
+def economics_of(session: Session, settings: Settings) -> Economics:
+    """Return what reaching a customer costs and brings, in the currency's main unit."""
     from retainstream.ml import Economics
 
     chosen = preferences.read(session)
@@ -135,27 +190,28 @@ def _train(context: jobs.JobContext, data: Dataset, options: Options, economics:
     try:
         predictor.fit(data.frame, data.y, features=list(data.features), row_ids=data.ids, progress=_reporter(context))
     except OutOfTimeError:
-        minutes = context.settings.train_minutes
-        return Trained(
-            Verdict(
-                False, "out_of_time", f"The training was ended after {minutes:,} minutes, the longest it may take."
-            ),
-            aborted=True,
-        )
+        return Trained(_too_long(context), aborted=True)
     except ValueError as refused:
         return Trained(Verdict(False, "cannot_train", str(refused)))
     verdict = assess(predictor.report_)
     return Trained(verdict, predictor, predictor.to_artifact() if verdict.ok else None)
 
 
-def _reporter(context: jobs.JobContext) -> Callable[[str, float], None]:
+def _too_long(context: jobs.JobContext) -> Verdict:
+    from retainstream.ml import Verdict
+
+    minutes = context.settings.train_minutes
+    return Verdict(False, "out_of_time", f"The training was ended after {minutes:,} minutes, the longest it may take.")
+
+
+def _reporter(context: jobs.JobContext, part: float = 1.0) -> Callable[[str, float], None]:
     """Return the callback that turns the fit's share into the job's, and ends a training that takes too long."""
     ends = clock.monotonic() + context.settings.train_minutes * 60
 
     def report(phase: str, share: float) -> None:
         if clock.monotonic() > ends:
             raise OutOfTimeError
-        context.progress(phase, _FIT_FROM + (_FIT_TO - _FIT_FROM) * share)
+        context.progress(phase, part * (_FIT_FROM + (_FIT_TO - _FIT_FROM) * share))
 
     return report
 
@@ -176,13 +232,25 @@ def _record(
         version.id,
         outcome="done" if version.servable else "refused",
     )
-    score_job = None
-    if version.servable and options.promote:
-        reason = "first model" if registry.champion(session) is None else "newly trained"
-        registry.promote(session, context.actor, version.id, reason)
-        score_job = queue_scoring(session, context.actor, version.id) if options.score else None
+    score_job = _put_into_service(session, context, version, options)
     session.flush()
-    return _result(version, version.servable and options.promote, score_job)
+    return _result(session, version, score_job)
+
+
+def _put_into_service(
+    session: Session, context: jobs.JobContext, version: ModelVersion, options: Options
+) -> int | None:
+    """Promote a version that may be served, where that was asked for, and queue the scoring by it; return that job's id.
+
+    A simple rule, made where there is too little for a model, does not take the place of a model that looks ahead.
+    """
+    current = registry.champion(session)
+    lesser = version.kind == registry.SIMPLE_RULE and current is not None and current.kind == registry.FORWARD
+    if not (version.servable and options.promote) or lesser:
+        return None
+    reason = "first model" if current is None else "newly trained"
+    registry.promote(session, context.actor, version.id, reason)
+    return queue_scoring(session, context.actor, version.id) if options.score else None
 
 
 def queue_scoring(session: Session, actor: Actor, version_id: int) -> int | None:
@@ -256,12 +324,13 @@ def _version(
     )
 
 
-def _result(version: ModelVersion, champion: bool, score_job: int | None) -> dict[str, object]:
+def _result(session: Session, version: ModelVersion, score_job: int | None) -> dict[str, object]:
+    current = registry.champion(session)
     return {
         "model_version": version.id,
         "servable": version.servable,
         "verdict": version.verdict,
         "metrics": version.report.get("metrics", {}),
-        "champion": champion,
+        "champion": current is not None and current.version_id == version.id,
         "score_job": score_job,
     }

@@ -39,7 +39,7 @@ def test_present_form_words_the_values_that_were_scored(scored: list[int], setti
         attributes.write_edit(session, customer, values={"last_login_days": 59}, profile={})
     with read_unit() as session:
         after = predictions.scores_of(session, [one])[one]
-        told = explanations.explanation(session, one)
+        told = explanations.explanation(session, settings, one)
     assert before["stale"] is False
     assert after["stale"] is True
     assert after["reasons"] == before["reasons"]  # an edit does not rewrite why the score was what it was
@@ -63,16 +63,18 @@ def test_present_form_words_the_values_that_were_scored(scored: list[int], setti
     assert others == len(staying(scored))
 
 
-def test_prediction_on_the_spot_agrees_with_the_stored_score_and_stores_nothing(scored: list[int]) -> None:
+def test_prediction_on_the_spot_agrees_with_the_stored_score_and_stores_nothing(
+    scored: list[int], settings: Settings
+) -> None:
     one = staying(scored)[3]
     with read_unit() as session:
         stored = predictions.scores_of(session, [one])[one]
         user_id = FRAME["user_id"].iloc[scored.index(one)]
-        fresh = on_the_spot.predict(session, {"user_id": user_id})
+        fresh = on_the_spot.predict(session, settings, {"user_id": user_id})
         values = datasets.customer_values(session, one)
-        stranger = on_the_spot.predict(session, {"features": values})
-        by_title = on_the_spot.predict(session, {"features": {"DAYS SINCE LAST LOG-IN": values["last_login_days"]}})
-        by_name = on_the_spot.predict(session, {"features": {"last_login_days": values["last_login_days"]}})
+        stranger = on_the_spot.predict(session, settings, {"features": values})
+        by_title = on_the_spot.predict(session, settings, {"features": {"DAYS SINCE LAST LOG-IN": values["last_login_days"]}})
+        by_name = on_the_spot.predict(session, settings, {"features": {"last_login_days": values["last_login_days"]}})
         assert session.scalar(select(func.count()).select_from(ScoringRun)) == 1
     assert fresh["margin"] == pytest.approx(stored["margin"])
     assert fresh["churn_probability"] == pytest.approx(stored["churn_probability"])
@@ -98,14 +100,16 @@ def test_prediction_on_the_spot_agrees_with_the_stored_score_and_stores_nothing(
         ({"Plan": "Basic", "plan_name": "Basic"}, "features.plan_name"),
     ],
 )
-def test_what_is_no_feature_or_no_value_is_named(people: list[int], features: dict[str, object], path: str) -> None:
+def test_what_is_no_feature_or_no_value_is_named(
+    people: list[int], settings: Settings, features: dict[str, object], path: str
+) -> None:
     assert people
     with read_unit() as session, pytest.raises(InvalidInput) as refused:
-        on_the_spot.predict(session, {"features": features})
+        on_the_spot.predict(session, settings, {"features": features})
     assert list(refused.value.fields) == [path]
 
 
-def test_a_batch_answers_each_item_for_itself(people: list[int]) -> None:
+def test_a_batch_answers_each_item_for_itself(people: list[int], settings: Settings) -> None:
     assert people
     items = [
         {"features": {"last_login_days": 3}},
@@ -115,7 +119,7 @@ def test_a_batch_answers_each_item_for_itself(people: list[int]) -> None:
         {"features": 7},
     ]
     with read_unit() as session:
-        answers = on_the_spot.predict_batch(session, items)
+        answers = on_the_spot.predict_batch(session, settings, items)
     assert [item["index"] for item in answers] == [0, 1, 2, 3, 4]
     assert [item["error"] and item["error"]["code"] for item in answers] == [
         None, "invalid_input", "not_found", "invalid_input", "invalid_input",
@@ -176,7 +180,7 @@ def test_an_uncalibrated_model_shows_ranks_only(
     one = staying(people)[0]
     with read_unit() as session:
         shown = predictions.scores_of(session, [one])[one]
-        told = explanations.explanation(session, one)
+        told = explanations.explanation(session, settings, one)
         listed = predictions.results(session, predictions.ResultFilter(bands=(3,)), PageRequest(limit=500))
     registry.forget_loaded()
     assert shown["churn_probability"] is None

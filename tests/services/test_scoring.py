@@ -94,7 +94,7 @@ def test_who_has_left_since_loses_the_score_in_force(scored: list[int], settings
         assert session.get(LatestScore, gone) is None
         assert explanations.history(session, gone)["items"]
         with pytest.raises(NotFound, match="no score yet"):
-            explanations.explanation(session, gone)
+            explanations.explanation(session, settings, gone)
 
 
 def test_a_killed_run_leaves_nothing_behind(
@@ -199,8 +199,8 @@ def test_unseen_categories_and_missing_values_are_scored_counted_and_said(
     assert result["missing_values"] == {"watch_time_hours": 1}
     with read_unit() as session:
         assert json.loads(session.get_one(LatestScore, odd).notices or "[]") == [["plan_name", "unseen"]]
-        said = explanations.explanation(session, odd)["notices"]
-        missing = explanations.explanation(session, bare)["notices"]
+        said = explanations.explanation(session, settings, odd)["notices"]
+        missing = explanations.explanation(session, settings, bare)["notices"]
     assert [(item["kind"], item["value"]) for item in said] == [("unseen", "Platinum")]
     assert [item["kind"] for item in missing] == ["missing"]
 

@@ -2,6 +2,7 @@
 
     job         the order of a run, and what becomes of one that was killed or cancelled
     reading     who is to be scored, by which model, and from what
+    single      one customer as a forward-looking model sees them
     standings   who is a customer at a time and who has left, by the rule of a forward-looking model
     computing   scores, places, reasons and sums
     writing     what of it is stored, and when it counts

@@ -100,15 +100,21 @@ class Ranks:
     band: np.ndarray
 
 
-def score(context: jobs.JobContext, work: Work, keep: Callable[[slice, Scores], None]) -> Scores:
-    """Score chunk by chunk outside of any unit; `keep` is called with each chunk that is done."""
+def score(context: jobs.JobContext, work: Work, keep: Callable[[slice, Scores], None], behind: float = 0.05) -> Scores:
+    """Score chunk by chunk outside of any unit; `keep` is called with each chunk that is done.
+
+    Parameters
+    ----------
+    behind : float
+        The share of the whole job that is done before.
+    """
     n = len(work.rows)
     scores = Scores.empty(n, calibrated=work.predictor.report_.calibration.passed)
     for start in range(0, n, _CHUNK):
         stop = min(start + _CHUNK, n)
         _score_chunk(work, scores, start, stop, context.threads)
         keep(slice(start, stop), scores)
-        context.progress("scoring", 0.05 + 0.83 * stop / n)
+        context.progress("scoring", behind + (0.88 - behind) * stop / n)
     return scores
 
 
@@ -158,14 +164,14 @@ def values_behind(
     return found
 
 
-def written(value: Any, kind: str) -> float | int | bool | None:
-    """Return a number of the model's matrix as a person writes it: seven significant digits are all that float32 holds; NaN is None."""
+def written(value: np.float32, kind: str) -> float | int | bool | None:
+    """Return a number of the model's matrix as a person writes it: the shortest one that is the same float32; NaN is None."""
     number = float(value)
     if number != number:  # noqa: PLR0124 - NaN
         return None
     if kind == "boolean" and number in (0, 1):
         return bool(number)
-    return int(number) if number.is_integer() else float(f"{number:.7g}")
+    return int(number) if number.is_integer() else float(str(value))
 
 
 def category(value: Any) -> str | None:

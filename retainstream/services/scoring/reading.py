@@ -14,9 +14,9 @@ from retainstream.db import read_unit
 from retainstream.errors import Conflict
 from retainstream.lib import clock
 from retainstream.models import ChurnDefinition, Customer, LatestScore, ScoringRun
-from retainstream.services import datasets, jobs, preferences, registry
+from retainstream.services import as_of, churn_definitions, datasets, forward_training, jobs, preferences, registry
 from retainstream.services.preferences import Preferences
-from retainstream.services.scoring import standings
+from retainstream.services.scoring import single, standings
 from retainstream.services.scoring.computing import Rows, Work
 
 if TYPE_CHECKING:
@@ -51,8 +51,6 @@ def champion_work(context: jobs.JobContext, scope: str, customer_ids: Sequence[i
         model = registry.required_champion(session)
         if not model.forward:
             return _snapshot(session, model, scope, customer_ids)
-        from retainstream.services import as_of
-
         moment = as_of.data_end(session)
         source = forward_source(session, context.settings, model, customer_ids)
         revenue = current_revenue(session)
@@ -70,16 +68,23 @@ def _snapshot(session: Session, model: registry.Version, scope: str, customer_id
 
 
 def forward_source(
-    session: Session, settings: Settings, model: registry.Version, customer_ids: Sequence[int] | None = None
+    session: Session,
+    settings: Settings,
+    model: registry.Version,
+    customer_ids: Sequence[int] | None = None,
+    *,
+    history: History | None = None,
 ) -> Source:
-    """Read what a forward-looking model needs to score everybody, or some customers."""
-    from retainstream.services import as_of
-
+    """Read what a forward-looking model needs to score everybody, or some customers; a `history` that was read already is taken as it is."""
+    predictor = registry.load(session, model.version_id, model.sha256)
+    if history is None:
+        properties = single.properties_of(predictor.features_)
+        history = as_of.history(session, settings, customer_ids=customer_ids, properties=properties)
     return Source(
         model,
-        registry.load(session, model.version_id, model.sha256),
+        predictor,
         rule_of(session, model.definition_id),
-        as_of.history(session, settings, customer_ids=customer_ids),
+        history,
         preferences.read(session),
         registry.feature_hash_of(session, model.feature_set_id),
     )
@@ -87,8 +92,6 @@ def forward_source(
 
 def rule_of(session: Session, definition_id: int) -> ChurnRule:
     """Return the rule of a definition that looks ahead; raises Conflict for a labelled column, which does not."""
-    from retainstream.services import churn_definitions
-
     rule = churn_definitions.rule_of(session.get_one(ChurnDefinition, definition_id))
     if rule is None:
         raise Conflict("A labelled column says who has left, and not when: no model of it looks ahead.")
@@ -123,16 +126,10 @@ def forward_work(
         here.active,
         None,
         _revenue_at(history, moment, here.active) if revenue is None else _matched(*revenue, here.active),
-        newest_known(history),
+        forward_training.newest_known(history),
     )
     model, predictor = source.model, source.predictor
     return Work(model, predictor, rows, source.preferences, scope, role, moment, source.feature_hash, here)
-
-
-def newest_known(history: History) -> int:
-    """Return when the newest row of a history became known, microseconds UTC; 0 for an empty one."""
-    times = (history.events.known, history.subscriptions.received, history.profiles.known)
-    return max((int(part.max()) for part in times if len(part)), default=0)
 
 
 def _matched(ids: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
