@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import ColumnElement, Select, String, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, String, func, literal, select
 from sqlalchemy import cast as cast_sql
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from retainstream.errors import InvalidInput, NotFound, NotReady
 from retainstream.ml.features import FeatureSpec, Kind
 from retainstream.models import AttributeDefinition, AttributeVersion, Customer, ImportBatch, JobRun, Label
+from retainstream.services import churn_definitions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -195,8 +196,7 @@ def ready_to_train(session: Session, exclude: Iterable[str] = ()) -> tuple[list[
 
 def active_definition(session: Session) -> int | None:
     """Return the churn definition of the newest label of an applied import; None without labels."""
-    query = select(Label.definition_id).where(_label_counts()).order_by(Label.id.desc()).limit(1)
-    return session.scalar(query)
+    return churn_definitions.newest_labelled(session)
 
 
 def refuse_unfinished_import(session: Session) -> None:
@@ -215,12 +215,6 @@ def refuse_unfinished_import(session: Session) -> None:
         raise NotReady(
             f"Import {batch.id} is being {doing}; train again once it is done.", detail={"import_id": batch.id}
         )
-
-
-def _label_counts() -> ColumnElement[bool]:
-    """A label of an import that is not applied does not exist."""
-    unfinished = select(ImportBatch.id).where(ImportBatch.state != "applied")
-    return or_(Label.batch_id.is_(None), Label.batch_id.not_in(unfinished))
 
 
 def _spec(row: AttributeDefinition) -> FeatureSpec:
@@ -349,7 +343,9 @@ def _labels(session: Session, definition_id: int, ids: np.ndarray) -> np.ndarray
     y = np.full(len(ids), -1, np.int8)
     if not len(ids):
         return y
-    query = select(Label.customer_id, Label.value).where(Label.definition_id == definition_id, _label_counts())
+    query = select(Label.customer_id, Label.value).where(
+        Label.definition_id == definition_id, churn_definitions.label_counts()
+    )
     for rows in _blocks(session, query.order_by(Label.customer_id, Label.id), None):
         customers, values = (np.asarray(part) for part in zip(*rows, strict=True))
         place = np.minimum(np.searchsorted(ids, customers), len(ids) - 1)
