@@ -17,6 +17,7 @@ ALL: dict[str, tuple[str, list[str]]] = {
     "reasons": ("Reasons for everybody against `pred_contribs`", []),
     "champion_reasons": ("Reasons by the real champion", []),
     "matrix": ("SQLite to a matrix", []),
+    "history": ("SQLite to columns of history", []),
     "import_table": ("Import against bare `read_csv` and `executemany`", []),
     "ingest": ("Events against a bare `executemany`", []),
     "http_speed": ("HTTP against a bare Flask route", []),
