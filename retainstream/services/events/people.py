@@ -29,18 +29,33 @@ _FORGET = text(
 )
 
 
-def erased_test(session: Session, key: bytes) -> Erased:
-    """Return a function that tells whether an identifier belongs to somebody who was erased; read once, for one load.
+class ErasedTest:
+    """Tells whether an identifier belongs to somebody who was erased; `People` has it read the ledger again when somebody may have been since."""
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self._ledger: frozenset[str] = frozenset()
+
+    def refresh(self, session: Session) -> None:
+        """Read the ledger."""
+        self._ledger = frozenset(session.scalars(select(ErasureEntry.keyed_hash)))
+
+    def __call__(self, user_id: str) -> bool:
+        """Tell whether this identifier was erased."""
+        return bool(self._ledger) and keyed_hash(self.key, user_id) in self._ledger
+
+
+def erased_test(session: Session, key: bytes) -> ErasedTest:
+    """Return a function that tells whether an identifier belongs to somebody who was erased.
 
     Parameters
     ----------
     key : bytes
         Key of the ledger's hash.
     """
-    ledger = frozenset(session.scalars(select(ErasureEntry.keyed_hash)))
-    if not ledger:
-        return lambda _: False
-    return lambda user_id: keyed_hash(key, user_id) in ledger
+    test = ErasedTest(key)
+    test.refresh(session)
+    return test
 
 
 class People:
@@ -99,6 +114,8 @@ class People:
         revision = tuple(int(row.value) for row in found)
         if revision != self._revision:
             self.ids, self._revision = {}, revision
+            if isinstance(self.erased, ErasedTest):
+                self.erased.refresh(session)
 
     def _look_up(self, session: Session, wanted: Collection[str]) -> None:
         connection, names = session.connection(), list(wanted)

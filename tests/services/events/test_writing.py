@@ -18,7 +18,9 @@ from retainstream.config import Settings
 from retainstream.db import db, unit_of_work
 from retainstream.lib.identifiers import keyed_hash
 from retainstream.models import ErasureEntry, ImportBatch
+from retainstream.security.actor import SYSTEM
 from retainstream.services import revisions
+from retainstream.services.customers.erasure import erase
 from retainstream.services.events.people import erased_test
 from retainstream.services.events.writing import MOST_KINDS, EventWriter
 from retainstream.services.imports import turns
@@ -178,6 +180,17 @@ def test_a_customer_who_is_taken_away_between_chunks_is_made_anew(minimal_app: F
         fates = writer.write(session, event_rows([("u", "login", NOW, None, None, None)]))
     assert fates.counts["new_customers"] == 1
     assert on_record(EVENTS) == [("u", "login", NOW, None, None)]
+
+
+def test_somebody_who_is_erased_between_chunks_does_not_come_back(minimal_app: Flask) -> None:
+    with unit_of_work() as session:
+        writer = EventWriter("test", now=NOW, erased=erased_test(session, b"key"))
+        writer.write(session, event_rows([("u", "login", NOW - 1, None, None, None)]))
+    with unit_of_work() as session:
+        erase(session, SYSTEM, "u", key=b"key")
+    with unit_of_work() as session:
+        assert writer.write(session, event_rows([("u", "login", NOW, None, None, None)])).per_row == ["erased"]
+    assert on_record("SELECT count(*) FROM customers") == [(0,)]
 
 
 def test_a_load_that_is_not_applied_shows_nothing(write: Write) -> None:
