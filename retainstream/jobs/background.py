@@ -19,7 +19,9 @@ from retainstream.config import Settings
 from retainstream.db import empty_log, read_unit, unit_of_work
 from retainstream.errors import Busy
 from retainstream.jobs.runner import Runner
+from retainstream.lib import clock
 from retainstream.services import feeds, jobs, registry, score_history
+from retainstream.services.events import standing
 from retainstream.services.imports import files as upload_files
 
 if TYPE_CHECKING:
@@ -145,11 +147,14 @@ class Background:
             jobs.queue_due(session, self.settings.time_zone)
 
     def keep_house(self) -> None:
-        """Throw old rows and forgotten uploads away, thin old scores out, look after silent feeds, and empty the log of what an erasure had to leave there."""
+        """Throw old rows and forgotten uploads away, thin old scores out, look after silent feeds, let announced ends take effect, and empty the log of what an erasure had to leave there."""
         with read_unit() as session:
             upload_files.sweep(session, self.settings)
         with unit_of_work() as session:
             feeds.watch(session)
+        with unit_of_work() as session:
+            now = clock.now_us()
+            standing.pass_time(session, now - standing.CATCH_UP_US, now)
         score_history.thin_out()
         while not self._stopping.is_set():
             with unit_of_work() as session:

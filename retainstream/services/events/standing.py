@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from sqlalchemy import CursorResult, text
 from sqlalchemy.orm import Session
 
+from retainstream.lib import clock
 from retainstream.services import revisions
+
+CATCH_UP_US: Final = 30 * clock.DAY_US
+"""How far back the hourly round looks for announced starts and ends: a box may have been switched off for as long."""
 
 _VISIBLE = "({0}.batch_id IS NULL OR {0}.batch_id IN (SELECT id FROM import_batches WHERE state = 'applied'))"
 _NAMED = "SELECT value FROM json_each(:ids)"

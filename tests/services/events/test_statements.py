@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+from flask import Flask
+
+from retainstream.config import Settings
 from retainstream.db import unit_of_work
+from retainstream.jobs.background import Background
+from retainstream.lib import clock
 from retainstream.services.events import standing
 from tests.services.events.conftest import DAY, NOW, batch, on_record, set_state, statement
 
@@ -97,3 +103,14 @@ def test_a_load_is_followed_and_taken_back(write: Write) -> None:
     with unit_of_work() as session:
         assert standing.withdraw_batch(session, load, NOW) == 1
     assert on_record(CUSTOMER) == before
+
+
+def test_the_hourly_round_lets_announced_ends_take_effect(
+    minimal_app: Flask, settings: Settings, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(statement(ended=NOW + DAY, reason="voluntary"))
+    follow()
+    assert on_record(CUSTOMER)[0][4:] == (0, None)
+    monkeypatch.setattr(clock, "now_us", lambda: NOW + 2 * DAY)
+    Background(minimal_app, settings).keep_house()
+    assert on_record(CUSTOMER)[0][4:] == (1, NOW + DAY)
