@@ -149,8 +149,11 @@ def stopped_kinds(history: History, data_end: int) -> tuple[str, ...]:
             continue
         last = int(seen[-1])
         silent = int(others[last + 1 :].sum())
-        before = days[: last + 1]
-        if silent >= _KIND_SILENT_DAYS and last >= _KIND_DAYS // 3 and before[seen[0] :].mean() >= _KIND_PRESENT:
+        if (
+            silent >= _KIND_SILENT_DAYS
+            and last >= _KIND_DAYS // 3
+            and days[int(seen[0]) : last + 1].mean() >= _KIND_PRESENT
+        ):
             found.append(events.kinds[kind])
     return tuple(found)
 
