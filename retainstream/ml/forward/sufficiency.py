@@ -140,7 +140,7 @@ def stopped_kinds(history: History, data_end: int) -> tuple[str, ...]:
     day = recent.occurred // DAY_US - first_day
     present = np.zeros((len(events.kinds), _KIND_DAYS + 1), bool)
     present[recent.kind, day] = True
-    others = present.any(axis=0)
+    others = np.asarray(present.any(axis=0))
     found = []
     for kind in range(len(present)):
         days = present[kind]

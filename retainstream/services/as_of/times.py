@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 from sqlalchemy import Select, func, select
@@ -13,6 +14,9 @@ from retainstream.models import Event, Feed, Subscription
 from retainstream.services import revisions
 from retainstream.services.as_of.facts import applied
 
+_KEPT = 64
+_found: dict[Hashable, int | None] = {}
+"""What was read from the rows, by the state of the data and the hour; only past rows count, and the hour decides which those are."""
 _NOTHING = "There are no events and no subscriptions yet: send some, or load a file of them."
 
 
@@ -40,15 +44,27 @@ def data_as_of(session: Session) -> int:
 def _newest(session: Session, present: int, columns: tuple[InstrumentedAttribute[Any], ...]) -> int:
     """Return the newest past instant of some columns: from the feeds, which know it while nothing was taken away, else from the rows."""
     happened = columns[0] is Event.occurred_at
-    if revisions.read(session)["removals"] == 0:
+    counters = revisions.read(session)
+    if counters["removals"] == 0:
         known = session.scalar(select(func.max(Feed.last_occurred_at if happened else Feed.last_received_at)))
         if known is not None and known <= present:
             return int(known)
-    rows = [session.execute(_newest_of(column, present)).one() for column in columns]
-    found = [int(instant) for (instant,) in rows if instant is not None]
-    if not found:
+    key = (
+        str(session.get_bind().engine.url),
+        counters["events"],
+        counters["removals"],
+        columns,
+        present // clock.HOUR_US,
+    )
+    if key not in _found:
+        if len(_found) >= _KEPT:
+            _found.clear()
+        rows = [session.execute(_newest_of(column, present)).one() for column in columns]
+        _found[key] = max((int(instant) for (instant,) in rows if instant is not None), default=None)
+    newest = _found[key]
+    if newest is None:
         raise NotReady(_NOTHING)
-    return max(found)
+    return newest
 
 
 def _newest_of(column: InstrumentedAttribute[Any], present: int) -> Select[tuple[Any]]:
