@@ -181,8 +181,8 @@ class ForwardReport:
     left_out : dict of str to int
         Why customers were in no row of the panel, and how many times.
     inner_folds, tuning_rows : int
-        Folds, and rows of the sample, that chose the parameters. ``inner_folds_by`` is ``time``, or ``customer`` where there were
-        too few dates.
+        Folds, and rows of the sample, that chose the parameters. ``inner_folds_by`` is ``time``; ``time_and_customer`` where dates
+        are too close to learn from closed windows only; ``customer`` where there is one date.
     trained_rows : int
         Rows that the served booster learned from.
     test_openings : int

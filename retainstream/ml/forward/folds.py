@@ -9,6 +9,7 @@ import numpy as np
 from retainstream.ml.folds import group_folds, possible_folds
 
 _FEWEST_OF_EACH = 5  # churners and stayers on either side of an inner fold; fewer would steer by luck
+_CUSTOMER_FOLDS = 3
 _LOOKED_AT = 3  # the last third of the dates is looked at
 
 Pairs = list[tuple[np.ndarray, np.ndarray]]
@@ -16,7 +17,12 @@ Pairs = list[tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True)
 class InnerFolds:
-    """Pairs of row numbers (to learn from, to look at), and whether they were made by ``time`` or by ``customer``."""
+    """Pairs of row numbers (to learn from, to look at), and how they were made.
+
+    ``time``: what is learned from had closed before the first date looked at. ``time_and_customer``: the dates are too close for that,
+    so earlier dates of some customers are learned from and later dates of others looked at: no label stands on both sides.
+    ``customer``: there is one date only.
+    """
 
     pairs: Pairs
     by: str
@@ -69,7 +75,7 @@ def inner_folds(
     folds : int >= 1
         At most so many; the last third of the dates is dealt to them in order.
     rng : numpy Generator
-        Used only when there are too few dates: then customers are dealt to folds instead.
+        Deals customers to folds, where time alone does not do.
 
     Raises
     ------
@@ -78,20 +84,30 @@ def inner_folds(
     """
     dates = np.unique(as_of)
     latest = dates[len(dates) - max(len(dates) // _LOOKED_AT, 1) :]
-    pairs: Pairs = []
-    for block in np.array_split(latest, min(folds, len(latest))):
-        learn = np.flatnonzero(as_of + maturity_us <= block[0])
-        look = np.flatnonzero((as_of >= block[0]) & (as_of <= block[-1]))
-        if min(_of_each(y[learn]), _of_each(y[look])) >= _FEWEST_OF_EACH:
-            pairs.append((learn, look))
-    if pairs:
+    blocks = [(as_of >= block[0]) & (as_of <= block[-1]) for block in np.array_split(latest, min(folds, len(latest)))]
+    purged = [(as_of + maturity_us <= as_of[look].min(), look) for look in blocks]
+    if pairs := _usable(purged, y):
         return InnerFolds(pairs, "time")
+    fold = _by_customer(customer, y, rng)
+    held = [fold == j for j in range(min(folds, int(fold.max()) + 1))]
+    late = as_of >= latest[0]
+    if pairs := _usable([(~late & ~own, late & own) for own in held], y):
+        return InnerFolds(pairs, "time_and_customer")
+    return InnerFolds([(np.flatnonzero(~own), np.flatnonzero(own)) for own in held], "customer")
+
+
+def _by_customer(customer: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     groups = numbered(customer)
-    k = possible_folds(y, groups, 3)
+    k = possible_folds(y, groups, _CUSTOMER_FOLDS)
     if k < 2:
         raise ValueError("The train window needs at least two customers who left and two who stayed.")
-    fold = group_folds(y, groups, k, rng)
-    return InnerFolds([(np.flatnonzero(fold != j), np.flatnonzero(fold == j)) for j in range(k)], "customer")
+    return group_folds(y, groups, k, rng)
+
+
+def _usable(masks: Pairs, y: np.ndarray) -> Pairs:
+    """Turn masks into row numbers, without the pairs that have too few of a class on a side."""
+    pairs = [(np.flatnonzero(learn), np.flatnonzero(look)) for learn, look in masks]
+    return [(learn, look) for learn, look in pairs if min(_of_each(y[learn]), _of_each(y[look])) >= _FEWEST_OF_EACH]
 
 
 def _of_each(y: np.ndarray) -> int:

@@ -47,6 +47,10 @@ if TYPE_CHECKING:
 
 _TYPICAL_ROWS = 20_000
 _CALIBRATION_FOLDS = 5
+_OTHER_FOLDS = {
+    "time_and_customer": "Dates stand too close to choose parameters on closed windows alone; they were chosen on later dates of other customers.",
+    "customer": "There were too few dates to choose parameters on later ones; they were chosen on other customers.",
+}
 
 
 @dataclass(frozen=True)
@@ -189,7 +193,7 @@ def _matrices(
 def _inner_points(
     work: Work, inner: InnerFolds, splits: list[Any], as_of: np.ndarray, y: np.ndarray, parameters: dict[str, float]
 ) -> list[DatePoint]:
-    if inner.by != "time":  # folds by customer say nothing about time
+    if inner.by == "customer":  # says nothing about time
         return []
     looks = [look for _, look in inner.pairs]
     return stability.inner_points(
@@ -366,9 +370,7 @@ def _notes(work: Work, tuned: _Tuned) -> tuple[str, ...]:
     if tuned.rows < trained:
         notes.append(f"Parameters were chosen on {tuned.rows:,} of {trained:,} rows: a sample of whole customers.")
     if tuned.by != "time":
-        notes.append(
-            "There were too few dates to choose parameters on later ones; customers were dealt to folds instead."
-        )
+        notes.append(_OTHER_FOLDS[tuned.by])
     if trained > PAIRED_ROWS or judged > PAIRED_ROWS:
         notes.append(f"Rivals learned from and were compared on at most {RIVAL_ROWS:,} rows each.")
     if judged > LARGE_ROWS:

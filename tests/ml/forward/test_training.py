@@ -196,6 +196,14 @@ def test_intervals_drawn_by_customer_are_wider_where_customers_repeat():
 
 
 def test_few_dates_choose_parameters_by_customer_and_say_so():
+    close = make_panel(600, 4)
+    report = train_forward(close, TUNED, split=split_at(close, 1, 1))[0].report
+    assert report.forward.inner_folds_by == "time"
+    slow = replace(close, rule=replace(close.rule, settle_days=60))
+    report = train_forward(slow, TUNED, split=split_at(slow, 1, 1))[0].report
+    assert report.forward.inner_folds_by == "time_and_customer"
+    assert any("later dates of other customers" in note for note in report.notes)
+    assert [point.part for point in report.forward.stability] == ["inner", "inner", "inner", "calibrate", "test"]
     panel = make_panel(600, 3)
     report = train_forward(panel, TUNED, split=split_at(panel, 1, 1))[0].report
     assert report.forward.inner_folds_by == "customer"
