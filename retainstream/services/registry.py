@@ -105,7 +105,7 @@ def champion(session: Session) -> Champion | None:
         .where(AliasMove.id == newest)
     )
     row = session.execute(query).first()
-    return None if row is None or row[1] is None else Champion(*row)
+    return None if row is None or row[1] is None else Champion(*list(row))
 
 
 def _version_columns() -> tuple[InstrumentedAttribute[Any], ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -43,7 +43,9 @@ def begin(context: jobs.JobContext, work: Work) -> int:
 def history(context: jobs.JobContext, work: Work, scores: Scores, run_id: int, part: slice) -> None:
     """Append a chunk to the history, which nobody reads before the run is complete, but for customers that were erased since they were read."""
     ids = work.rows.ids[part].tolist()
-    versions = [None] * len(ids) if work.rows.version_ids is None else work.rows.version_ids[part].tolist()
+    versions: list[int | None] = (
+        [None] * len(ids) if work.rows.version_ids is None else work.rows.version_ids[part].tolist()
+    )
     rows = zip(ids, scores.margin[part].tolist(), versions, strict=True)
     values = [(one, run_id, margin, version, one) for one, margin, version in rows]
     sql = "INSERT INTO score_history (customer_id, run_id, margin, version_id) SELECT ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM customers WHERE id = ?)"
@@ -60,9 +62,10 @@ def _many(session: Session, sql: str, rows: list[tuple[Any, ...]]) -> None:
 def _latest_rows(work: Work, run_id: int, scores: Scores, ranks: Ranks) -> Iterator[tuple[Any, ...]]:
     n = len(work.rows)
     probability = [None] * n if scores.probability is None else scores.probability.tolist()
+    values_behind: Sequence[str | None] = scores.reason_values or [None] * n
     columns = (
         work.rows.ids.tolist(), scores.margin.tolist(), probability, scores.p0.tolist(), scores.p1.tolist(), ranks.percentile.tolist(),
-        ranks.band.tolist(), scores.reasons, scores.reason_values or [None] * n,
+        ranks.band.tolist(), scores.reasons, values_behind,
     )  # fmt: skip
     for i, (one, margin, p, p0, p1, percentile, band, reasons, values) in enumerate(zip(*columns, strict=True)):
         noted = scores.notices.get(i)

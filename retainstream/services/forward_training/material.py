@@ -1,0 +1,85 @@
+"""What a training that looks ahead reads: the history, cut at its moment, who was treated, and the features that can be made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy.orm import Session
+
+from retainstream.config import Settings
+from retainstream.errors import InvalidInput, NotReady
+from retainstream.services import as_of, churn_definitions, exposures
+from retainstream.services.forward_training.asked import Asked, check, definition_for
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from retainstream.ml import FeatureSpec
+    from retainstream.ml.asof.columns import History
+    from retainstream.ml.asof.rules import ChurnRule
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a training reads: `history` is not cut yet, `moment` is where it will be. `treated` are customers and times of acts on them."""
+
+    definition_id: int
+    rule: ChurnRule
+    history: History
+    moment: int
+    treated: tuple[np.ndarray, np.ndarray]
+
+
+def gather(session: Session, settings: Settings, asked: Asked, *, moment: int | None = None) -> Material:
+    """Read what a training needs; errors as of `check`, and NotFound for an unknown definition.
+
+    Parameters
+    ----------
+    moment : int, optional
+        As `check` returned it; it is checked here by default.
+    """
+    if moment is None:
+        moment = check(session, asked)
+    definition = definition_for(session, asked.definition_id)
+    rule = None if definition is None else churn_definitions.rule_of(definition)
+    if definition is None or rule is None:
+        raise NotReady(
+            "No churn definition that looks ahead is in force: create one, or train on the labelled column as it is."
+        )
+    history = as_of.history(session, settings)
+    return Material(definition.id, rule, history, moment, exposures.treated(session, moment))
+
+
+def cut(session: Session, material: Material) -> tuple[History, tuple[FeatureSpec, ...]]:
+    """Return the history up to the moment, and every feature that could have been made of it then."""
+    history = material.history.cut(material.moment)
+    return history, as_of.dictionary(session, history)
+
+
+def newest_known(history: History) -> int:
+    """Return when the newest row of a history became known, microseconds UTC; 0 for an empty one."""
+    times = (history.events.known, history.subscriptions.received, history.profiles.known)
+    return max((int(part.max()) for part in times if len(part)), default=0)
+
+
+def chosen_features(known: Sequence[FeatureSpec], exclude: Iterable[str]) -> tuple[FeatureSpec, ...]:
+    """Return the features but for those with these names or titles; raises InvalidInput for a name that is no feature."""
+    left_out = {str(name).strip().lower() for name in exclude}
+    words = {word for spec in known for word in (spec.name.lower(), spec.title.lower())}
+    if strangers := sorted(left_out - words):
+        raise InvalidInput(
+            f"There is no feature called {strangers[0]!r} to leave out.",
+            fields={"exclude": [f"unknown: {name}" for name in strangers]},
+        )
+    found = tuple(spec for spec in known if not {spec.name.lower(), spec.title.lower()} & left_out)
+    if not found:
+        raise InvalidInput("No feature is left to learn from.", fields={"exclude": ["leaves at least one"]})
+    return found
+
+
+def names_of(specs: Sequence[FeatureSpec], words: Iterable[str]) -> list[str]:
+    """Return the names of features that are given by name or title; a word that is no feature is taken as a name."""
+    known = {word: spec.name for spec in specs for word in (spec.title.lower(), spec.name.lower())}
+    return [known.get(str(word).strip().lower(), str(word).strip()) for word in words]
