@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from flask import Response, current_app, request
 from webargs.core import is_json
@@ -52,6 +52,10 @@ def take_in(name: str, read: Callable[[Reading, list[object]], Read[Any]], take:
     }
     with unit_of_work() as session:
         answer = take(session, caller, found, **chosen)
+    if options["report"] == "problems":
+        answer["items"] = [
+            item for item in cast("list[dict[str, object]]", answer["items"]) if item["status"] != "accepted"
+        ]
     return json_response(answer)
 
 

@@ -117,6 +117,7 @@ class BatchOptionsSchema(ma.Schema):
     source = text_field(80, 1, load_default="api")
     unknown_customers = ma.fields.String(load_default="create", validate=ma.validate.OneOf(("create", "skip")))
     known_at_time = TrueOrFalse(load_default=False)
+    report = ma.fields.String(load_default="all", validate=ma.validate.OneOf(("all", "problems")))
 
 
 def batch_body(name: str, item: dict[str, Any]) -> dict[str, Any]:
@@ -134,6 +135,11 @@ def batch_body(name: str, item: dict[str, Any]) -> dict[str, Any]:
                 "type": "boolean",
                 "default": False,
                 "description": "History that was known when it happened: only for what really was",
+            },
+            "report": {
+                "enum": ["all", "problems"],
+                "default": "all",
+                "description": "problems: answer only the items that were not accepted",
             },
         },
     }

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -98,6 +101,11 @@ def test_gzip_an_object_and_an_idempotency_key(post: Any, read: Any, client: Fla
     assert read("events?source=api")["total"] == 0
 
 
+def test_a_report_of_problems_leaves_out_what_went_well(post: Any) -> None:
+    answer = post({"events": [login(), 7, login(key="k")], "report": "problems"})
+    assert answer["counts"]["accepted"] == 2 and [item["index"] for item in answer["items"]] == [1]
+
+
 def test_unknown_customers_may_be_skipped(post: Any, read: Any) -> None:
     answer = post({"events": [login()], "unknown_customers": "skip"})
     assert answer["items"][0]["code"] == "unknown_customer" and answer["counts"]["rejected"] == 1
@@ -158,6 +166,22 @@ def test_the_largest_batch_is_taken(post: Any, read: Any) -> None:
     after = read(f"events?limit=500&cursor={page['next_cursor']}")
     ids = [item["id"] for item in (*page["items"], *after["items"])]
     assert page["total"] == 10_000 and ids == sorted(ids, reverse=True) and len(set(ids)) == 1_000
+
+
+def test_callers_at_the_same_time_leave_each_event_once(app: Flask, cast: Cast, read: Any) -> None:
+    items = [login(user_id=f"u-{number % 20}", value=number) for number in range(300)]
+    gate = threading.Barrier(4)
+
+    def send(_: int) -> tuple[int, int]:
+        gate.wait()
+        answer = app.test_client().post("/api/v1/events", json=items, headers=cast.token("analyst"))
+        counts = answer.get_json()["counts"]
+        return counts["accepted"], counts["new_customers"]
+
+    with ThreadPoolExecutor(4) as pool:
+        found = sorted(pool.map(send, range(4)))
+    assert found == [(0, 0)] * 3 + [(300, 20)]
+    assert read("events")["total"] == 300
 
 
 anything = st.recursive(
