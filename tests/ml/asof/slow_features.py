@@ -26,13 +26,11 @@ START = 20_000 * DAY_US
 PEOPLE = (3, 4, 8, 1_000_000_000)
 STRANGER = 77
 
-# Instants that collide with window edges as often as not, and some that do not.
-instants = st.one_of(
-    st.integers(0, 200).map(lambda day: START + day * DAY_US),
-    st.integers(0, 400).map(lambda half: START + half * DAY_US // 2 - 1),
-    st.integers(START, START + 200 * DAY_US),
-)
-delays = st.one_of(st.just(0), st.integers(0, 40 * DAY_US), st.integers(-40 * DAY_US, 0))
+# A coarse grid, so that instants, arrivals, window edges and as-of times often meet, and a moment beside it.
+steps = st.integers(0, 30).map(lambda step: step * 4 * DAY_US)
+nudges = st.sampled_from([0, 0, 0, -1, DAY_US // 2])
+instants = st.builds(lambda step, nudge: START + step + nudge, steps, nudges)
+delays = st.one_of(st.just(0), st.builds(lambda step, nudge: step + nudge, steps, nudges), st.just(-3 * DAY_US))
 values = st.one_of(
     st.none(), st.floats(-100, 100), st.sampled_from([0.1, 1e12, -1e12, 3e13, 999_999_999_999.999999, 1e-7, math.nan])
 )

@@ -52,6 +52,20 @@ def test_the_named_features_of_a_viewer() -> None:
     assert found["subscription_age_months"] == np.float32(61 * 12 / 365.25)
 
 
+def test_an_event_counts_from_the_moment_after_it_was_received() -> None:
+    history = history_of([(3, LOGIN, days(50), 40 * DAY_US, None, -1), (3, LOGIN, days(45), 0, None, -1)])
+    builder = Builder(history, SPECS)
+    for as_of, count, tenure in (
+        (days(44), 1, 1),
+        (days(20), 1, 25),
+        (days(10), 1, 35),
+        (days(10) + 1, 2, 40),
+        (days(30), 1, 15),
+    ):
+        found = builder.at(as_of, np.array([3])).iloc[0]
+        assert (found["login_count_90"], found["tenure_days"]) == (count, tenure)
+
+
 def test_billing_is_no_activity() -> None:
     found = one(history_of([(3, LOGIN, days(9), 0, None, -1), (3, REFUND, days(1), 0, 5.0, -1)]))
     assert (found["days_since_activity"], found["active_days_30"], found["kinds_used_30"]) == (9, 1, 1)

@@ -42,7 +42,7 @@ OWN = tuple(
     )
     for aggregate in DECLARABLE
     for event in (None, "watch", "refund")
-    for days in ((1, 100, 300) if aggregate in WINDOWED else (None,))
+    for days in ((1, 20, 100) if aggregate in WINDOWED else (None,))
 )
 SPECS = (*DEFAULT, *OWN)
 ASKED = np.array([*PEOPLE, STRANGER, 5])
@@ -58,7 +58,7 @@ def bits(frame: pd.DataFrame) -> list[Any]:
     ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(histories, instants)
 def test_every_feature_is_what_its_rule_says(history: History, as_of: int) -> None:
     frame = features(history, SPECS, as_of, ASKED)
