@@ -33,6 +33,7 @@ LATE_US: Final = clock.DAY_US
 
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def canonical(properties: Mapping[str, object]) -> str | None:
         return None
     if len(kept) > MOST_PROPERTIES:
         raise ValueError(f"at most {MOST_PROPERTIES} properties")
-    text = json.dumps(kept, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    text = _encode(kept)
     try:
         size = len(text.encode())
     except UnicodeEncodeError as bad:
