@@ -43,7 +43,7 @@ def labelled(session: Session, column: str, state: str = "applied") -> int:
     session.flush()
     session.add(
         Label(
-            customer_id=customer.id, definition_id=definition.id, value=1, batch_id=batch.id, created_at=clock.now_us()
+            customer_id=customer.id, definition_id=definition.id, value=True, batch_id=batch.id, known_at=clock.now_us()
         )
     )
     session.flush()

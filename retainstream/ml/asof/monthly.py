@@ -59,7 +59,13 @@ class MonthlyChurn:
         return (self.left + self.silent - self.left_announced) / rows if rows else float("nan")
 
 
-def churn_by_month(rule: ChurnRule, history: History, data_end: int) -> tuple[MonthlyChurn, ...]:
+Left = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Customer, left_at, and whether it was in the way of the rule; of every time that anybody left, in any order."""
+
+
+def churn_by_month(
+    rule: ChurnRule, history: History, data_end: int, *, left: Left | None = None
+) -> tuple[MonthlyChurn, ...]:
     """Return the churn of every whole month, oldest first, as far as it is certain.
 
     Parameters
@@ -70,6 +76,8 @@ def churn_by_month(rule: ChurnRule, history: History, data_end: int) -> tuple[Mo
         May reach beyond `data_end`; what was not known before it is passed over.
     data_end : int
         Microseconds UTC. A month counts when it ended N (or grace) + settle days before.
+    left : triple of arrays, optional
+        Who left when, for a caller that has counted it already and wants no check; counted here by default.
 
     Returns
     -------
@@ -85,7 +93,7 @@ def churn_by_month(rule: ChurnRule, history: History, data_end: int) -> tuple[Mo
     months = [(start, stop) for start, stop in _months(first, data_end) if stop <= certain]
     return tuple(
         MonthlyChurn(**{**vars(row), "month": row.month[:7]})
-        for row in _between(rule, history, data_end, months)
+        for row in _between(rule, history, left or _left(rule, history, data_end), months)
         if row.active
     )
 
@@ -94,7 +102,8 @@ def churn_between(
     rule: ChurnRule, history: History, data_end: int, stretches: list[tuple[int, int]]
 ) -> tuple[MonthlyChurn, ...]:
     """Return the churn of given stretches [start, stop) of time; see :func:`churn_by_month`. Whether they are certain is the caller's affair."""
-    return _between(rule, _known(history, data_end), data_end, stretches)
+    history = _known(history, data_end)
+    return _between(rule, history, _left(rule, history, data_end), stretches)
 
 
 def _known(history: History, moment: int) -> History:
@@ -103,9 +112,9 @@ def _known(history: History, moment: int) -> History:
 
 
 def _between(
-    rule: ChurnRule, history: History, data_end: int, stretches: list[tuple[int, int]]
+    rule: ChurnRule, history: History, left: Left, stretches: list[tuple[int, int]]
 ) -> tuple[MonthlyChurn, ...]:
-    customer, left_at, counts = _sweep(rule, *_periods(rule, history, data_end))
+    customer, left_at, counts = left
     found = []
     for start, stop in stretches:
         seen = standing(rule, history, start)
@@ -151,9 +160,11 @@ def _periods(rule: ChurnRule, history: History, data_end: int) -> tuple[np.ndarr
     return state.customer, state.started, gone, state.reason
 
 
-def _sweep(
-    rule: ChurnRule, customer: np.ndarray, begin: np.ndarray, gone: np.ndarray, reason: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _left(rule: ChurnRule, history: History, data_end: int) -> Left:
+    return _sweep(rule, *_periods(rule, history, data_end))
+
+
+def _sweep(rule: ChurnRule, customer: np.ndarray, begin: np.ndarray, gone: np.ndarray, reason: np.ndarray) -> Left:
     """Return customer, left_at and whether the reason counts of each time that a customer's last running period ended.
 
     Every period adds one at its beginning and takes one away at its end; who is at zero is gone. A silence of exactly N days is one, so

@@ -80,7 +80,7 @@ class Outcomes:
     """
 
     def __init__(self, rule: ChurnRule, history: History, data_end: int) -> None:
-        self.rule, self.data_end = rule, data_end
+        self.rule, self.history, self.data_end = rule, history, data_end
         self.stays = stays(rule, history, data_end)
 
     def labels(self, customers: np.ndarray, as_of: int) -> Labels:
@@ -111,6 +111,12 @@ class Outcomes:
         """Return everybody who left in the way of the rule; see :func:`departures`."""
         left = self.stays.counts & (self.stays.end != NEVER)
         return self.stays.customer[left], self.stays.end[left]
+
+    def churn_by_month(self) -> tuple[MonthlyChurn, ...]:
+        """Return the churn of every whole month from these very stays: quicker than `churn_by_month`, and so no check of the labels."""
+        ended = self.stays.end != NEVER
+        left = (self.stays.customer[ended], self.stays.end[ended], self.stays.counts[ended])
+        return churn_by_month(self.rule, self.history, self.data_end, left=left)
 
     def _stay_at(self, customers: np.ndarray, as_of: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return end, whether it counts, and whether there is any, of each customer's last stay that began before a time."""

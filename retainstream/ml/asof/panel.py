@@ -146,11 +146,20 @@ class Split:
 
 
 def outline(
-    history: History, rule: ChurnRule, *, data_end: int, every_days: int = EVERY_DAYS, max_dates: int = MAX_DATES
+    history: History,
+    rule: ChurnRule,
+    *,
+    data_end: int,
+    every_days: int = EVERY_DAYS,
+    max_dates: int = MAX_DATES,
+    outcomes: Outcomes | None = None,
 ) -> Outline:
-    """Return which rows a panel would have, and their outcomes; parameters and errors as `assemble`."""
+    """Return which rows a panel would have, and what became of them; parameters and errors as `assemble`.
+
+    `history` ends with what was known at `data_end`; `outcomes` are those of rule, history and data_end, for a caller that has them.
+    """
     chosen = calendar(rule, history, data_end, every_days, max_dates)
-    outcomes = Outcomes(rule, history, data_end)
+    outcomes = outcomes or Outcomes(rule, history, data_end)
     kept: list[tuple[np.ndarray, ...]] = []
     left_out: dict[str, int] = {}
     other = 0

@@ -1,0 +1,87 @@
+"""How long customers are silent, and after which silences they come back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from retainstream.ml.asof.columns import DAY_US, History
+from retainstream.ml.asof.ordering import by_customer
+from retainstream.ml.asof.rules import ChurnRule
+from retainstream.ml.asof.standing import is_activity
+
+ENOUGH_AT_RISK = 20
+
+
+@dataclass(frozen=True)
+class Silences:
+    """Silences between the active days (UTC) of customers, counted by their length in days.
+
+    Attributes
+    ----------
+    ended : int64 array of shape (m,)
+        ended[x]: silences after which the customer came back on the x-th day.
+    running : int64 array of shape (m,)
+        running[x]: silences that were still going on at the end of the data, x whole days after the last active one.
+    """
+
+    ended: np.ndarray
+    running: np.ndarray
+
+    @property
+    def at_risk(self) -> np.ndarray:
+        """Silences that were watched on their x-th day, for each x: int64 of shape (m,)."""
+        return np.asarray(np.cumsum((self.ended + self.running)[::-1])[::-1])
+
+    @property
+    def followed_days(self) -> int:
+        """Longest length of which at least `ENOUGH_AT_RISK` silences were watched; 0 without."""
+        enough = np.flatnonzero(self.at_risk >= ENOUGH_AT_RISK)
+        return int(enough[-1]) if len(enough) else 0
+
+    def quantile(self, share: float) -> int | None:
+        """Return the days within which a share of the silences that ended had ended; None without any."""
+        total = int(self.ended.sum())
+        return int(np.searchsorted(np.cumsum(self.ended), share * total)) if total else None
+
+    def reached(self, days: int) -> int:
+        """Return how many silences were at least so many days long; one that goes on counts from its last complete day."""
+        return int(self.ended[days:].sum() + self.running[max(days - 1, 0) :].sum())
+
+    def came_back(self, days: int) -> float | None:
+        """Return the share of silences of at least so many days after which the customer came back, 0 to 1.
+
+        The product-limit estimate of Kaplan and Meier (1958): a silence that still goes on counts for the days on which it was watched. Returns
+        later than `followed_days` cannot be seen. None when a silence of so many days is beyond that.
+        """
+        last = self.followed_days
+        if days > last:
+            return None
+        at_risk = self.at_risk[days : last + 1]
+        return float(1.0 - np.prod(1.0 - self.ended[days : last + 1] / at_risk))
+
+
+def silences(rule: ChurnRule, history: History, data_end: int) -> Silences:
+    """Count the silences of every customer, by what was known at the end of the data.
+
+    Parameters
+    ----------
+    rule : ChurnRule
+        Of the kind inactivity; only its activity matters.
+    history : History
+    data_end : int
+        Microseconds UTC, the start of a day.
+    """
+    events = history.events
+    rows = np.flatnonzero(is_activity(rule, events) & (events.known < data_end))
+    customer, day = events.customer[rows], events.occurred[rows] // DAY_US
+    order = by_customer(customer)
+    customer, day = customer[order], day[order]
+    same = customer[1:] == customer[:-1]
+    gap = np.diff(day)[same]
+    last = np.append(~same, True) if len(customer) else np.zeros(0, bool)
+    running = data_end // DAY_US - 1 - day[last]
+    gap = gap[gap > 0]
+    longest = int(max(gap.max(initial=0), running.max(initial=0))) + 1
+    return Silences(np.bincount(gap, minlength=longest), np.bincount(running, minlength=longest))

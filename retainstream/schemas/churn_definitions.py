@@ -1,0 +1,155 @@
+"""Shapes of churn definitions and of the proposal of one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import marshmallow as ma
+
+from retainstream.schemas.paging import MOMENT, ListSchema, TrueOrFalse, text_field
+
+_KINDS: Final = ("cancel", "payment_failure", "trial_end", "non_renewal", "inactivity")
+_REASONS: Final = ("voluntary", "payment_failed", "trial_ended", "other")
+
+
+def _days(lowest: int, highest: int, text: str, **options: object) -> ma.fields.Integer:
+    limits = ma.validate.Range(min=lowest, max=highest)
+    return ma.fields.Integer(strict=True, validate=limits, metadata={"description": text}, **options)  # type: ignore[arg-type]
+
+
+def _activity() -> ma.fields.List:
+    return ma.fields.List(
+        text_field(64, 1),
+        validate=ma.validate.Length(max=50),
+        metadata={"description": "Kinds of event that are activity; all but billing when left out"},
+    )
+
+
+class CreateDefinitionSchema(ma.Schema):
+    """A definition that looks forward."""
+
+    name = text_field(100, 1, required=True, metadata={"description": "One that is taken becomes its next version"})
+    kind = ma.fields.String(required=True, validate=ma.validate.OneOf(_KINDS))
+    horizon_days = _days(1, 730, "Length of the window in which leaving counts", required=True)
+    lead_days = _days(0, 365, "Days between the day of a score and the window", load_default=0)
+    inactive_days = _days(1, 730, "Of inactivity: silent for so many days is gone")
+    activity = _activity()
+    already_silent = ma.fields.String(
+        validate=ma.validate.OneOf(("count", "leave_out")),
+        metadata={"description": "Of inactivity: what becomes of customers who never came back; count when left out"},
+    )
+    reasons = ma.fields.List(
+        ma.fields.String(validate=ma.validate.OneOf(_REASONS)),
+        validate=ma.validate.Length(max=4),
+        metadata={"description": "Of subscriptions: reasons of an end that count; the kind's own when left out"},
+    )
+    grace_days = _days(0, 365, "Of subscriptions: whoever subscribes again within so many days has not left")
+    settle_days = _days(0, 90, "How late news of leaving comes")
+    activate = TrueOrFalse(load_default=True, metadata={"description": "Put it in force"})
+
+
+class DefinitionSchema(ma.Schema):
+    """One version of one definition."""
+
+    id = ma.fields.Integer(required=True)
+    name = ma.fields.String(required=True)
+    version = ma.fields.Integer(required=True)
+    kind = ma.fields.String(required=True)
+    forward = ma.fields.Boolean(required=True, metadata={"description": "False for a labelled column: a snapshot"})
+    in_force = ma.fields.Boolean(required=True)
+    horizon_days = ma.fields.Integer(required=True, allow_none=True)
+    lead_days = ma.fields.Integer(required=True, allow_none=True)
+    parameters = ma.fields.Dict(keys=ma.fields.String(), required=True)
+    maturity_days = ma.fields.Integer(
+        required=True, allow_none=True, metadata={"description": "From a score until its outcome is certain"}
+    )
+    sentence = ma.fields.String(required=True)
+    created_at = ma.fields.String(required=True, metadata=MOMENT)
+
+
+class DefinitionListSchema(ListSchema):
+    """One page of definitions, newest first."""
+
+    items = ma.fields.List(ma.fields.Nested(DefinitionSchema), required=True)
+
+
+class ProposeSchema(ma.Schema):
+    """What to propose; everything may be left out."""
+
+    kind = ma.fields.String(
+        validate=ma.validate.OneOf(_KINDS),
+        metadata={"description": "inactivity without subscriptions, else cancel, when left out"},
+    )
+    horizon_days = _days(1, 730, "Length of the window", load_default=30)
+    lead_days = _days(0, 365, "Days between the day of a score and the window", load_default=0)
+    activity = _activity()
+
+
+class GroundsSchema(ma.Schema):
+    """What training would have under one definition."""
+
+    churn_per_month = ma.fields.Float(required=True, allow_none=True, metadata={"description": "Mean over the months"})
+    months = ma.fields.Integer(required=True, metadata={"description": "Whole months that were counted"})
+    rows = ma.fields.Integer(required=True)
+    churners = ma.fields.Integer(required=True, metadata={"description": "Rows that left"})
+    dates = ma.fields.Integer(required=True, metadata={"description": "Observation dates"})
+    fits = ma.fields.Boolean(required=True, metadata={"description": "Three parts in time fit"})
+    trainable = ma.fields.Boolean(
+        required=True, metadata={"description": "They fit, and each has enough that left and that stayed"}
+    )
+    needed_days = ma.fields.Integer(required=True, metadata={"description": "Days of history that it takes at least"})
+    problem = ma.fields.String(required=True, allow_none=True)
+
+
+class CandidateSchema(GroundsSchema):
+    """One number of days of silence."""
+
+    inactive_days = ma.fields.Integer(required=True)
+    came_back = ma.fields.Float(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Share of silences that long after which a customer came back"},
+    )
+    silences = ma.fields.Integer(required=True, metadata={"description": "Silences that reached so many days"})
+
+
+class ReasonSchema(GroundsSchema):
+    """One way in which subscriptions end."""
+
+    kind = ma.fields.String(required=True)
+    reason = ma.fields.String(required=True)
+    ends = ma.fields.Integer(required=True, metadata={"description": "Departures on record"})
+
+
+class GapsSchema(ma.Schema):
+    """Days between two days on which a customer did something."""
+
+    gaps = ma.fields.Integer(required=True)
+    median_days = ma.fields.Integer(required=True, allow_none=True)
+    p95_days = ma.fields.Integer(required=True, allow_none=True)
+    followed_days = ma.fields.Integer(
+        required=True, metadata={"description": "Longest silence of which enough were seen to say what came after"}
+    )
+
+
+class LatenessSchema(ma.Schema):
+    """How late news arrives."""
+
+    p99_days = ma.fields.Float(required=True, allow_none=True)
+    n = ma.fields.Integer(required=True)
+    settle_days = ma.fields.Integer(required=True)
+
+
+class ProposalSchema(ma.Schema):
+    """A proposed definition with the figures behind it; `definition` is a ready body for POST /churn-definitions."""
+
+    kind = ma.fields.String(required=True)
+    definition = ma.fields.Nested(CreateDefinitionSchema, required=True)
+    trainable = ma.fields.Boolean(required=True)
+    sentences = ma.fields.List(ma.fields.String(), required=True)
+    data_start = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
+    data_end = ma.fields.String(required=True, metadata=MOMENT)
+    lateness = ma.fields.Nested(LatenessSchema, required=True)
+    gaps = ma.fields.Nested(GapsSchema, required=True, allow_none=True)
+    candidates = ma.fields.List(ma.fields.Nested(CandidateSchema), required=True)
+    reasons = ma.fields.List(ma.fields.Nested(ReasonSchema), required=True)

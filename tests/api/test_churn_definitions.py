@@ -1,0 +1,163 @@
+"""Churn definitions over the API: make, list, read, put in force, and a proposal that can be posted as it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import insert
+
+from retainstream.db import unit_of_work
+from retainstream.models import Event
+from tests.conftest import Cast
+from tests.services.as_of import happened
+from tests.services.as_of.happened import DAY, START
+
+API = "/api/v1/churn-definitions"
+CANCEL: dict[str, Any] = {"name": "Cancels", "kind": "cancel", "horizon_days": 30, "grace_days": 7}
+
+
+@pytest.fixture
+def people(app: Flask) -> None:
+    """Eighty customers who log in every few days for up to 300 days, and each stop at some time."""
+    rng = np.random.default_rng(1)
+    with app.app_context(), unit_of_work() as session:
+        ids = [happened.customer(session, f"c{number}") for number in range(80)]
+        happened.event(session, ids[0], "login", 0)
+        first = session.get_one(Event, 1)
+        rows: list[dict[str, object]] = []
+        for customer in ids:
+            at = rng.uniform(0, 100) + np.cumsum(rng.exponential(4, 100))
+            for moment in at[at < min(300.0, rng.exponential(250))]:
+                occurred = START + int(moment * DAY)
+                rows.append(
+                    {
+                        "customer_id": customer, "kind_id": first.kind_id, "feed_id": first.feed_id, "occurred_at": occurred,
+                        "received_at": occurred, "key": (len(rows) + 100).to_bytes(16, "big"),
+                    }
+                )  # fmt: skip
+        session.execute(insert(Event), rows)
+        happened.event(session, ids[0], "login", 299.9)
+
+
+def test_a_definition_is_made_listed_and_put_in_force(client: FlaskClient, cast: Cast) -> None:
+    analyst, viewer = cast.token("analyst"), cast.token("viewer")
+    made = client.post(API, json=CANCEL, headers=analyst)
+    assert made.status_code == 201
+    first = made.json
+    assert (first["version"], first["in_force"], first["forward"], first["maturity_days"]) == (1, True, True, 37)
+    assert first["parameters"] == {"reasons": ["voluntary"], "grace_days": 7, "settle_days": 0}
+    second = client.post(API, json={**CANCEL, "grace_days": 0, "activate": False}, headers=analyst).json
+    assert (second["version"], second["in_force"]) == (2, False)
+    listed = client.get(API, headers=viewer)
+    assert [item["id"] for item in listed.json["items"]] == [second["id"], first["id"]]
+    assert listed.json["total"] == 2
+    assert client.get(API, headers={**viewer, "If-None-Match": listed.headers["ETag"]}).status_code == 304
+    moved = client.post(f"{API}/{second['id']}/activate", headers=analyst)
+    assert moved.json["in_force"] is True
+    assert client.get(f"{API}/{first['id']}", headers=viewer).json == {**first, "in_force": False}
+
+
+def test_the_same_key_makes_one_definition(client: FlaskClient, cast: Cast) -> None:
+    headers = {**cast.token("analyst"), "Idempotency-Key": "once"}
+    one, two = (client.post(API, json=CANCEL, headers=headers) for _ in range(2))
+    assert one.json == two.json
+    assert client.get(API, headers=headers).json["total"] == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"horizon_days": 0}, "horizon_days"),
+        ({"kind": "boredom"}, "kind"),
+        ({"inactive_days": 30}, "inactive_days"),
+        ({"kind": "inactivity", "inactive_days": 30}, "grace_days"),
+        ({"kind": "inactivity", "grace_days": None}, "grace_days"),
+        ({"kind": "inactivity", "grace_days": 0, "inactive_days": 30, "activity": ["levitation"]}, "activity"),
+        ({"reasons": ["whim"]}, "reasons.0"),
+        ({"name": "   "}, "name"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_field(
+    client: FlaskClient, cast: Cast, changes: dict[str, Any], field: str
+) -> None:
+    refused = client.post(API, json={**CANCEL, **changes}, headers=cast.token("analyst"))
+    assert refused.status_code == 422
+    assert list(refused.json["error"]["fields"]) == [field]
+    assert client.get(API, headers=cast.token("analyst")).json["total"] == 0
+
+
+def test_who_may_do_what(client: FlaskClient, cast: Cast) -> None:
+    for who in ("agent", "viewer"):
+        assert client.get(API, headers=cast.token(who)).status_code == 200
+        assert client.post(API, json=CANCEL, headers=cast.token(who)).status_code == 403
+        assert client.post(f"{API}/1/activate", headers=cast.token(who)).status_code == 403
+        assert client.post(f"{API}/propose", json={}, headers=cast.token(who)).status_code == 403
+    owner = cast.token("owner")
+    assert client.get(f"{API}/5", headers=owner).status_code == 404
+    assert client.post(f"{API}/5/activate", headers=owner).status_code == 404
+    assert client.get(f"{API}/five", headers=owner).status_code == 422
+
+
+def test_nothing_can_be_proposed_from_nothing(client: FlaskClient, cast: Cast) -> None:
+    refused = client.post(f"{API}/propose", json={}, headers=cast.token("analyst"))
+    assert refused.status_code == 409
+    assert refused.json["error"]["code"] == "not_ready"
+
+
+@pytest.mark.usefixtures("people")
+def test_a_proposal_can_be_posted_as_it_is(client: FlaskClient, cast: Cast) -> None:
+    analyst = cast.token("analyst")
+    answer = client.post(f"{API}/propose", json={}, headers=analyst)
+    assert answer.status_code == 200
+    found = answer.json
+    assert (found["kind"], found["trainable"], found["reasons"]) == ("inactivity", True, [])
+    chosen = next(row for row in found["candidates"] if row["inactive_days"] == found["definition"]["inactive_days"])
+    assert chosen["trainable"]
+    assert 0 <= chosen["came_back"] <= 0.15
+    assert 0 < chosen["churn_per_month"] < 1
+    assert 0 < chosen["churners"] < chosen["rows"]
+    assert any(f"reached {chosen['inactive_days']} days" in sentence for sentence in found["sentences"])
+    assert found["lateness"] == {"p99_days": 0.0, "n": found["lateness"]["n"], "settle_days": 0}
+    assert client.get(API, headers=analyst).json["total"] == 0
+    made = client.post(API, json=found["definition"], headers=analyst)
+    assert made.status_code == 201
+    assert made.json["in_force"] is True
+
+
+@pytest.mark.usefixtures("people")
+def test_a_proposal_refuses_what_it_cannot_look_at(client: FlaskClient, cast: Cast) -> None:
+    analyst = cast.token("analyst")
+    for body, status in (
+        ({"activity": ["levitation"]}, 422),
+        ({"kind": "cancel", "activity": ["login"]}, 422),
+        ({"horizon_days": 0}, 422),
+        ({"kind": "cancel"}, 409),
+        ({"kind": "inactivity", "activity": ["login"], "lead_days": 7}, 200),
+    ):
+        assert client.post(f"{API}/propose", json=body, headers=analyst).status_code == status, body
+
+
+def test_subscriptions_are_proposed_by_reason(app: Flask, client: FlaskClient, cast: Cast) -> None:
+    with app.app_context(), unit_of_work() as session:
+        for number in range(40):
+            customer = happened.customer(session, f"s{number}")
+            ended = 40.0 + 5 * number
+            happened.statement(session, customer, f"k{number}", 0)
+            why = "payment_failed" if number % 4 == 0 else "voluntary"
+            happened.statement(session, customer, f"k{number}", 0, ended, received=ended + 1.5, end_reason=why)
+    found = client.post(f"{API}/propose", json={}, headers=cast.token("analyst")).json
+    assert (found["kind"], found["definition"]["settle_days"], found["candidates"], found["gaps"]) == (
+        "cancel",
+        2,
+        [],
+        None,
+    )
+    assert {row["kind"]: row["ends"] for row in found["reasons"]} == {
+        "cancel": 30 - 1, "payment_failure": 10, "trial_end": 0, "non_renewal": 39,
+    }  # fmt: skip
+    assert found["sentences"][0].startswith("39 subscriptions have ended; 29 of their customers left in this way.")
