@@ -13,6 +13,7 @@ def register(app: Flask) -> None:
     from retainstream.api import (
         audit,
         auth,
+        churn_definitions,
         customers,
         dashboard,
         event_files,
@@ -56,6 +57,7 @@ def register(app: Flask) -> None:
         events.blueprint,
         subscriptions.blueprint,
         orders.blueprint,
+        churn_definitions.blueprint,
         features.blueprint,
         features.customer_blueprint,
         exposures.blueprint,
