@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from sqlalchemy.orm import Session
 
+from retainstream.app import create_minimal_app
+from retainstream.config import Settings
+from retainstream.db import db, unit_of_work
 from retainstream.lib import clock
 from retainstream.models import ChurnDefinition
 from retainstream.security.actor import SYSTEM
@@ -29,6 +34,11 @@ class Past:
     events: EventRows
     subscriptions: SubscriptionRows
     end: int
+
+    @property
+    def data_end(self) -> int:
+        """The end of the last day that is over by the newest row."""
+        return self.end - DAY
 
 
 def make_past(n: int = 700, months: int = MONTHS, seed: int = 1) -> Past:
@@ -111,3 +121,15 @@ def define(session: Session, kind: str = "cancel", *, horizon_days: int = 30, **
     """Put a churn definition in force."""
     wanted = {"name": f"{kind} in {horizon_days} days", "kind": kind, "horizon_days": horizon_days, **parameters}
     return churn_definitions.create(session, SYSTEM, wanted)
+
+
+def make_box(folder: Path, migrated_file: Path, past: Past, **definition: object) -> Path:
+    """Return a database file with a past and a churn definition in force, and nothing else; copy it for each test."""
+    settings = Settings(instance=str(folder), bcrypt_cost=4, jobs=False)
+    shutil.copy(migrated_file, settings.database_file)
+    with create_minimal_app(settings).app_context():
+        with unit_of_work() as session:
+            write_past(session, past)
+            define(session, **definition)  # type: ignore[arg-type]
+        db.engine.dispose()  # the last connection to go folds the write-ahead log into the file
+    return settings.database_file

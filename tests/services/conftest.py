@@ -13,6 +13,7 @@ from retainstream.app import create_minimal_app
 from retainstream.config import Settings
 from retainstream.db import db, read_unit, unit_of_work
 from retainstream.models import Customer
+from tests.history import Past, make_box, make_past
 from tests.population import FRAME, populate
 from tests.work import run_job
 
@@ -58,3 +59,41 @@ def scored(minimal_app: Flask, settings: Settings, templates: dict[str, Path]) -
     assert minimal_app
     shutil.copy(templates["scored"], settings.database_file)
     return _ids()
+
+
+@pytest.fixture(scope="session")
+def past() -> Past:
+    """A year of 700 customers; see `tests.history`."""
+    return make_past()
+
+
+@pytest.fixture(scope="session")
+def looking_ahead(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path, past: Past) -> dict[str, Path]:
+    """Database files, made once and copied: a past with a rule in force, a model that looks ahead trained on it, and everybody scored by it."""
+    found = {"past": make_box(tmp_path_factory.mktemp("past"), migrated_file, past)}
+    settings = Settings(instance=str(tmp_path_factory.mktemp("ahead")), bcrypt_cost=4, jobs=False, train_trials=2)
+    shutil.copy(found["past"], settings.database_file)
+    with create_minimal_app(settings).app_context():
+        for name, kind in (("trained", "train"), ("scored", "score")):
+            result = run_job(settings, kind, {"score": False} if kind == "train" else {})
+            assert result.get("servable", True), result["verdict"]
+            db.engine.dispose()
+            found[name] = settings.instance_path / f"{name}.db"
+            shutil.copy(settings.database_file, found[name])
+    return found
+
+
+@pytest.fixture
+def past_box(minimal_app: Flask, settings: Settings, looking_ahead: dict[str, Path]) -> Settings:
+    """Customers with a past and a churn rule in force; no model yet."""
+    assert minimal_app
+    shutil.copy(looking_ahead["past"], settings.database_file)
+    return settings
+
+
+@pytest.fixture
+def ahead_box(minimal_app: Flask, settings: Settings, looking_ahead: dict[str, Path]) -> Settings:
+    """The same with a model that looks ahead, and everybody scored by it."""
+    assert minimal_app
+    shutil.copy(looking_ahead["scored"], settings.database_file)
+    return settings
