@@ -17,7 +17,7 @@ def _days(lowest: int, highest: int, text: str, **options: object) -> ma.fields.
     return ma.fields.Integer(strict=True, validate=limits, metadata={"description": text}, **options)  # type: ignore[arg-type]
 
 
-def _activity() -> ma.fields.List:
+def _activity() -> ma.fields.List[str]:
     return ma.fields.List(
         text_field(64, 1),
         validate=ma.validate.Length(max=50),
