@@ -1,0 +1,89 @@
+"""How much is enough, when it should be there, and whether a panel agrees with the churn that was counted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from retainstream.ml.asof.columns import DAY_US, History
+from retainstream.ml.asof.dates import TooLittleHistory
+from retainstream.ml.asof.dictionary import KindFacts, catalogue
+from retainstream.ml.asof.panel import Panel, assemble, split
+from retainstream.ml.asof.rules import ChurnRule
+from retainstream.ml.forward.sufficiency import enough, history_too_short, prevalence, stopped_kinds
+from retainstream.ml.simulator import Service, Simulation
+from retainstream.ml.simulator.record import history_of
+
+END = 1_767_225_600_000_000
+SPECS = catalogue({"login": KindFacts(1, 1, 0)}, properties=(), subscriptions=True)
+CANCEL = ChurnRule("cancel", 30, settle_days=5)
+
+
+@pytest.fixture(scope="module")
+def history() -> History:
+    return history_of(Simulation(Service(customers=2_500, months=14, end=END, seed=2)))
+
+
+@pytest.fixture(scope="module")
+def panel(history: History) -> Panel:
+    return assemble(history, SPECS, CANCEL, data_end=END)
+
+
+def _few(panel: Panel, customers: int) -> Panel:
+    return panel.take(np.isin(panel.customer, np.unique(panel.customer)[:customers]))
+
+
+def test_many_customers_are_enough(panel: Panel) -> None:
+    found = enough(panel, split(panel))
+    assert found.verdict.ok and found.sufficient_on is None
+
+
+def test_few_customers_are_told_what_is_missing_and_when_it_should_be_there(panel: Panel) -> None:
+    small, smaller = (_few(panel, n) for n in (400, 200))
+    found, worse = enough(small, split(small)), enough(smaller, split(smaller))
+    assert not found.verdict.ok and found.verdict.code == "too_few_churners"
+    assert found.verdict.needs["missing"] > 0
+    assert found.verdict.message.count("missing") == 1
+    assert END < found.sufficient_on < worse.sufficient_on
+
+
+def test_a_short_history_says_when_it_will_be_long_enough() -> None:
+    found = history_too_short(TooLittleHistory("Too short.", 120, 80), END)
+    assert found.sufficient_on == END + 40 * DAY_US
+    assert "2026-02-10" in found.verdict.message and "40 days" in found.verdict.message
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        CANCEL,
+        ChurnRule("payment_failure", 30, settle_days=5),
+        ChurnRule("cancel", 30, lead_days=7, settle_days=5),
+        ChurnRule("inactivity", 30, inactive_days=21),
+        ChurnRule("inactivity", 30, inactive_days=21, already_silent="leave_out"),
+    ],
+)
+def test_a_panel_as_it_is_agrees_with_the_churn_that_was_counted(history: History, rule: ChurnRule) -> None:
+    verdict = prevalence(history, assemble(history, SPECS, rule, data_end=END))
+    assert verdict.ok, verdict.message
+    assert verdict.needs["panel"] == pytest.approx(verdict.needs["observed"], rel=0.15)
+
+
+def test_a_balanced_panel_does_not(history: History, panel: Panel) -> None:
+    """Somebody threw most of the stayers away, as some textbooks say."""
+    rng = np.random.default_rng(0)
+    balanced = panel.take((panel.y == 1) | (rng.random(len(panel)) < 0.1))
+    verdict = prevalence(history, balanced)
+    assert not verdict.ok and verdict.code == "prevalence_disagrees"
+
+
+def test_a_kind_that_stopped_while_others_go_on_is_named(history: History) -> None:
+    assert stopped_kinds(history, END) == ()
+    log = history.events
+    login = log.kinds.index("login")
+    cut = log.take((log.kind != login) | (log.occurred < END - 10 * DAY_US))
+    assert stopped_kinds(replace(history, events=cut), END) == ("login",)
+    closed = log.take(log.occurred < END - 10 * DAY_US)  # everything ended: a closed history, not a feed that broke
+    assert stopped_kinds(replace(history, events=closed), END) == ()
