@@ -84,8 +84,10 @@ def moment_of(column: ColumnProfile, words: frozenset[str]) -> Moment | None:
     """Tell how a column's values can be read as times: a date format that fits nearly all of them, or a unix time by magnitude and range."""
     if not column.filled:
         return None
-    timely = bool(words & TIME)
-    if column.date_format is not None and column.date_share >= MOSTLY and (column.distinct >= 2 or timely):
+    timely = bool(words & (TIME | STARTED | ENDED))
+    # Eight digits that are all the same may be any number; a date with its signs is a date.
+    telling = column.date_format != "yyyymmdd" or column.distinct >= 2 or timely
+    if column.date_format is not None and column.date_share >= MOSTLY and telling:
         return Moment(column.date_format, column.date_minimum or 0, column.date_maximum or 0)
     low, high = column.minimum, column.maximum
     if low is None or high is None or column.number_share < MOSTLY or column.percents or column.currency:

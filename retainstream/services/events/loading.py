@@ -38,6 +38,8 @@ DEFAULT_FEEDS = {"events": "events", "subscriptions": "subscriptions", "orders":
 """Where rows of a file come from unless its sender names a source: one for each target, so that the same file twice meets itself."""
 
 
+COUNTED = ("rows", "good", "bad", "accepted", "duplicate", "no_customer", "new_customers", "repeated")
+"""Counts that are always told; others only where there is something to count."""
 ROW_WARNINGS = ("no_customer", "future", "other_customer", "too_many_kinds", "repeated_rows")
 
 
@@ -170,12 +172,9 @@ class EventAttempt(attempts.Attempt):
                     self.require_turn(session)
                     write(session, read.rows)
             self.report(share)
-        counts += writer.counts
-        counts |= {"bad": self.bad.count, "repeated": repeats.count()}
-        self.counts = {"rows": 0, "accepted": 0, "duplicate": 0, "bad": 0} | {
-            name: n for name, n in counts.items() if n
-        }
-        self.counts["good"] = self.counts["rows"] - self.bad.count
+        counts.update(writer.counts)
+        told = {"bad": self.bad.count, "good": counts["rows"] - self.bad.count, "repeated": repeats.count()}
+        self.counts = dict.fromkeys(COUNTED, 0) | {name: n for name, n in counts.items() if n} | told
 
     @staticmethod
     def _write_function(

@@ -19,6 +19,7 @@ from retainstream.services.events import hints
 from retainstream.services.events.advice import advise, ambiguous_dates
 from retainstream.services.events.keys import EventKeys
 from retainstream.services.events.loading import (
+    COUNTED,
     DEFAULT_FEEDS,
     ROW_WARNINGS,
     Repeats,
@@ -232,7 +233,7 @@ def _try_rows(
 ) -> tuple[dict[str, int], list[dict[str, Any]], list[dict[str, Any]]]:
     reader, repeats = reader_for(mapping, table, settings, now), Repeats()
     comparer = None if session is None else _Comparer(session, mapping, asked, settings)
-    counts: Counter[str] = Counter(rows=0, good=0, bad=0, no_customer=0)
+    counts: Counter[str] = Counter()
     bad: list[BadRow] = []
     samples: list[dict[str, Any]] = []
     for chunk, read, _ in read_table(table, reader, _CHUNK):
@@ -241,9 +242,9 @@ def _try_rows(
         counts["bad"] += len(read.bad_rows)
         counts["no_customer"] += read.no_customer
         bad.extend(read.bad_rows[: SHOWN_ERRORS - len(bad)])
-        counts += _times(read.rows, now)
+        counts.update(_times(read.rows, now))
         if comparer is not None:
-            counts += comparer.compare(read.rows)
+            counts.update(comparer.compare(read.rows))
         if len(samples) < SHOWN_ROWS:
             samples += _as_read(read.rows, SHOWN_ROWS - len(samples))
     counts["good"] = counts["rows"] - counts["bad"]
@@ -253,7 +254,8 @@ def _try_rows(
         for row in bad
         for one in row.errors
     ]
-    return dict(counts), errors[:SHOWN_ERRORS], samples
+    told = dict.fromkeys(() if comparer is None else COUNTED, 0) | counts
+    return told, errors[:SHOWN_ERRORS], samples
 
 
 def _times(rows: EventRows | SubscriptionRows, now: int) -> Counter[str]:

@@ -21,6 +21,7 @@ from retainstream.services.events.mapping import (
 )
 from retainstream.services.events.moments import NO_TIME, read_moments
 from retainstream.services.imports import names
+from retainstream.services.imports.badrows import is_added
 from retainstream.services.imports.columns import ColumnProfile
 from retainstream.services.imports.profile import TableProfile
 from retainstream.services.imports.values import boolean_pair, parse_number
@@ -76,6 +77,7 @@ class _Proposer:
             hints.moment_of(column, words) for column, words in zip(profile.columns, self.words, strict=True)
         ]
         self.roles: dict[str, int] = {}
+        self._added = [column.position for column in profile.columns if is_added(column.name)]
         self._taken = set(KEPT_AS_PROPERTY)
         self._kept = 0
 
@@ -140,7 +142,7 @@ class _Proposer:
         return EventColumn(profile.name, "property", name, kind=_property_kind(profile), decimal=profile.decimal)
 
     def _give(self, role: str, score: Callable[[int], float]) -> None:
-        used = set(self.roles.values())
+        used = {*self.roles.values(), *self._added}
         scores = [(score(at), -at) for at in range(len(self.profile.columns)) if at not in used]
         best = max(scores, default=(0.0, 0))
         if best[0] > 0:
@@ -230,6 +232,8 @@ class _Proposer:
 
     def _reason_to_ignore(self, column: ColumnProfile, position: int) -> str | None:
         words = self.words[position]
+        if position in self._added:
+            return "It was added to a file of rows that could not be taken."
         if not column.filled:
             return "It is empty."
         if column.is_row_counter and column.rows >= 20:

@@ -13,11 +13,13 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, select, text
 from sqlalchemy.orm import Session
 
+from retainstream import dialect
 from retainstream.lib import clock
 from retainstream.models import ImportBatch, JobRun
 from retainstream.services import revisions
 
 CHUNK = 5_000
+EVENTS_AT_ONCE = 20_000
 Unit = Callable[[], AbstractContextManager[Session]]
 
 _ABANDONED = "The import was interrupted too often and was given up; nothing of it was kept. Load the file again."
@@ -53,6 +55,7 @@ def purge(unit: Unit, batch_id: int, tick: Callable[[int], None] | None = None) 
     for statement in _DELETIONS:
         while True:
             with unit() as session:
+                dialect.prepare_bulk_load(session)
                 result = cast("CursorResult[Any]", session.execute(statement, {"batch": batch_id, "size": CHUNK}))
             removed += result.rowcount
             if tick is not None and result.rowcount:
@@ -69,9 +72,10 @@ def _purge_events(unit: Unit, batch_id: int, tick: Callable[[int], None] | None)
     if found is None or found[0] is None:
         return 0
     removed = 0
-    for first in range(found[0], found[1] + 1, CHUNK):
-        values = {"batch": batch_id, "first": first, "last": min(first + CHUNK - 1, found[1])}
+    for first in range(found[0], found[1] + 1, EVENTS_AT_ONCE):
+        values = {"batch": batch_id, "first": first, "last": min(first + EVENTS_AT_ONCE - 1, found[1])}
         with unit() as session:
+            dialect.prepare_bulk_load(session)
             removed += cast("CursorResult[Any]", session.execute(_DELETE_EVENTS, values)).rowcount
         if tick is not None:
             tick(removed)

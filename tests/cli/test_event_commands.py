@@ -1,0 +1,55 @@
+"""Commands that load files of events, subscriptions and orders, as a person types them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from flask import Flask
+
+Run = Callable[..., Result]
+EVENTS = "who what when\n" + "".join(f"{n % 30 + 1} {n % 7} {1_082_040_961 + n * 7_919}\n" for n in range(200))
+
+
+@pytest.fixture
+def run(app: Flask) -> Run:
+    runner = app.test_cli_runner()
+    return lambda *arguments: runner.invoke(args=list(arguments))
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "log.txt"
+    path.write_text(EVENTS)
+    return path
+
+
+def test_a_dry_run_prints_a_mapping_that_can_be_sent_back(run: Run, log: Path, tmp_path: Path) -> None:
+    dry = run("import-events", str(log), "--kind", "message", "--dry-run")
+    assert dry.exit_code == 0, dry.output
+    found = json.loads(dry.stdout)
+    assert found["counts"]["accepted"] == 200 and found["mapping"]["kind"] == "message"
+    mapping = tmp_path / "mapping.json"
+    mapping.write_text(json.dumps(found["mapping"]))
+    done = run("import-events", str(log), "--mapping", str(mapping), "--source", "chat")
+    assert done.exit_code == 0, done.output
+    assert "Import 1: 200 rows read; 200 accepted, 30 new customers." in done.output
+    again = run("import-events", str(log), "--kind", "message", "--source", "chat")
+    assert "200 duplicate" in again.output
+
+
+def test_orders_and_subscriptions(run: Run, tmp_path: Path) -> None:
+    orders, subscriptions = tmp_path / "orders.csv", tmp_path / "subscriptions.csv"
+    orders.write_text("customer_id,date,amount\na,2024-01-01,3.50\nb,2024-01-02,soon\nc,2024-01-03,1.25\n" + "d,2024-01-04,9\n" * 40)  # fmt: skip
+    subscriptions.write_text("customer_id,plan,start,end\na,gold,2024-01-01,\nb,basic,2024-01-01,2024-02-01\n")
+    refused = run("import-orders", str(orders))
+    assert refused.exit_code == 1 and "line 3, column amount: 'soon'; expected a number such as 12.5" in refused.output
+    taken = run("import-orders", str(orders), "--on-error", "skip", "--arrived-now")
+    assert taken.exit_code == 0 and "42 accepted, 1 bad, 42 late" in taken.output
+    loaded = run("import-subscriptions", str(subscriptions), "--unknown-customers", "skip")
+    assert loaded.exit_code == 0 and "1 accepted, 1 unknown customer" in loaded.output
+    nothing = run("import-events", str(tmp_path / "nowhere.csv"))
+    assert nothing.exit_code == 2
