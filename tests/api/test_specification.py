@@ -84,7 +84,7 @@ def test_the_specification_lists_what_the_issue_names() -> None:
         "dashboard": "get metrics, get distribution, get features, post predict",
         "customers": "get, get high-risk, get high-value, get {}, get {}/explanation, get {}/history, patch {},"
         " delete {}, post import, get imports, post imports/{}/undo, get export.csv",
-        "predictions": "get results, post generate, post predict, post predict/batch",
+        "predictions": "get results, post generate, post predict, post predict/batch, post replay, get replay/{}",
         "model": "get status, post train, get features, get metrics, get versions, get versions/{},"
         " post versions/{}/promote, post rollback",
         "events": "post, get",

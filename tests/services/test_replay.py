@@ -219,7 +219,7 @@ def test_an_earlier_model_and_a_later_one(ahead_box: Settings, past: Past) -> No
 
 
 def test_too_little_on_that_day_says_what_is_missing(past_box: Settings) -> None:
-    with pytest.raises(NotReady, match="no model could have been put into service"):
+    with pytest.raises(NotReady, match="Nothing was known by then"):
         run_job(past_box, "replay", {"as_of": START, "trials": 1})
 
 

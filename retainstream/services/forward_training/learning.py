@@ -61,8 +61,10 @@ def train(
 
     Raises
     ------
+    NotReady
+        When nothing was known at that moment.
     InvalidInput
-        When `asked.exclude` names something that is no feature.
+        When `asked.exclude` names something that is no feature, or leaves none.
     """
     from retainstream.ml.asof import panel as panels
     from retainstream.ml.forward import sentry, sufficiency

@@ -65,7 +65,9 @@ def newest_known(history: History) -> int:
 
 
 def chosen_features(known: Sequence[FeatureSpec], exclude: Iterable[str]) -> tuple[FeatureSpec, ...]:
-    """Return the features but for those with these names or titles; raises InvalidInput for a name that is no feature."""
+    """Return the features but for those with these names or titles; errors as of `learning.train`."""
+    if not known:
+        raise NotReady("Nothing was known by then that a model could learn from: no events, and no subscriptions.")
     left_out = {str(name).strip().lower() for name in exclude}
     words = {word for spec in known for word in (spec.name.lower(), spec.title.lower())}
     if strangers := sorted(left_out - words):
