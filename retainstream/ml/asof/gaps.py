@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from retainstream.ml.asof.columns import DAY_US, History
-from retainstream.ml.asof.ordering import by_customer
-from retainstream.ml.asof.rules import ChurnRule
-from retainstream.ml.asof.standing import is_activity
+from retainstream.ml.asof.columns import DAY_US
+from retainstream.ml.asof.outcomes import Activity
 
 ENOUGH_AT_RISK = 20
 
@@ -62,22 +60,17 @@ class Silences:
         return float(1.0 - np.prod(1.0 - self.ended[days : last + 1] / at_risk))
 
 
-def silences(rule: ChurnRule, history: History, data_end: int) -> Silences:
-    """Count the silences of every customer, by what was known at the end of the data.
+def silences(activity: Activity, data_end: int) -> Silences:
+    """Count the silences of every customer.
 
     Parameters
     ----------
-    rule : ChurnRule
-        Of the kind inactivity; only its activity matters.
-    history : History
+    activity : Activity
+        What was known at the end of the data.
     data_end : int
         Microseconds UTC, the start of a day.
     """
-    events = history.events
-    rows = np.flatnonzero(is_activity(rule, events) & (events.known < data_end))
-    customer, day = events.customer[rows], events.occurred[rows] // DAY_US
-    order = by_customer(customer)
-    customer, day = customer[order], day[order]
+    customer, day = activity.customer, activity.at // DAY_US
     same = customer[1:] == customer[:-1]
     gap = np.diff(day)[same]
     last = np.append(~same, True) if len(customer) else np.zeros(0, bool)
@@ -85,3 +78,12 @@ def silences(rule: ChurnRule, history: History, data_end: int) -> Silences:
     gap = gap[gap > 0]
     longest = int(max(gap.max(initial=0), running.max(initial=0))) + 1
     return Silences(np.bincount(gap, minlength=longest), np.bincount(running, minlength=longest))
+
+
+def thinned(activity: Activity) -> Activity:
+    """Return the first and the last activity of each customer's day (UTC): no silence of a whole day or more lies between the others."""
+    day = activity.at // DAY_US
+    new = np.ones(len(day) + 1, bool)
+    new[1:-1] = (activity.customer[1:] != activity.customer[:-1]) | (day[1:] != day[:-1])
+    kept = new[:-1] | new[1:]
+    return Activity(activity.customer[kept], activity.at[kept], activity.rows[kept])

@@ -64,7 +64,7 @@ Left = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def churn_by_month(
-    rule: ChurnRule, history: History, data_end: int, *, left: Left | None = None
+    rule: ChurnRule, history: History, data_end: int, *, left: Left | None = None, newest: int | None = None
 ) -> tuple[MonthlyChurn, ...]:
     """Return the churn of every whole month, oldest first, as far as it is certain.
 
@@ -78,6 +78,8 @@ def churn_by_month(
         Microseconds UTC. A month counts when it ended N (or grace) + settle days before.
     left : triple of arrays, optional
         Who left when, for a caller that has counted it already and wants no check; counted here by default.
+    newest : int, optional
+        Only so many of the newest months.
 
     Returns
     -------
@@ -91,6 +93,7 @@ def churn_by_month(
         first = int(history.subscriptions.started.min()) if len(history.subscriptions) else data_end
     certain = data_end - rule.confirm_days * DAY_US
     months = [(start, stop) for start, stop in _months(first, data_end) if stop <= certain]
+    months = months[-newest:] if newest else months
     return tuple(
         MonthlyChurn(**{**vars(row), "month": row.month[:7]})
         for row in _between(rule, history, left or _left(rule, history, data_end), months)

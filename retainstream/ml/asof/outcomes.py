@@ -17,6 +17,7 @@ from retainstream.ml.asof.rules import ChurnRule
 from retainstream.ml.asof.standing import Standing, is_activity, standing
 
 __all__ = [
+    "Activity",
     "Labels", "MonthlyChurn", "Outcomes", "Standing", "Stays", "by_customer", "churn_between", "churn_by_month", "departures", "labels",
     "standing", "stays",
 ]  # fmt: skip
@@ -67,6 +68,22 @@ class Stays:
     counts: np.ndarray
 
 
+@dataclass(frozen=True)
+class Activity:
+    """What everybody did, sorted by (customer, at).
+
+    Attributes
+    ----------
+    customer, at : int64 arrays of shape (n,)
+    rows : int64 array of shape (n,)
+        Positions of the events in their log.
+    """
+
+    customer: np.ndarray
+    at: np.ndarray
+    rows: np.ndarray
+
+
 class Outcomes:
     """What became of everybody, by what was known at one time; sorts the history once for any number of as-of times.
 
@@ -77,11 +94,13 @@ class Outcomes:
         May reach beyond `data_end`; what was not known before it is passed over.
     data_end : int
         Microseconds UTC.
+    activity : Activity, optional
+        Sorted already, for a caller that tries several rules with the same activity.
     """
 
-    def __init__(self, rule: ChurnRule, history: History, data_end: int) -> None:
+    def __init__(self, rule: ChurnRule, history: History, data_end: int, activity: Activity | None = None) -> None:
         self.rule, self.history, self.data_end = rule, history, data_end
-        self.stays = stays(rule, history, data_end)
+        self.stays = stays(rule, history, data_end, activity)
 
     def labels(self, customers: np.ndarray, as_of: int) -> Labels:
         """Return what became of customers that were active at a time; see :func:`labels`."""
@@ -112,11 +131,11 @@ class Outcomes:
         left = self.stays.counts & (self.stays.end != NEVER)
         return self.stays.customer[left], self.stays.end[left]
 
-    def churn_by_month(self) -> tuple[MonthlyChurn, ...]:
-        """Return the churn of every whole month from these very stays: quicker than `churn_by_month`, and so no check of the labels."""
+    def churn_by_month(self, newest: int | None = None) -> tuple[MonthlyChurn, ...]:
+        """Return the churn of the newest whole months from these very stays: quicker than `churn_by_month`, and so no check of the labels."""
         ended = self.stays.end != NEVER
         left = (self.stays.customer[ended], self.stays.end[ended], self.stays.counts[ended])
-        return churn_by_month(self.rule, self.history, self.data_end, left=left)
+        return churn_by_month(self.rule, self.history, self.data_end, left=left, newest=newest)
 
     def _stay_at(self, customers: np.ndarray, as_of: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return end, whether it counts, and whether there is any, of each customer's last stay that began before a time."""
@@ -173,7 +192,7 @@ def departures(rule: ChurnRule, history: History, data_end: int) -> tuple[np.nda
     return Outcomes(rule, history, data_end).departures()
 
 
-def stays(rule: ChurnRule, history: History, data_end: int) -> Stays:
+def stays(rule: ChurnRule, history: History, data_end: int, activity: Activity | None = None) -> Stays:
     """Return everybody's unbroken times of being a customer, by what was known at the end of the data.
 
     Notes
@@ -186,18 +205,22 @@ def stays(rule: ChurnRule, history: History, data_end: int) -> Stays:
     """
     end_is_certain = data_end - rule.confirm_days * DAY_US
     if rule.kind == "inactivity":
-        found = _of_activity(rule, history.events, data_end)
+        found = _of_activity(rule, activity or activity_of(rule, history.events, data_end))
     else:
         found = _of_subscriptions(rule, history.subscriptions.state_at(data_end))
     return Stays(found.customer, found.start, np.where(found.end <= end_is_certain, found.end, NEVER), found.counts)
 
 
-def _of_activity(rule: ChurnRule, events: EventLog, data_end: int) -> Stays:
-    assert rule.inactive_days is not None
+def activity_of(rule: ChurnRule, events: EventLog, data_end: int) -> Activity:
+    """Return everybody's activity that was known before a time."""
     rows = np.flatnonzero(is_activity(rule, events) & (events.known < data_end))
-    customer, at = events.customer[rows], events.occurred[rows]
-    order = by_customer(customer)
-    customer, at = customer[order], at[order]
+    rows = rows[by_customer(events.customer[rows])]
+    return Activity(events.customer[rows], events.occurred[rows], rows)
+
+
+def _of_activity(rule: ChurnRule, activity: Activity) -> Stays:
+    assert rule.inactive_days is not None
+    customer, at = activity.customer, activity.at
     first = _starts(customer)
     first[1:] |= np.diff(at) >= rule.inactive_days * DAY_US
     last = np.append(first[1:], True) if len(first) else first

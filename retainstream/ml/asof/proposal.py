@@ -8,8 +8,8 @@ import numpy as np
 
 from retainstream.ml.asof.columns import DAY_US, NEVER, NO_CODE, REASONS, History
 from retainstream.ml.asof.dates import TooLittleHistory, needed_days
-from retainstream.ml.asof.gaps import Silences, silences
-from retainstream.ml.asof.outcomes import Outcomes
+from retainstream.ml.asof.gaps import Silences, silences, thinned
+from retainstream.ml.asof.outcomes import Activity, Outcomes, activity_of
 from retainstream.ml.asof.panel import outline
 from retainstream.ml.asof.rules import ChurnRule, RuleKind
 from retainstream.ml.asof.standing import is_activity
@@ -152,14 +152,16 @@ def propose_inactivity(
     """
     history = history.cut(data_end)
     model = ChurnRule("inactivity", horizon_days, lead_days, inactive_days=1, activity=activity)
-    counted = silences(model, history, data_end)
+    done = activity_of(model, history.events, data_end)
+    counted = silences(done, data_end)
     late = lateness_of_events(model, history)
+    few = thinned(done)  # quicker for every rule, and nobody's silence becomes another one
     usual = counted.quantile(0.95)
     days = sorted({*CANDIDATE_DAYS, *([min(usual, 730)] if usual else [])})
     candidates = []
     for n in days:
         rule = replace(model, inactive_days=n, settle_days=late.settle_days)
-        candidates.append(Candidate(counted.came_back(n), counted.reached(n), grounds(rule, history, data_end)))
+        candidates.append(Candidate(counted.came_back(n), counted.reached(n), grounds(rule, history, data_end, few)))
     settled = [each for each in candidates if each.came_back is not None and each.came_back <= ACCEPTED_RETURNS]
     trainable = [each for each in candidates if each.grounds.trainable]
     both = [each for each in settled if each.grounds.trainable]
@@ -189,10 +191,10 @@ def propose_subscription(
     return SubscriptionProposal(chosen, tuple(found), len(ended), int((ended.reason == NO_CODE).sum()), late)
 
 
-def grounds(rule: ChurnRule, history: History, data_end: int) -> Grounds:
+def grounds(rule: ChurnRule, history: History, data_end: int, activity: Activity | None = None) -> Grounds:
     """Return what a training would have under a rule; `history` holds nothing that was known later than `data_end`."""
-    outcomes = Outcomes(rule, history, data_end)
-    months = outcomes.churn_by_month()[-MONTHS:]
+    outcomes = Outcomes(rule, history, data_end, activity)
+    months = outcomes.churn_by_month(MONTHS)
     active = sum(month.active for month in months)
     rate = sum(month.left for month in months) / active if active else None
     known = (rule, len(outcomes.departures()[0]), rate, len(months))

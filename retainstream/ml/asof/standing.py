@@ -67,9 +67,7 @@ def standing(rule: ChurnRule, history: History, as_of: int) -> Standing:
 
 def is_activity(rule: ChurnRule, events: EventLog) -> np.ndarray:
     """Return which events are activity under an inactivity rule: a mask of shape (n,)."""
-    named = set(rule.activity)
-    counts = [kind in named if named else kind not in BILLING for kind in events.kinds]
-    return np.asarray(np.array([*counts, False], bool)[events.kind])
+    return np.asarray(_counting(rule, events.kinds)[events.kind])
 
 
 def is_trial(subscriptions: SubscriptionLog) -> np.ndarray:
@@ -78,11 +76,16 @@ def is_trial(subscriptions: SubscriptionLog) -> np.ndarray:
     return np.asarray(plans[subscriptions.plan] | (subscriptions.price_minor == 0))
 
 
+def _counting(rule: ChurnRule, kinds: tuple[str, ...]) -> np.ndarray:
+    """Return which kinds of event are activity, and False for no kind at last."""
+    named = set(rule.activity)
+    return np.array([*(kind in named if named else kind not in BILLING for kind in kinds), False], bool)
+
+
 def _recently_active(rule: ChurnRule, events: EventLog, as_of: int) -> np.ndarray:
     assert rule.inactive_days is not None
     oldest = as_of - rule.inactive_days * DAY_US
     first, last = np.searchsorted(events.occurred, [oldest + 1, as_of])
-    recent = slice(int(first), int(last))
-    part = events.take(np.arange(recent.start, recent.stop)) if recent.stop - recent.start < len(events) else events
-    seen = (part.received < as_of) & is_activity(rule, part)
-    return distinct(part.customer[seen])
+    recent = slice(int(first), int(last))  # a view: events are sorted by time
+    seen = (events.received[recent] < as_of) & _counting(rule, events.kinds)[events.kind[recent]]
+    return distinct(events.customer[recent][seen])

@@ -11,13 +11,18 @@ from hypothesis import strategies as st
 
 from retainstream.ml.asof import proposal
 from retainstream.ml.asof.columns import DAY_US, History
-from retainstream.ml.asof.gaps import silences
-from retainstream.ml.asof.outcomes import churn_by_month, departures
+from retainstream.ml.asof.gaps import Silences, thinned
+from retainstream.ml.asof.gaps import silences as of_activity
+from retainstream.ml.asof.outcomes import activity_of, churn_by_month, departures, stays
 from retainstream.ml.asof.proposal import propose_inactivity, propose_subscription
 from retainstream.ml.asof.rules import ChurnRule
 from tests.ml.asof.made_history import day, history
 
 ACTIVE = ChurnRule("inactivity", 30, inactive_days=1)
+
+
+def silences(past: History, data_end: int) -> Silences:
+    return of_activity(activity_of(ACTIVE, past.events, data_end), data_end)
 
 
 def test_silences_by_hand() -> None:
@@ -27,7 +32,7 @@ def test_silences_by_hand() -> None:
             (2, 4, "login"), (2, 5, "login"), (2, 30, "login"),
         ]
     )  # fmt: skip
-    found = silences(ACTIVE, past, day(20))
+    found = silences(past, day(20))
     assert np.flatnonzero(found.ended).tolist() == [1, 3, 7]
     assert np.flatnonzero(found.running).tolist() == [9, 14]  # active on day 10 and on day 5, complete up to day 19
     assert found.at_risk[[1, 3, 7, 9, 14]].tolist() == [5, 4, 3, 2, 1]
@@ -40,7 +45,7 @@ def test_who_came_back_allows_for_silences_that_still_go_on() -> None:
     """Everybody comes back after 20 days; half of the customers are still in their first week of silence."""
     rows = [(c, float(at), "login") for c in range(60) for at in range(0, 200, 20)]
     rows += [(c, 195.0, "login") for c in range(100, 160)]
-    found = silences(ACTIVE, history(rows), day(199))
+    found = silences(history(rows), day(199))
     assert found.followed_days == 20
     assert found.came_back(7) == found.came_back(20) == 1.0
     assert found.came_back(21) is None
@@ -49,12 +54,24 @@ def test_who_came_back_allows_for_silences_that_still_go_on() -> None:
 @settings(max_examples=80, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 60), st.integers(0, 120)), max_size=300))
 def test_the_share_that_came_back_is_a_share_and_never_grows(rows: list[tuple[int, int]]) -> None:
-    found = silences(ACTIVE, history([(who, float(at), "login") for who, at in rows]), day(120))
+    found = silences(history([(who, float(at), "login") for who, at in rows]), day(120))
     shares = [share for n in range(1, 130) if (share := found.came_back(n)) is not None]
     assert all(0 <= share <= 1 for share in shares)
     assert all(later <= earlier + 1e-12 for earlier, later in zip(shares, shares[1:], strict=False))  # noqa: RUF007
     reached = [found.reached(n) for n in range(1, 130)]
     assert reached == sorted(reached, reverse=True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 4 * 60)), max_size=80), st.sampled_from([1, 2, 7]))
+def test_the_first_and_last_of_a_day_are_enough_to_see_who_left(rows: list[tuple[int, int]], n: int) -> None:
+    past = history([(who, at / 4, "login") for who, at in rows])
+    rule = ChurnRule("inactivity", 30, inactive_days=n)
+    done = activity_of(rule, past.events, day(80))
+    few = stays(rule, past, day(80), thinned(done))
+    every = stays(rule, past, day(80))
+    for name in ("customer", "start", "end"):
+        assert getattr(few, name).tolist() == getattr(every, name).tolist()
 
 
 def habits(customers: int, days: int, seed: int, pause: float) -> History:
