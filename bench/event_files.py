@@ -125,10 +125,14 @@ def main() -> None:
 
             migrate.init_app(app, db, directory=str(ROOT / "migrations"), render_as_batch=True)
             upgrade()
+            worked = time.process_time()
             bare = floor(folder, tables, indices=True)
+            bare_cpu, worked = time.process_time() - worked, time.process_time()
             del tables
             first = load(path, settings)
+            cpu = time.process_time() - worked
             figures = {"executemany": bare, "request": first["request"], "job": first["job"]}
+            figures |= {"executemany_cpu": bare_cpu, "load_cpu": cpu, "cpu_ratio": cpu / bare_cpu}
             figures |= parts(path, settings)
             if first["counts"]["accepted"] != arguments.events:
                 raise SystemExit(f"not everything was taken: {first['counts']}")

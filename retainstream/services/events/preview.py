@@ -17,10 +17,9 @@ from retainstream.lib import clock
 from retainstream.lib.tabular import Table, TableError, open_table
 from retainstream.services.events import hints
 from retainstream.services.events.advice import advise, ambiguous_dates
-from retainstream.services.events.keys import EventKeys
+from retainstream.services.events.comparing import Comparer, as_read, times
 from retainstream.services.events.loading import (
     COUNTED,
-    DEFAULT_FEEDS,
     ROW_WARNINGS,
     Repeats,
     about_rows,
@@ -28,16 +27,8 @@ from retainstream.services.events.loading import (
     reader_for,
 )
 from retainstream.services.events.mapping import MOMENTS, EventColumn, EventMapping, Target, mapping_from
-from retainstream.services.events.people import Erased, erased_test
-from retainstream.services.events.proposal import propose
-from retainstream.services.events.rows import (
-    LATE_US,
-    LONGEST_FEED,
-    TOLERATED_AHEAD_US,
-    EventRows,
-    SubscriptionRows,
-    kind_name,
-)
+from retainstream.services.events.proposal import blanks_of, propose
+from retainstream.services.events.rows import LONGEST_FEED, kind_name
 from retainstream.services.imports.badrows import BadRow
 from retainstream.services.imports.files import limits
 from retainstream.services.imports.profile import profile_table
@@ -48,7 +39,6 @@ SETTLING_ROWS = 2_000_000
 SHOWN_ERRORS = 20
 SHOWN_ROWS = 10
 _CHUNK = 5_000
-_AT_ONCE = 30_000
 _NOT_UNICODE = "The file holds escapes (\\ud800 to \\udfff) that stand for no character: mend them and send it again."
 
 
@@ -175,7 +165,7 @@ def preview(
         complete = table.unpacked_size <= WHOLE_BYTES or table.format == "xlsx"
         if not complete:
             table = table.head(HEAD_ROWS)
-        profile = profile_table(table)
+        profile = profile_table(table, blanks_of(target))
         if mapping is not None:
             found = mapping_from(mapping, target, table.columns)
         else:
@@ -232,7 +222,11 @@ def _try_rows(
     table: Table, mapping: EventMapping, settings: Settings, asked: Asked, now: int, session: Session | None
 ) -> tuple[dict[str, int], list[dict[str, Any]], list[dict[str, Any]]]:
     reader, repeats = reader_for(mapping, table, settings, now), Repeats()
-    comparer = None if session is None else _Comparer(session, mapping, asked, settings)
+    comparer = (
+        None
+        if session is None
+        else Comparer(session, mapping, asked.feed, asked.unknown, settings.resolved_secret_key().encode())
+    )
     counts: Counter[str] = Counter()
     bad: list[BadRow] = []
     samples: list[dict[str, Any]] = []
@@ -242,11 +236,11 @@ def _try_rows(
         counts["bad"] += len(read.bad_rows)
         counts["no_customer"] += read.no_customer
         bad.extend(read.bad_rows[: SHOWN_ERRORS - len(bad)])
-        counts.update(_times(read.rows, now))
+        counts.update(times(read.rows, now))
         if comparer is not None:
             counts.update(comparer.compare(read.rows))
         if len(samples) < SHOWN_ROWS:
-            samples += _as_read(read.rows, SHOWN_ROWS - len(samples))
+            samples += as_read(read.rows, SHOWN_ROWS - len(samples))
     counts["good"] = counts["rows"] - counts["bad"]
     counts["repeated"] = repeats.count()
     errors = [
@@ -256,99 +250,6 @@ def _try_rows(
     ]
     told = dict.fromkeys(() if comparer is None else COUNTED, 0) | counts
     return told, errors[:SHOWN_ERRORS], samples
-
-
-def _times(rows: EventRows | SubscriptionRows, now: int) -> Counter[str]:
-    if isinstance(rows, SubscriptionRows):
-        return Counter(future=sum(moment > now + TOLERATED_AHEAD_US for moment in rows.started))
-    late = sum(known - when > LATE_US for known, when in zip(rows.received, rows.occurred, strict=True))
-    return Counter(late=late, future=sum(moment > now + TOLERATED_AHEAD_US for moment in rows.occurred))
-
-
-class _Comparer:
-    """Tells what would become of rows by what is on record; of subscriptions only whose they are."""
-
-    def __init__(self, session: Session, mapping: EventMapping, asked: Asked, settings: Settings) -> None:
-        self._session, self._unknown = session, asked.unknown
-        self._keys = EventKeys(asked.feed or DEFAULT_FEEDS[mapping.target])
-        self._erased: Erased = erased_test(session, settings.resolved_secret_key().encode())
-        self._known: dict[str, bool] = {}
-        self._seen: set[bytes] = set()
-
-    def compare(self, rows: EventRows | SubscriptionRows) -> Counter[str]:
-        """Return the fates of a chunk."""
-        self._look_up([user_id for user_id in set(rows.user_ids) if user_id not in self._known])
-        fates: Counter[str] = Counter()
-        found: set[bytes] = set()
-        keys: list[bytes] = []
-        if isinstance(rows, EventRows):
-            keys = self._keys.make(rows)
-            found = self._on_record(keys)
-        for at, user_id in enumerate(rows.user_ids):
-            if not self._known[user_id]:
-                fate = "erased" if self._erased(user_id) else "unknown_customer" if self._unknown == "skip" else None
-                if fate is not None:
-                    fates[fate] += 1
-                    continue
-                fates["new_customers"] += 1
-                self._known[user_id] = True
-            if keys and (keys[at] in found or keys[at] in self._seen):
-                fates["duplicate"] += 1
-                continue
-            self._seen.update(keys[at : at + 1])
-            fates["accepted"] += 1
-        return fates
-
-    def _look_up(self, user_ids: list[str]) -> None:
-        on_record: set[str] = set()
-        for start in range(0, len(user_ids), _AT_ONCE):
-            part = user_ids[start : start + _AT_ONCE]
-            query = f"SELECT user_id FROM identities WHERE user_id IN ({', '.join('?' * len(part))})"  # noqa: S608 (question marks only)
-            rows = self._session.connection().exec_driver_sql(query, tuple(part))
-            on_record.update(row[0] for row in rows.cursor.fetchall())
-            rows.close()
-        self._known.update((user_id, user_id in on_record) for user_id in user_ids)
-
-    def _on_record(self, keys: list[bytes]) -> set[bytes]:
-        found: set[bytes] = set()
-        for start in range(0, len(keys), _AT_ONCE):
-            part = keys[start : start + _AT_ONCE]
-            query = f"SELECT key FROM events WHERE key IN ({', '.join('?' * len(part))})"  # noqa: S608 (question marks only)
-            rows = self._session.connection().exec_driver_sql(query, tuple(part))
-            found.update(row[0] for row in rows.cursor.fetchall())
-            rows.close()
-        return found
-
-
-def _as_read(rows: EventRows | SubscriptionRows, count: int) -> list[dict[str, Any]]:
-    """Return the first rows as they would be kept."""
-    shown = range(min(count, len(rows)))
-    if isinstance(rows, EventRows):
-        return [
-            {
-                "user_id": rows.user_ids[at],
-                "kind": rows.kinds[at],
-                "occurred_at": clock.iso(rows.occurred[at]),
-                "received_at": clock.iso(rows.received[at]),
-                "value": rows.values[at],
-                "properties": rows.properties[at],
-                "key": rows.keys[at],
-            }
-            for at in shown
-        ]
-    return [
-        {
-            "user_id": rows.user_ids[at],
-            "key": rows.keys[at],
-            "plan": rows.plans[at],
-            "monthly_revenue_minor": rows.revenue_minor[at],
-            "currency": rows.currencies[at],
-            "started_at": clock.iso(rows.started[at]),
-            "ended_at": clock.iso(rows.ended[at]),
-            "end_reason": rows.reasons[at],
-        }
-        for at in shown
-    ]
 
 
 def _sample(table: Table) -> list[dict[str, str | None]]:

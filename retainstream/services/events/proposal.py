@@ -24,7 +24,7 @@ from retainstream.services.imports import names
 from retainstream.services.imports.badrows import is_added
 from retainstream.services.imports.columns import ColumnProfile
 from retainstream.services.imports.profile import TableProfile
-from retainstream.services.imports.values import boolean_pair, parse_number
+from retainstream.services.imports.values import DEFAULT_BLANKS, Blanks, boolean_pair, parse_number
 
 DAY_US = 86_400_000_000
 DEFAULT_KIND = "event"
@@ -32,6 +32,18 @@ _FREE_TEXT = 20.0
 _CATEGORIES = 200
 _ORDER_NUMBER = re.compile(r"([^\d\s]{0,5})\d+")
 _FEWEST_CANCELLED = 3
+ENDLESS = tuple(
+    f"{day}{time}"
+    for year in (9999, 2999)
+    for day in (f"{year}-12-31", f"{year}/12/31", f"31/12/{year}", f"12/31/{year}", f"31.12.{year}", f"{year}1231")
+    for time in ("", " 00:00", " 00:00:00", "t00:00:00", "t00:00:00z", " 23:59:59", "t23:59:59", "t23:59:59z")
+)
+"""Dates that stand for "no end" in tables of subscriptions; they are read as blanks."""
+
+
+def blanks_of(target: Target) -> Blanks:
+    """Return the texts that mean "no value here" in a file for this target, as far as nobody said otherwise."""
+    return Blanks((*DEFAULT_BLANKS, *ENDLESS)) if target == "subscriptions" else Blanks()
 
 
 def propose(profile: TableProfile, target: Target, now: int, kind: str | None = None) -> EventMapping:

@@ -25,6 +25,13 @@ Unit = Callable[[], AbstractContextManager[Session]]
 _ABANDONED = "The import was interrupted too often and was given up; nothing of it was kept. Load the file again."
 _EVENT_RANGE = text("SELECT first_event_id, last_event_id FROM import_batches WHERE id = :batch")
 _DELETE_EVENTS = text("DELETE FROM events WHERE id BETWEEN :first AND :last AND batch_id = :batch")
+# A load makes a kind before its first event of it, so that every event of a kind that it made has an id of the load or a later one.
+_MADE_KINDS = (
+    "FROM event_kinds WHERE created_at BETWEEN (SELECT created_at FROM import_batches WHERE id = :batch) "
+    "AND (SELECT coalesce(applied_at, :now) FROM import_batches WHERE id = :batch)"
+)
+_FORGET_KINDS = text(f"DELETE {_MADE_KINDS} AND id NOT IN (SELECT kind_id FROM events WHERE id >= :first)")
+_ANY_KINDS = text(f"SELECT 1 {_MADE_KINDS} LIMIT 1")
 # Labels, versions and statements first: what a cascade would have to look for is gone when the customers follow.
 _DELETIONS = tuple(
     text(
@@ -79,6 +86,11 @@ def _purge_events(unit: Unit, batch_id: int, tick: Callable[[int], None] | None)
             removed += cast("CursorResult[Any]", session.execute(_DELETE_EVENTS, values)).rowcount
         if tick is not None:
             tick(removed)
+    values = {"batch": batch_id, "first": found[0], "now": clock.now_us()}
+    with unit() as session:
+        # There is room for a thousand kinds: those of a file with identifiers in their place must not use it up for good.
+        if session.execute(_ANY_KINDS, values).first() is not None:
+            session.execute(_FORGET_KINDS, values)
     return removed
 
 

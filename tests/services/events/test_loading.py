@@ -168,6 +168,25 @@ def test_subscriptions_make_statements_and_customers_follow_them(filer: Filer) -
     assert {item["code"] for item in bad.errors} == {"negative_price", "end_before_start"}
 
 
+def test_an_end_that_nobody_will_see_is_none(filer: Filer) -> None:
+    rows = "".join(f"c{n},gold,2024-01-{n + 1:02d},{'9999-12-31' if n % 3 else '2024-06-01'}\n" for n in range(20))
+    number, job = filer.load("subscriptions", "customer_id,plan,start,end\n" + rows)
+    assert job["state"] == "succeeded" and job["result"]["counts"]["bad"] == 0, job
+    assert [row[3] for row in people_seen()].count(0) == 13
+    with read_unit() as session:
+        assert "9999-12-31" in batches.get(session, number).mapping["blanks"]  # type: ignore[operator]
+
+
+def test_kinds_that_only_an_undone_load_brought_are_forgotten(filer: Filer) -> None:
+    filer.counts("events", "user_id,event,at\nu01,login,2024-03-01\n", Asked(feed="first"))
+    number, _ = filer.load("events", EVENTS)
+    filer.counts("events", "user_id,event,at\nu01,search,2024-03-01\n", Asked(feed="last"))
+    filer.undo(number)
+    with read_unit() as session:
+        names = set(session.execute(text("SELECT name FROM event_kinds")).scalars())
+    assert names == {"login", "search"}
+
+
 def test_undo_takes_back_what_only_the_load_brought(filer: Filer) -> None:
     filer.counts("events", "user_id,event,at\nu01,login,2024-02-01\n", Asked(feed="a"))
     before = (events_seen(), people_seen(), rows_in())
