@@ -20,7 +20,7 @@ from retainstream.models import (
     ModelVersion,
     User,
 )
-from retainstream.services import datasets, forward_training, jobs, registry
+from retainstream.services import churn_definitions, forward_training, jobs, registry
 from retainstream.services.paging import page_by_id
 from retainstream.services.registry import Champion
 
@@ -64,7 +64,7 @@ def _message(session: Session, current: Champion | None, last: ModelVersion | No
         return f"No model is in service. The last training was refused: {registry.verdict_sentence(last)}"
     if last is not None:
         return "No model is in service: promote a version."
-    if datasets.active_definition(session) is None:
+    if churn_definitions.in_force(session) is None:
         return "There is not enough data yet: import a table with a column that says who has left, then train."
     return "No model has been trained yet."
 

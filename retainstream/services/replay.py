@@ -19,14 +19,16 @@ from retainstream.lib import clock
 from retainstream.models import Identity, JobRun, ModelVersion
 from retainstream.security.actor import Actor
 from retainstream.services import as_of, audit, forward_training, jobs, registry, training
-from retainstream.services.forward_training import Asked, Material
+from retainstream.services.forward_training import Asked
 from retainstream.services.preferences import BAND_NAMES
-from retainstream.services.scoring import computing, reading, writing
+from retainstream.services.scoring import computing, reading, single, writing
 from retainstream.services.scoring.job import done_before
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from retainstream.ml.asof.columns import History
+    from retainstream.ml.asof.rules import ChurnRule
     from retainstream.services.scoring.computing import Ranks, Scores, Work
 
 ROLE = "replay"
@@ -138,15 +140,15 @@ def run(context: jobs.JobContext) -> dict[str, object]:
             return writing.result_of(done)
     writing.clean_up(context)
     context.progress("reading", 0.01)
-    version_id, material = _model(context, wanted)
+    version_id, history = _model(context, wanted)
     with read_unit() as session:
-        model = registry.loadable(session, version_id)
-        source = reading.forward_source(
-            session, context.settings, model, history=None if material is None else material.history
-        )
+        source = reading.forward_source(session, registry.loadable(session, version_id))
+        if history is None:
+            properties = single.properties_of(source.predictor.features_)
+            history = as_of.history(session, context.settings, properties=properties)
         data_end = as_of.data_end(session)
     context.progress("features", _TRAINED_TO + 0.02)
-    work = reading.forward_work(source, wanted.as_of, scope="all", role=ROLE)
+    work = reading.forward_work(source, history.cut(wanted.as_of), wanted.as_of, scope="all", role=ROLE)
     run_id = writing.begin(context, work) if wanted.keep_scores else None
     try:
         scores = computing.score(
@@ -154,7 +156,7 @@ def run(context: jobs.JobContext) -> dict[str, object]:
         )
         ranks = computing.rank(work, scores, work.rows.revenue_minor[:0])
         context.progress("judging", 0.92)
-        return _finish(context, work, run_id, scores, ranks, judge(source, work, scores, data_end))
+        return _finish(context, work, run_id, scores, ranks, judge(source.rule, history, work, scores, data_end))
     except jobs.JobLost:
         raise
     except Exception:
@@ -167,8 +169,8 @@ def _keep(context: jobs.JobContext, work: Work, scores: Scores, run_id: int | No
         writing.history(context, work, scores, run_id, part)
 
 
-def _model(context: jobs.JobContext, wanted: Wanted) -> tuple[int, Material | None]:
-    """Return the version to score with, trained now where that was asked for, and what was read for it."""
+def _model(context: jobs.JobContext, wanted: Wanted) -> tuple[int, History | None]:
+    """Return the version to score with, trained now where that was asked for, and the whole history if that was read for it."""
     with read_unit() as session:
         trained = registry.version_of_job(session, context.job_id)
         if trained is not None and trained.servable:
@@ -177,12 +179,13 @@ def _model(context: jobs.JobContext, wanted: Wanted) -> tuple[int, Material | No
             return _stored_version(session, wanted.model, wanted.training.definition_id, wanted.as_of).version_id, None
         if trained is not None:
             raise NotReady(_refused(wanted.as_of, trained.verdict))
-        material = forward_training.gather(session, context.settings, wanted.training)
+        material, history = forward_training.gather(session, context.settings, wanted.training)
     options = training.Options(seed=wanted.training.seed, trials=wanted.training.trials, promote=False, score=False)
-    result = training.train_forward(context, material, wanted.training, options, part=_TRAINED_TO)
+    known_then = history.cut(material.moment)
+    result = training.train_forward(context, material, known_then, wanted.training, options, part=_TRAINED_TO)
     if not result["servable"]:
         raise NotReady(_refused(wanted.as_of, cast("dict[str, object]", result["verdict"])))
-    return cast(int, result["model_version"]), material
+    return cast(int, result["model_version"]), history
 
 
 def _refused(day: int, verdict: dict[str, object]) -> str:
@@ -201,16 +204,16 @@ class Judged:
     y: np.ndarray | None = None
 
 
-def judge(source: reading.Source, work: Work, scores: Scores, data_end: int) -> Judged:
+def judge(rule: ChurnRule, history: History, work: Work, scores: Scores, data_end: int) -> Judged:
     """Hold scores against what happened up to the end of the data."""
     from retainstream.ml.asof.outcomes import labels
     from retainstream.ml.performance import realised
 
-    closes = work.as_of + source.rule.maturity_us
+    closes = work.as_of + rule.maturity_us
     if closes > data_end:
         message = f"The window is still open until {_day(closes)}: what became of these customers is not known for certain yet."
         return Judged({"closed": False, "open_until": clock.iso(closes), "message": message})
-    found = labels(source.rule, source.history.cut(data_end), work.rows.ids, work.as_of, data_end)
+    found = labels(rule, history, work.rows.ids, work.as_of, data_end)
     judged = found.y >= 0
     probability = None if scores.probability is None else scores.probability[judged]
     n = int(judged.sum())

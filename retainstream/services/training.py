@@ -19,11 +19,21 @@ from retainstream.lib import clock
 from retainstream.lib.money import exponent
 from retainstream.models import JobRun, ModelVersion
 from retainstream.security.actor import Actor
-from retainstream.services import audit, churn_definitions, datasets, forward_training, jobs, preferences, registry
+from retainstream.services import (
+    as_of,
+    audit,
+    churn_definitions,
+    datasets,
+    forward_training,
+    jobs,
+    preferences,
+    registry,
+)
 from retainstream.services.datasets import Dataset
 
 if TYPE_CHECKING:
     from retainstream.ml import ChurnPredictor, Economics, Verdict
+    from retainstream.ml.asof.columns import History
 
 DEDUPE_KEY = "train"
 """The subject of the served model's own figures; the rivals' are their names."""
@@ -129,13 +139,15 @@ def _run_forward(context: jobs.JobContext, options: Options) -> dict[str, object
     context.progress("reading", 0.01)
     asked = forward_training.Asked.of(context.payload, context.settings)
     with read_unit() as session:
-        material = forward_training.gather(session, context.settings, asked)
-    return train_forward(context, material, asked, options)
+        material, history = forward_training.gather(session, context.settings, asked)
+    history = history.cut(material.moment)  # the whole one is let go
+    return train_forward(context, material, history, asked, options)
 
 
 def train_forward(
     context: jobs.JobContext,
     material: forward_training.Material,
+    history: History,
     asked: forward_training.Asked,
     options: Options,
     *,
@@ -145,12 +157,14 @@ def train_forward(
 
     Parameters
     ----------
+    history : History
+        Cut at the material's moment.
     part : float
         The share of the whole job that this training is.
     """
     with read_unit() as session:
         economics = economics_of(session, context.settings)
-        history, known = forward_training.cut(session, material)
+        known = as_of.dictionary(session, history)
     report = _reporter(context, part)
     try:
         trained = forward_training.train(

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from retainstream.services.forward_training.asked import Asked, check, definition_for
 from retainstream.services.forward_training.learning import Trained, train
-from retainstream.services.forward_training.material import Material, cut, gather, newest_known
+from retainstream.services.forward_training.material import Material, gather, newest_known
 from retainstream.services.forward_training.recording import openings_of, record
 
 __all__ = [
-    "Asked", "Material", "Trained", "check", "cut", "definition_for", "gather", "newest_known", "openings_of", "record", "train",
+    "Asked", "Material", "Trained", "check", "definition_for", "gather", "newest_known", "openings_of", "record", "train",
 ]  # fmt: skip

@@ -54,8 +54,10 @@ def train(
 
     Parameters
     ----------
-    history, known
-        As `cut` returned them.
+    history : History
+        Cut at the moment.
+    known : sequence of FeatureSpec
+        Every feature that could be made of it.
     progress : callable
         Told the phase and the share of all work done, 0 to 1; may raise to end the training.
 

@@ -23,39 +23,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Material:
-    """What a training reads: `history` is not cut yet, `moment` is where it will be. `treated` are customers and times of acts on them."""
+    """What a training goes by beside the history: `moment` is what it is as of, `treated` are customers and times of acts on them."""
 
     definition_id: int
     rule: ChurnRule
-    history: History
     moment: int
     treated: tuple[np.ndarray, np.ndarray]
 
 
-def gather(session: Session, settings: Settings, asked: Asked, *, moment: int | None = None) -> Material:
+def gather(session: Session, settings: Settings, asked: Asked) -> tuple[Material, History]:
     """Read what a training needs; errors as of `check`, and NotFound for an unknown definition.
 
-    Parameters
-    ----------
-    moment : int, optional
-        As `check` returned it; it is checked here by default.
+    The history is not cut at the moment yet: a replay looks at the rest of it afterwards.
     """
-    if moment is None:
-        moment = check(session, asked)
+    moment = check(session, asked)
     definition = definition_for(session, asked.definition_id)
     rule = None if definition is None else churn_definitions.rule_of(definition)
     if definition is None or rule is None:
         raise NotReady(
             "No churn definition that looks ahead is in force: create one, or train on the labelled column as it is."
         )
-    history = as_of.history(session, settings)
-    return Material(definition.id, rule, history, moment, exposures.treated(session, moment))
-
-
-def cut(session: Session, material: Material) -> tuple[History, tuple[FeatureSpec, ...]]:
-    """Return the history up to the moment, and every feature that could have been made of it then."""
-    history = material.history.cut(material.moment)
-    return history, as_of.dictionary(session, history)
+    material = Material(definition.id, rule, moment, exposures.treated(session, moment))
+    return material, as_of.history(session, settings)
 
 
 def newest_known(history: History) -> int:

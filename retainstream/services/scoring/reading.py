@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from retainstream.config import Settings
 from retainstream.db import read_unit
 from retainstream.errors import Conflict
 from retainstream.lib import clock
@@ -29,12 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """What a forward-looking model is to score, as it was read; `history` is not cut yet."""
+    """What a forward-looking model scores with."""
 
     model: registry.Version
     predictor: ChurnPredictor
     rule: ChurnRule
-    history: History
     preferences: Preferences
     feature_hash: str
 
@@ -52,9 +50,12 @@ def champion_work(context: jobs.JobContext, scope: str, customer_ids: Sequence[i
         if not model.forward:
             return _snapshot(session, model, scope, customer_ids)
         moment = as_of.data_end(session)
-        source = forward_source(session, context.settings, model, customer_ids)
+        source = forward_source(session, model)
+        properties = single.properties_of(source.predictor.features_)
+        history = as_of.history(session, context.settings, customer_ids=customer_ids, properties=properties)
         revenue = current_revenue(session)
-    return forward_work(source, moment, scope=scope, role=registry.CHAMPION, revenue=revenue)
+    history = history.cut(moment)  # the whole one is let go
+    return forward_work(source, history, moment, scope=scope, role=registry.CHAMPION, revenue=revenue)
 
 
 def _snapshot(session: Session, model: registry.Version, scope: str, customer_ids: Sequence[int] | None) -> Work:
@@ -67,24 +68,12 @@ def _snapshot(session: Session, model: registry.Version, scope: str, customer_id
     return Work(model, predictor, rows, chosen, scope, registry.CHAMPION, clock.now_us(), feature_hash)
 
 
-def forward_source(
-    session: Session,
-    settings: Settings,
-    model: registry.Version,
-    customer_ids: Sequence[int] | None = None,
-    *,
-    history: History | None = None,
-) -> Source:
-    """Read what a forward-looking model needs to score everybody, or some customers; a `history` that was read already is taken as it is."""
-    predictor = registry.load(session, model.version_id, model.sha256)
-    if history is None:
-        properties = single.properties_of(predictor.features_)
-        history = as_of.history(session, settings, customer_ids=customer_ids, properties=properties)
+def forward_source(session: Session, model: registry.Version) -> Source:
+    """Return what a model that looks ahead scores with."""
     return Source(
         model,
-        predictor,
+        registry.load(session, model.version_id, model.sha256),
         rule_of(session, model.definition_id),
-        history,
         preferences.read(session),
         registry.feature_hash_of(session, model.feature_set_id),
     )
@@ -108,18 +97,25 @@ def current_revenue(session: Session) -> tuple[np.ndarray, np.ndarray]:
 
 
 def forward_work(
-    source: Source, moment: int, *, scope: str, role: str, revenue: tuple[np.ndarray, np.ndarray] | None = None
+    source: Source,
+    history: History,
+    moment: int,
+    *,
+    scope: str,
+    role: str,
+    revenue: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Work:
     """Build the features of everybody who is a customer at a moment, of nothing but what was known before it. Heavy: call it outside of any unit.
 
     Parameters
     ----------
+    history : History
+        Cut at the moment.
     revenue : pair of arrays, optional
         As of `current_revenue`; without it, revenue is what the subscriptions said at that time.
     """
     from retainstream.ml.asof.builder import features
 
-    history = source.history.cut(moment)
     here = standings.at(source.rule, history, moment)
     rows = Rows(
         features(history, source.predictor.features_, moment, here.active),
