@@ -36,12 +36,17 @@ KINDS = ("login", "watch", "purchase", "payment_failed", "search")
 DEVICES = ('{"device":"tv"}', '{"device":"phone"}', None, None)
 
 
-def chunks(events: int, customers: int, seed: int, *, named: bool) -> Iterator[EventRows]:
-    """Yield events of two years in no order: a quarter with a value, half with a property, and a key of the sender's when `named`."""
+def chunks(
+    events: int, customers: int, seed: int, *, named: bool = False, ordered: bool = False
+) -> Iterator[EventRows]:
+    """Yield events of two years, in no order unless `ordered` by time: a quarter with a value, half with a property, and a key of the sender's when `named`."""
     draw, now = np.random.default_rng(seed), clock.now_us()
     for start in range(0, events, CHUNK):
         size = min(CHUNK, events - start)
-        occurred = (now - draw.integers(0, 730 * 86_400, size) * 1_000_000).tolist()
+        ago = draw.integers(0, 730 * 86_400, size)
+        if ordered:
+            ago = np.linspace(730 * 86_400 * (1 - start / events), 730 * 86_400 * (1 - (start + size) / events), size)
+        occurred = (now - ago.astype(np.int64) * 1_000_000).tolist()
         values = np.where(draw.random(size) < 0.25, draw.gamma(2.0, 20.0, size).round(2), np.nan).tolist()
         yield EventRows(
             [f"customer-{number}" for number in draw.integers(0, customers, size).tolist()],
@@ -174,7 +179,7 @@ def box(folder: Path) -> tuple[Flask, dict[str, str]]:
 
 def measure(folder: Path, events: int, customers: int, on_record: int) -> dict[str, float]:
     """Return the figures of one run on a fresh box."""
-    plain = list(chunks(events, customers, 1, named=False))
+    plain = list(chunks(events, customers, 1))
     named = list(chunks(min(events, 100_000), customers, 2, named=True))
     bare = floor(folder, plain, indices=True)
     without = floor(folder, plain, indices=False)
@@ -202,12 +207,14 @@ def measure(folder: Path, events: int, customers: int, on_record: int) -> dict[s
         figures["again_per_second"] = events / (time.perf_counter() - began)
         if again.counts["duplicate"] != events:
             raise SystemExit(f"the same events were taken twice: {again.counts}")
-        grown = events
+        in_order = list(chunks(events, customers, 3, ordered=True))
+        figures["events_in_order_per_second"] = events / load(in_order)
+        grown = 2 * events
         while grown < on_record:
-            more = list(chunks(min(events, on_record - grown), customers, 100 + grown, named=False))
+            more = list(chunks(min(events, on_record - grown), customers, 100 + grown, ordered=True))
             seconds = load(more)
             grown += sum(map(len, more))
-            figures[f"events_per_second_up_to_{grown}"] = sum(map(len, more)) / seconds
+            figures[f"events_in_order_per_second_up_to_{grown}"] = sum(map(len, more)) / seconds
         db.engine.dispose()
     return figures
 
