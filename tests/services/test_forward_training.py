@@ -7,17 +7,30 @@ from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
 
 from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import InvalidInput, NotReady
 from retainstream.lib import clock
-from retainstream.models import AliasMove, FeatureSet, Feed, JobRun, ModelMetric, ModelVersion, TestOpening
+from retainstream.models import (
+    AliasMove,
+    AttributeVersion,
+    Customer,
+    FeatureSet,
+    Feed,
+    JobRun,
+    ModelMetric,
+    ModelVersion,
+    Subscription,
+    TestOpening,
+)
 from retainstream.schemas.model import CardSchema, ModelMetricsSchema, StatusSchema
 from retainstream.security.actor import SYSTEM
-from retainstream.services import as_of, feeds, jobs, model_card, registry, training
+from retainstream.services import as_of, attributes, feeds, jobs, model_card, registry, training
+from retainstream.services.attributes import Wanted
 from retainstream.services.forward_training import learning
-from tests.history import DAY, Past, define
+from tests.history import DAY, START, Past, define
 from tests.work import run_job
 
 
@@ -199,3 +212,47 @@ def test_names_are_found_by_name_and_by_title(ahead_box: Settings) -> None:
         "cancel_reason",
     ]
     assert learning.MAX_ROWS > 1_200_000  # twelve dates of 100,000 customers are never thinned
+
+
+def _plant(session: Session, values: dict[int, float], name: str, kind: str) -> None:
+    """Give customers an attribute that claims to have been known before anything else was."""
+    (slot,) = attributes.allocate(session, [Wanted(name, name.replace("_", " ").capitalize(), kind)])
+    for one, value in values.items():
+        version = AttributeVersion(customer_id=one, valid_from=START, known_at=START, source="import")
+        setattr(version, str(slot.slot), value)
+        session.add(version)
+    session.flush()
+
+
+def test_a_column_that_knows_the_outcome_stops_the_training_until_a_person_decides(past_box: Settings) -> None:
+    with unit_of_work() as session:
+        left = set(session.scalars(select(Subscription.customer_id).where(Subscription.end_reason == "voluntary")))
+        everybody = session.scalars(select(Customer.id)).all()
+        _plant(session, {one: float(one in left) for one in everybody}, "cancel_reason_filled", "boolean")
+    stopped = run_job(past_box, "train", {"trials": 1})
+    assert (stopped["servable"], stopped["verdict"]["code"]) == (False, "leak_suspected")
+    assert "Cancel reason filled" in stopped["verdict"]["message"]
+    with read_unit() as session:
+        card = model_card.card(session, stopped["model_version"])
+    assert not CardSchema().validate(json.loads(json.dumps(card, allow_nan=False)))
+    assert [one["feature"] for one in card["data_window"]["suspects"]] == ["cancel_reason_filled"]  # type: ignore[index]
+    without = run_job(past_box, "train", {"trials": 1, "exclude": ["cancel_reason_filled"], "promote": False})
+    kept = run_job(past_box, "train", {"trials": 1, "keep": ["Cancel reason filled"], "promote": False})
+    assert without["servable"] is kept["servable"] is True
+    assert kept["metrics"]["auc"]["value"] > without["metrics"]["auc"]["value"]
+    with read_unit() as session:
+        assert session.get_one(ModelVersion, kept["model_version"]).data_window["kept"] == ["Cancel reason filled"]
+
+
+def test_a_column_dated_after_it_was_known_is_left_out(past_box: Settings, past: Past) -> None:
+    with unit_of_work() as session:
+        moments = {one: float(past.data_end - one * 60_000_000) for one in session.scalars(select(Customer.id))}
+        _plant(session, moments, "updated_at", "number")
+    result = run_job(past_box, "train", {"trials": 1, "promote": False})
+    assert result["servable"] is True, result["verdict"]
+    with read_unit() as session:
+        version = session.get_one(ModelVersion, result["model_version"])
+        names = [spec.name for spec in registry.load(session, version.id).features_]
+    assert "updated_at" not in names
+    assert "updated_at" in version.data_window["left_out_features"]  # type: ignore[operator]
+    assert [one["feature"] for one in version.data_window["dated_after"]] == ["updated_at"]  # type: ignore[attr-defined]
