@@ -7,6 +7,14 @@ customers are int64 surrogate ids. Pure: arrays in, frames out.
     dictionary   the features that every box has, from the kinds of event that it knows
     builder      ``features(as_of)``: one builder for training, scoring, replay and a single customer
     rules        churn definitions as values
-    outcomes     who was active at a time, who left, when, and labels
-    panel        observation dates, panels, purged splits
+    windows      events coded and sorted once, and exact counts and sums in windows
+    terms        subscriptions and profiles at a time
+    standing     who was a customer at a time
+    outcomes     who left, when, and labels
+    monthly      churn counted by month, by a way of its own
+    dates        observation dates and their three parts
+    panel        everybody on each date, with features and labels; purged splits
+    gaps         how long customers pause, and how many come back
+    proposal     definitions that the customers' own history suggests
+    ordering     sorting millions of rows by customer
 """

@@ -11,6 +11,7 @@ from typing import Self
 
 import numpy as np
 
+from retainstream.ml.asof.ordering import distinct
 from retainstream.ml.features import FeatureSpec
 
 DAY_US = 86_400_000_000
@@ -195,6 +196,6 @@ class History:
             self.subscriptions.cut(moment),
             self.profiles.cut(moment),
         )
-        known = np.unique(np.concatenate([events.customer, subscriptions.customer, profiles.customer]))
+        known = distinct(np.concatenate([events.customer, subscriptions.customer, profiles.customer]))
         kept = np.isin(self.customers, known)
         return History(self.customers[kept], self.signup[kept], events, subscriptions, profiles)

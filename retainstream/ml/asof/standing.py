@@ -51,7 +51,7 @@ def standing(rule: ChurnRule, history: History, as_of: int) -> Standing:
 
     Subscriptions: active is who has a subscription with started < as_of < ended by its newest statement that was received before as_of.
     Whoever has only such subscriptions whose end is known is announced. `trial_end` takes only those whose running subscriptions are all
-    trials (the plan is called trial, or the price is 0).
+    trials (the plan is called trial, or the price is 0), and there nobody is announced: that a trial will end is known from its first day.
     """
     if rule.kind == "inactivity":
         return Standing(_recently_active(rule, history.events, as_of), np.empty(0, np.int64))
@@ -61,7 +61,7 @@ def standing(rule: ChurnRule, history: History, as_of: int) -> Standing:
     everybody = distinct(running.customer)
     if rule.kind == "trial_end":
         paying = running.customer[~is_trial(running)]
-        everybody, open_ended = np.setdiff1d(everybody, paying), np.setdiff1d(open_ended, paying)
+        return Standing(np.setdiff1d(everybody, paying), np.empty(0, np.int64))
     return Standing(open_ended, np.setdiff1d(everybody, open_ended, assume_unique=True))
 
 

@@ -356,3 +356,19 @@ def test_a_customer_left_where_it_was_not_active_n_days_later(events: list, n: i
         ]
         expected = [t for t in activity if customer not in standing(rule, past, t + n * DAY_US).customers]
         assert left_at[customers == customer].tolist() == expected
+
+
+def test_a_trial_whose_end_is_known_from_its_first_day_is_not_announced() -> None:
+    trial = {"plan": "trial", "started": 90, "ended": 104, "reason": "trial_ended"}
+    past = history(
+        (),
+        [
+            {"customer": 1, "key": 1, **trial},
+            {"customer": 2, "key": 2, **trial},
+            {"customer": 2, "key": 3, "plan": "basic", "started": 104},
+        ],
+    )
+    rule = ChurnRule("trial_end", 30)
+    assert standing(rule, past, day(100)).announced.tolist() == []
+    assert outcome(rule, past, 100, 190) == (1, 104)
+    assert outcome(rule, past, 100, 190, customer=2) == (0, None)
