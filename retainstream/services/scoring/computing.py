@@ -151,17 +151,21 @@ def values_behind(
     base : float32 array of shape (n, f)
         The encoder's matrix, which holds the numbers as the model saw them.
     """
-    names = [json.dumps(spec.name, ensure_ascii=False) for spec in specs]
-    texts = {j: frame[spec.name].astype(object).to_numpy() for j, spec in enumerate(specs) if spec.kind == "category"}
-    found = []
-    for i, compact in enumerate(reasons):
-        told = []
-        for reason in json.loads(compact):
-            j = reason[0]
-            value = written(base[i, j], specs[j].kind) if j not in texts else category(texts[j][i])
-            told.append(f"{names[j]}:{json.dumps(value, ensure_ascii=False)}")
-        found.append(f"{{{','.join(told)}}}")
-    return found
+    import numpy as np
+
+    told = [[reason[0] for reason in json.loads(compact)] for compact in reasons]
+    rows = np.repeat(np.arange(len(told)), [len(columns) for columns in told])
+    places = np.array([j for columns in told for j in columns], dtype=np.int64)
+    texts = base[rows, places].astype(str).astype(object)  # the shortest text that is the same float32
+    texts[texts == "nan"] = "null"
+    for j, spec in enumerate(specs):
+        if spec.kind == "category":
+            here = np.flatnonzero(places == j)
+            values = frame[spec.name].astype(object).to_numpy()[rows[here]]
+            texts[here] = [json.dumps(category(value), ensure_ascii=False) for value in values]
+    names = [f"{json.dumps(spec.name, ensure_ascii=False)}:" for spec in specs]
+    following = iter(texts.tolist())
+    return ["{" + ",".join([names[j] + next(following) for j in columns]) + "}" for columns in told]
 
 
 def written(value: np.float32, kind: str) -> float | int | bool | None:
