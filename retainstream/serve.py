@@ -100,7 +100,7 @@ def welcome(settings: Settings, launch: Launch) -> list[str]:
     app = create_minimal_app(settings)
     with app.app_context():
         with read_unit() as session:
-            steps, nobody = demo.pending(session), setup.setup_needed(session)
+            step, nobody = demo.next_step(session), setup.setup_needed(session)
         login_file = settings.instance_path / demo.LOGIN_NAME
         if launch.demo and nobody:
             login = demo.login(settings)
@@ -116,7 +116,7 @@ def welcome(settings: Settings, launch: Launch) -> list[str]:
         else:
             lines = [f"The demo's log-in is in {login_file}"] if login_file.exists() else []
         db.engine.dispose()
-    if launch.demo and not steps.nothing:
+    if launch.demo and step is not None:
         subprocess.run([sys.executable, "-m", "flask", "--app", "wsgi", "demo"], cwd=ROOT, check=True)
     return lines
 

@@ -1,4 +1,4 @@
-"""Commands as a person types them: import, train, score, jobs, demo, people."""
+"""Commands as a person types them: import, train, score, jobs, people."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from retainstream.app import create_app
 from retainstream.config import Settings
 from retainstream.db import db, read_unit, unit_of_work
 from retainstream.ml.datagen import generate_streaming_customers
-from retainstream.models import Customer, ImportBatch, JobRun, LatestScore, ModelVersion, User
+from retainstream.models import Customer, ImportBatch, User
 from retainstream.security.actor import COMMAND
-from retainstream.services import demo, jobs
+from retainstream.services import jobs
 
 Run = Callable[..., Result]
 
@@ -97,30 +97,6 @@ def test_what_is_no_table_gets_one_sentence(run: Run, tmp_path: Path) -> None:
     broken = tmp_path / "mapping.json"
     broken.write_text("{")
     assert "is not JSON" in run("import", str(page), "--mapping", str(broken)).output
-
-
-def test_the_demo_is_done_once(app: Flask, run: Run) -> None:
-    first = run("demo", "--customers", "800", "--seed", "5")
-    assert first.exit_code == 0, first.output
-    before = counts(app, Customer, ImportBatch, ModelVersion, LatestScore, JobRun)
-    assert before[0] == 800
-    assert before[2] == 1
-    assert before[3] > 0
-    again = run("demo", "--customers", "800", "--seed", "5")
-    assert "nothing was done" in again.output
-    assert counts(app, Customer, ImportBatch, ModelVersion, LatestScore, JobRun) == before
-    scored = run("score")
-    assert "customers are scored with model 1" in scored.output
-    listed = run("jobs", "--limit", "1")
-    assert "score" in listed.output
-    assert "succeeded" in listed.output
-
-
-def test_the_demo_leaves_a_box_with_own_data_alone(app: Flask, run: Run, table: Path) -> None:
-    run("import", str(table), "--confirm-label")
-    assert "nothing was done" in run("demo").output
-    with app.app_context(), read_unit() as session:
-        assert demo.pending(session).nothing
 
 
 def test_training_without_customers_says_what_is_needed(run: Run) -> None:

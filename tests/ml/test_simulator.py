@@ -244,7 +244,7 @@ def test_the_files_say_what_the_simulation_does(tmp_path):
     assert write_events(small, tmp_path / "events.jsonl") == n
     with (tmp_path / "events.jsonl").open() as stream:
         items = [json.loads(line) for line in stream]
-    assert [item["key"] for item in items] == [row["key"] for row in rows]
+    assert [item["key"] for item in items] == [row["event_id"] for row in rows]
     assert [item["properties"].get("title", "") for item in items] == [row["title"] for row in rows]
 
     assert write_customers(small, tmp_path / "customers.csv") == 300

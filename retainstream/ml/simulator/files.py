@@ -29,7 +29,7 @@ CUSTOMER_COLUMNS = (
     "lucky_number",
 )
 SUBSCRIPTION_COLUMNS = (
-    "key",
+    "subscription_id",
     "user_id",
     "plan",
     "monthly_revenue",
@@ -39,7 +39,7 @@ SUBSCRIPTION_COLUMNS = (
     "end_reason",
     "received_at",
 )
-EVENT_COLUMNS = ("key", "user_id", "kind", "occurred_at", "received_at", "value", *PROPERTIES)
+EVENT_COLUMNS = ("event_id", "user_id", "kind", "occurred_at", "received_at", "value", *PROPERTIES)
 _ROWS = 50_000
 
 

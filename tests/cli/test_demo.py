@@ -1,0 +1,160 @@
+"""The demo: a service with a past is loaded, looked at from past days, trained and scored; once, and as far as that is not done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from flask import Flask
+from sqlalchemy import func, select
+
+from retainstream.cli import demo as command
+from retainstream.cli.terminal import see_through
+from retainstream.db import read_unit, unit_of_work
+from retainstream.lib import clock
+from retainstream.ml.datagen import generate_streaming_customers
+from retainstream.models import (
+    ChurnDefinition,
+    Customer,
+    Event,
+    ImportBatch,
+    JobRun,
+    LatestScore,
+    ModelVersion,
+    ScoringRun,
+    Subscription,
+)
+from retainstream.security.actor import COMMAND
+from retainstream.services import churn_definitions, demo
+from retainstream.services.imports import batches
+
+Run = Callable[..., Result]
+EVERYTHING = (
+    Customer,
+    Event,
+    Subscription,
+    ImportBatch,
+    ChurnDefinition,
+    ModelVersion,
+    ScoringRun,
+    LatestScore,
+    JobRun,
+)
+
+
+@pytest.fixture
+def run(app: Flask) -> Run:
+    runner = app.test_cli_runner()
+    return lambda *arguments: runner.invoke(args=["demo", *arguments])
+
+
+def counts(app: Flask) -> list[int]:
+    with app.app_context(), read_unit() as session:
+        return [session.scalar(select(func.count()).select_from(model)) or 0 for model in EVERYTHING]
+
+
+def next_step(app: Flask) -> demo.Step | None:
+    with app.app_context(), read_unit() as session:
+        return demo.next_step(session)
+
+
+def test_a_demo_has_a_past_and_is_done_once(app: Flask, run: Run) -> None:
+    done = run("--customers", "600", "--months", "12", "--seed", "5")
+    assert done.exit_code == 0, done.output
+    with app.app_context(), read_unit() as session:
+        made = demo.begun(session)
+        assert made is not None
+        runs = session.execute(
+            select(ScoringRun.as_of, ScoringRun.role).where(ScoringRun.state == "complete").order_by(ScoringRun.as_of)
+        ).all()
+        in_force = churn_definitions.in_force(session)
+        targets = session.scalars(select(ImportBatch.target).where(ImportBatch.state == "applied")).all()
+        kinds = set(session.scalars(select(ChurnDefinition.kind)))
+        late = session.scalar(select(func.count()).where(Event.received_at > Event.occurred_at + clock.DAY_US))
+        stated = session.execute(select(Subscription.key).group_by(Subscription.key).having(func.count() > 1)).all()
+        newest = session.scalar(select(func.max(Event.occurred_at)))
+    assert targets == list(demo.TARGETS)
+    assert in_force is not None and in_force.name == demo.CANCELS
+    assert kinds == {"cancel", "payment_failure"}
+    assert [as_of for as_of, role in runs if role == "replay"] == [day for day, _ in made.past]
+    assert len(made.past) == 6
+    assert [role for _, role in runs].count("champion") == 1
+    assert runs[-1].role == "champion"
+    assert late and stated and newest is not None and newest < made.end
+    found = counts(app)
+    assert found[0] == 600 and found[5] == 2 and found[7] > 0
+    again = run("--customers", "700", "--seed", "6")
+    assert "nothing was done" in again.output
+    assert counts(app) == found
+
+
+def test_an_interrupted_demo_goes_on_with_the_same_service(
+    app: Flask, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_off(made: demo.Made) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(command, "_queue_training", break_off)
+        assert run("--customers", "500", "--months", "4", "--seed", "5").exit_code != 0
+    waiting = next_step(app)
+    assert waiting is not None and waiting.name == "train"
+    found = counts(app)
+    assert found[0] == 500 and found[5] == 0
+    done = run("--customers", "900", "--months", "12")
+    assert done.exit_code == 0, done.output
+    assert "500 customers over 4 months, seed 5" in done.output
+    assert "Loading" not in done.output
+    assert counts(app)[:4] == found[:4]
+    assert next_step(app) is None
+
+
+def test_a_load_that_failed_is_done_again(app: Flask, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with app.app_context():
+        with unit_of_work() as session:
+            demo.begin(session, 500, 4, 5)
+        with monkeypatch.context() as patched:
+            patched.setattr(demo, "EVENT_MAPPING", {"target": "events", "columns": [{"name": "kind", "role": "kind"}]})
+            assert run().exit_code != 0
+    waiting = next_step(app)
+    assert waiting is not None and (waiting.name, waiting.target) == ("load", "events")
+    assert run().exit_code == 0
+    assert next_step(app) is None
+
+
+def test_a_demo_that_was_undone_stays_undone(app: Flask, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with app.app_context():
+        with unit_of_work() as session:
+            demo.begin(session, 500, 4, 5)
+        with monkeypatch.context() as patched:
+            patched.setattr(demo, "TARGETS", ("customers",))
+            patched.setattr(demo, "_next_look", lambda session, made: None)
+            assert run().exit_code == 0
+        with unit_of_work() as session:
+            job_id = batches.queue_undo(session, COMMAND, 1, confirm=True).id
+        see_through(job_id)
+    assert next_step(app) is None
+
+
+def test_a_box_with_data_of_its_own_is_left_alone(app: Flask, run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "customers.csv"
+    generate_streaming_customers(300, 3).to_csv(path, index=False)
+    app.test_cli_runner().invoke(args=["import", str(path), "--confirm-label"])
+    before = counts(app)
+    assert "nothing was done" in run().output
+    assert counts(app) == before
+    assert next_step(app) is None
+
+
+@pytest.mark.parametrize(("months", "days"), [(3, 0), (9, 0), (10, 4), (12, 6), (14, 8), (60, 8)])
+def test_past_days_leave_enough_history_before_them(months: int, days: int) -> None:
+    end = 20_000 * clock.DAY_US
+    past = demo.Made(customers=500, months=months, seed=0, end=end).past
+    assert len(past) == days
+    if past:
+        assert [day for day, _ in past] == sorted({day for day, _ in past})
+        assert [model for _, model in past] == ["train", *["earlier"] * (days - 1)]
+        assert past[0][0] - (end - round(months * 30.4375) * clock.DAY_US) >= 269 * clock.DAY_US
+        assert past[-1][0] < end
