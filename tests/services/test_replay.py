@@ -259,3 +259,9 @@ def test_a_killed_replay_is_taken_up_without_a_second_model(
         assert "user_id" not in json.dumps(session.get_one(JobRun, job).result)  # results outlive an erasure
         with pytest.raises(NotFound):
             replay.found(session, 99)
+
+
+def test_a_day_on_which_nobody_was_a_customer_yet(ahead_box: Settings) -> None:
+    result = run_job(ahead_box, "replay", {"as_of": START, "model": 1})
+    assert (result["n_scored"], result["top"], result["expected_churners"]) == (0, [], 0.0)
+    assert (result["outcome"]["closed"], result["outcome"]["n"]) == (True, 0)
