@@ -20,6 +20,7 @@ ALL: dict[str, tuple[str, list[str]]] = {
     "history": ("SQLite to columns of history", []),
     "import_table": ("Import against bare `read_csv` and `executemany`", []),
     "ingest": ("Events against a bare `executemany`", []),
+    "event_files": ("A file of events through the door against a bare `executemany`", []),
     "http_speed": ("HTTP against a bare Flask route", []),
     "panel": ("Panels from events against reading the events once", []),
     "memory": ("Memory", []),

@@ -31,7 +31,7 @@ from retainstream.services.events.proposal import blanks_of, propose
 from retainstream.services.events.rows import LONGEST_FEED, kind_name
 from retainstream.services.imports.badrows import BadRow
 from retainstream.services.imports.files import limits
-from retainstream.services.imports.profile import profile_table
+from retainstream.services.imports.profile import TableProfile, profile_table
 
 WHOLE_BYTES = 8 * 1024 * 1024
 HEAD_ROWS = 20_000
@@ -122,11 +122,15 @@ class EventPreview:
             raise ConfirmationNeeded(str(self.questions[0]["message"]), detail={"preview": facts})
 
 
-def check_feed(name: str | None) -> None:
-    """Raise InvalidInput for a name that no source can have."""
+def _check(asked: Asked) -> None:
+    """Raise InvalidInput for a name that no source, or no kind, can have."""
+    name = asked.feed
     if name is not None and not (0 < len(name) <= LONGEST_FEED and name.isprintable() and name == name.strip()):
         expected = f"1 to {LONGEST_FEED} printable characters, without spaces around them"
         raise InvalidInput("The source is not as expected.", fields={"source": [expected]})
+    if asked.kind is not None and kind_name(asked.kind) is None:
+        expected = "small letters, digits and underscores, at most 64, with a letter first"
+        raise InvalidInput("The kind is not as expected.", fields={"kind": [expected]})
 
 
 def preview(
@@ -156,10 +160,7 @@ def preview(
         When the mapping or what was asked does not fit the file.
     """
     now = clock.now_us()
-    check_feed(asked.feed)
-    if asked.kind is not None and kind_name(asked.kind) is None:
-        expected = "small letters, digits and underscores, at most 64, with a letter first"
-        raise InvalidInput("The kind is not as expected.", fields={"kind": [expected]})
+    _check(asked)
     try:
         whole_table = table = open_table(path, limits(settings))
         complete = table.unpacked_size <= WHOLE_BYTES or table.format == "xlsx"
@@ -169,10 +170,7 @@ def preview(
         if mapping is not None:
             found = mapping_from(mapping, target, table.columns)
         else:
-            kind = None if asked.kind is None else kind_name(asked.kind)
-            found = propose(profile, target, now, kind)
-            doubtful = {column.name for column in found.columns if ambiguous_dates(profile, column)}
-            found = _settle_dates(whole_table, found, doubtful) if doubtful and not complete else found
+            found = _proposed(profile, target, asked, now, None if complete else whole_table)
         if asked.known_at_time is not None:
             found = replace(found, known_at_time=asked.known_at_time)
         warned = advise(profile, found)
@@ -192,6 +190,13 @@ def preview(
         raise UnsupportedMedia(_NOT_UNICODE, fields={"file": [_NOT_UNICODE]}) from error
     warnings = [item.to_dict() for item in warned]
     return EventPreview(filename, whole_table, found, complete, counts, warnings, errors, sample, samples)
+
+
+def _proposed(profile: TableProfile, target: Target, asked: Asked, now: int, rest: Table | None) -> EventMapping:
+    """Propose a mapping from the head of a file, or from all of it; `rest` is the whole table where only its head was learnt."""
+    found = propose(profile, target, now, None if asked.kind is None else kind_name(asked.kind))
+    doubtful = {column.name for column in found.columns if ambiguous_dates(profile, column)}
+    return found if rest is None or not doubtful else _settle_dates(rest, found, doubtful)
 
 
 def _settle_dates(table: Table, mapping: EventMapping, doubtful: set[str]) -> EventMapping:

@@ -21,6 +21,7 @@ from retainstream.models import Feed
 from retainstream.security.actor import SYSTEM
 from retainstream.services import revisions
 from retainstream.services.events import loading
+from retainstream.services.events import preview as previews
 from retainstream.services.events.preview import Asked
 from retainstream.services.imports import batches, files
 from retainstream.services.jobs import JobCancelled, JobContext
@@ -299,3 +300,18 @@ def test_no_file_ends_in_anything_but_a_fate_for_each_row(filer: Filer, rows: li
         filer.undo(number, confirm=True)
     with read_unit() as session:
         assert session.execute(text("SELECT count(*) FROM events WHERE batch_id = :n"), {"n": number}).scalar_one() == 0
+
+
+def test_a_large_file_whose_head_does_not_tell_day_from_month_is_read_on(
+    filer: Filer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(previews, "WHOLE_BYTES", 500)
+    monkeypatch.setattr(previews, "HEAD_ROWS", 50)
+    content = "user_id,event,date\n" + "".join(f"u{n % 9},login,{n // 20 + 1}/{n % 9 + 1}/2024\n" for n in range(400))
+    found = filer.preview("events", content)
+    time = found.mapping.role("time")
+    assert not found.complete and time is not None and time.format == "dmy"
+    turned = "user_id,event,date\n" + "".join(f"u{n % 9},login,{n % 9 + 1}/{n // 20 + 1}/2024\n" for n in range(400))
+    time = filer.preview("events", turned).mapping.role("time")
+    assert time is not None and time.format == "mdy"
+    assert filer.counts("events", turned)["accepted"] == 400
