@@ -53,11 +53,18 @@ def status() -> Response:
 @idempotent
 @blueprint.arguments(TrainSchema)
 @blueprint.response(202, JobAnswerSchema)
+@blueprint.alt_response(404, schema=ErrorSchema, description="There is no such churn definition.")
 @blueprint.alt_response(
-    409, schema=ErrorSchema, description="A training is queued or running, or an import is being applied."
+    409,
+    schema=ErrorSchema,
+    description="A training is queued or running, an import is being applied, there is nothing to learn from yet, or a feed went silent.",
 )
 def train(body: dict[str, Any]) -> Response:
-    """Train a model in a job. What is learned too little from is refused with the reason, and the old model stays in service."""
+    """Train a model in a job, by the churn definition in force or the one named.
+
+    A rule gives a model that looks ahead, a labelled column a snapshot. What is learned too little from is refused with the reason, and the old
+    model stays in service.
+    """
     caller = actor()
     with unit_of_work() as session:
         job = jobs.present(training.request(session, caller, body))

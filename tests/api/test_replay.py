@@ -102,3 +102,8 @@ def test_who_may_ask_and_what_must_be_there(client: FlaskClient, cast: Cast) -> 
     assert client.post(f"{PREFIX}/replay", json=asked, headers=cast.token("analyst")).status_code == 409
     assert client.get(f"{PREFIX}/replay/1", headers=cast.token("viewer")).status_code == 404
     assert client.get(f"{PREFIX}/replay/x", headers=cast.token("viewer")).status_code == 422
+    assert (
+        client.post("/api/v1/model/train", json={"definition_id": 9}, headers=cast.token("analyst")).status_code == 404
+    )
+    early = client.post("/api/v1/model/train", json=asked, headers=cast.token("analyst"))
+    assert (early.status_code, list(early.json["error"]["fields"])) == (422, ["as_of"])
