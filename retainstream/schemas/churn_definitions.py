@@ -93,6 +93,7 @@ class GroundsSchema(ma.Schema):
     rows = ma.fields.Integer(required=True)
     churners = ma.fields.Integer(required=True, metadata={"description": "Rows that left"})
     dates = ma.fields.Integer(required=True, metadata={"description": "Observation dates"})
+    training_dates = ma.fields.Integer(required=True, metadata={"description": "Those of them that are learnt from"})
     fits = ma.fields.Boolean(required=True, metadata={"description": "Three parts in time fit"})
     trainable = ma.fields.Boolean(
         required=True, metadata={"description": "They fit, and each has enough that left and that stayed"}

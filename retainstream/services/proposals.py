@@ -162,6 +162,7 @@ def _figures(found: Grounds) -> dict[str, object]:
         "rows": found.rows,
         "churners": found.churners,
         "dates": found.dates,
+        "training_dates": found.training_dates,
         "fits": found.fits,
         "trainable": found.trainable,
         "needed_days": found.needed_days,
@@ -188,13 +189,18 @@ def _words_of_inactivity(found: InactivityProposal) -> list[str]:
     if later is not None and later is not chosen:
         words.append(
             f"After {later.grounds.rule.inactive_days} days at most {accepted} would come back, but that cannot be trained yet:"
-            f" {later.grounds.problem}"
+            f" {later.grounds.problem or _few_dates(later.grounds)}"
         )
     if chosen.came_back is not None and chosen.came_back > ACCEPTED_RETURNS:
         words.append(
             f"That is more than {accepted}: about {round(chosen.came_back * 10)} in 10 customers who are called gone are only away,"
             " so read the score as the chance of a long pause."
         )
+        longest = next((each.grounds for each in reversed(found.candidates) if each.grounds.trainable), chosen.grounds)
+        if longest.rule.inactive_days != n and longest is not (later and later.grounds):
+            words.append(
+                f"{longest.rule.inactive_days} days could be trained, too, but not well. {_few_dates(longest)}"
+            )
     return [*words, *_words_of_grounds(chosen.grounds), *_words_of_lateness(found.lateness, "Activity")]
 
 
@@ -204,6 +210,11 @@ def _first_settled(found: InactivityProposal) -> Candidate | None:
 
     few = (each for each in found.candidates if each.came_back is not None and each.came_back <= ACCEPTED_RETURNS)
     return next(few, None)
+
+
+def _few_dates(found: Grounds) -> str:
+    dates = "1 observation date" if found.training_dates == 1 else f"{found.training_dates} observation dates"
+    return f"There would be {dates} to learn from, which is too few to go by."
 
 
 def _words_of_subscriptions(found: SubscriptionProposal) -> list[str]:
@@ -224,8 +235,10 @@ def _words_of_grounds(found: Grounds) -> list[str]:
             f"{found.churn_per_month:.1%} of the active customers left in a month, over {found.months} whole months."
         )
     if found.trainable:
+        counted = found.rule.kind == "inactivity" and found.rule.already_silent == "count"
+        silent = " or had left already, unnoticed" if counted else ""
         words.append(
-            f"Training would have {found.rows:,} rows on {found.dates} dates, {found.churners:,} of which left within the window."
+            f"Training would have {found.rows:,} rows on {found.dates} dates, {found.churners:,} of which left within the window{silent}."
         )
     else:
         words.append(f"It cannot be trained yet: {found.problem}")

@@ -14,7 +14,8 @@ EVERY_DAYS = 30
 CLOSER_DAYS = (14, 7)
 LEAST_HISTORY_DAYS, USUAL_HISTORY_DAYS = 7, 90
 MAX_DATES = 24
-_FEW_TRAINING_DATES, _MANY_TRAINING_DATES = 3, 6
+FEW_TRAINING_DATES = 3
+_MANY_TRAINING_DATES = 6
 _STRAY_SHARE = 0.001
 
 
@@ -137,7 +138,7 @@ def calendar(
                 found = _capped(rule, observation_dates(rule, start, data_end, step, history_days), step, max_dates)
                 if found is not None and (best is None or len(found.parts.train) > len(best.parts.train)):
                     best = found
-                if best is not None and len(best.parts.train) >= _FEW_TRAINING_DATES:
+                if best is not None and len(best.parts.train) >= FEW_TRAINING_DATES:
                     return _noted(best, every_days)
         if best is not None:
             return _noted(best, every_days)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from retainstream.ml.asof.columns import DAY_US, NEVER, NO_CODE, REASONS, History
-from retainstream.ml.asof.dates import TooLittleHistory, needed_days
+from retainstream.ml.asof.dates import FEW_TRAINING_DATES, TooLittleHistory, needed_days
 from retainstream.ml.asof.gaps import Silences, silences, thinned
 from retainstream.ml.asof.outcomes import Activity, Outcomes, activity_of
 from retainstream.ml.asof.panel import outline
@@ -37,6 +37,8 @@ class Grounds:
         How many months that are.
     rows, churners, dates : int
         Of the panel; 0 where three parts in time do not fit.
+    training_dates : int
+        Dates of the part that is learnt from.
     fits : bool
         Three parts in time fit.
     trainable : bool
@@ -52,6 +54,7 @@ class Grounds:
     rows: int
     churners: int
     dates: int
+    training_dates: int
     fits: bool
     trainable: bool
     problem: str | None
@@ -146,8 +149,9 @@ def propose_inactivity(
     Returns
     -------
     InactivityProposal
-        Chosen is the smallest number of days after which at most 15 % came back, among those that can be trained. Is there none: the largest
-        that can be trained; and when none can be, the smallest after which at most 15 % came back, or else the largest of all.
+        Chosen is the smallest number of days after which at most 15 % came back, among those that can be trained from three dates or more. Is
+        there none: the largest of those; then likewise among those that can be trained from fewer dates; and when none can be, the smallest
+        after which at most 15 % came back, or else the largest of all.
         Candidates are 7 to 180 days and the days within which 95 of 100 silences end.
     """
     history = history.cut(data_end)
@@ -162,11 +166,22 @@ def propose_inactivity(
     for n in days:
         rule = replace(model, inactive_days=n, settle_days=late.settle_days)
         candidates.append(Candidate(counted.came_back(n), counted.reached(n), grounds(rule, history, data_end, few)))
+    return InactivityProposal(_chosen(candidates), tuple(candidates), counted, late)
+
+
+def _chosen(candidates: list[Candidate]) -> Candidate:
+    """Return what `propose_inactivity` proposes.
+
+    A long silence leaves few dates to learn from, and those at the very start, where nobody can have been silent for long: on a shop's year (90 days,
+    one date) the model ranked worse than days since the last purchase, at 60 days and five dates better.
+    """
     settled = [each for each in candidates if each.came_back is not None and each.came_back <= ACCEPTED_RETURNS]
     trainable = [each for each in candidates if each.grounds.trainable]
-    both = [each for each in settled if each.grounds.trainable]
-    chosen = both[0] if both else trainable[-1] if trainable else settled[0] if settled else candidates[-1]
-    return InactivityProposal(chosen, tuple(candidates), counted, late)
+    for among in ([each for each in trainable if each.grounds.training_dates >= FEW_TRAINING_DATES], trainable):
+        few_return = [each for each in among if each in settled]
+        if among:
+            return few_return[0] if few_return else among[-1]
+    return settled[0] if settled else candidates[-1]
 
 
 def propose_subscription(
@@ -201,7 +216,7 @@ def grounds(rule: ChurnRule, history: History, data_end: int, activity: Activity
     try:
         plan = outline(history, rule, data_end=data_end, outcomes=outcomes)
     except TooLittleHistory as refused:
-        return Grounds(*known, 0, 0, 0, fits=False, trainable=False, problem=refused.message)
+        return Grounds(*known, 0, 0, 0, 0, fits=False, trainable=False, problem=refused.message)
     parts, problem = plan.calendar.parts, None
     for name, dates in (("training", parts.train), ("calibration", parts.calibrate), ("test", parts.test)):
         y = plan.y[np.isin(plan.as_of, dates)]
@@ -211,7 +226,7 @@ def grounds(rule: ChurnRule, history: History, data_end: int, activity: Activity
                 f"Too few for {name}: {left:,} rows that left and {stayed:,} that stayed; each takes {LEAST_OF_EACH}."
             )
             break
-    sizes = (len(plan.y), int(plan.y.sum()), len(parts.dates))
+    sizes = (len(plan.y), int(plan.y.sum()), len(parts.dates), len(parts.train))
     return Grounds(*known, *sizes, fits=True, trainable=problem is None, problem=problem)
 
 

@@ -109,8 +109,28 @@ def test_a_short_history_gets_the_longest_silence_that_it_can_train() -> None:
         if each.grounds.rule.inactive_days > found.chosen.grounds.rule.inactive_days  # type: ignore[operator]
     ]
     assert longer
-    assert not any(each.grounds.trainable for each in longer)
+    assert found.chosen.grounds.training_dates >= 3
+    assert not any(each.grounds.training_dates >= 3 for each in longer)
     assert "days of history" in str(longer[-1].grounds.problem)
+
+
+@pytest.mark.real_data
+def test_a_shop_of_a_year_is_not_taught_by_its_first_fortnight(real_data: Path) -> None:
+    """90 days of silence leave one date to learn from, in the second week of the record."""
+    import pandas as pd
+
+    rows = pd.read_csv(
+        real_data / "online_retail.csv.gz", usecols=["InvoiceDate", "CustomerID"], parse_dates=["InvoiceDate"]
+    )
+    rows = rows.dropna().drop_duplicates()
+    at = (rows["InvoiceDate"] - pd.Timestamp("2010-12-01")) / pd.Timedelta(days=1)
+    past = history(list(zip(rows["CustomerID"].astype(int), at, ["purchase"] * len(rows), strict=True)))
+    found = propose_inactivity(past, data_end=day(373))
+    by_days = {each.grounds.rule.inactive_days: each.grounds for each in found.candidates}
+    assert by_days[90].trainable
+    assert by_days[90].training_dates == 1
+    assert found.chosen.grounds.rule.inactive_days == 60
+    assert found.chosen.grounds.training_dates == 5
 
 
 def test_nothing_can_be_trained_from_a_week() -> None:
