@@ -21,6 +21,7 @@ from retainstream.ml.tuning import boost
 _FOREST_TREES = 100
 _FOREST_LEAF = 20
 _RECENCY_BINS = 100
+_APART = 1e-9
 _RANDOM_SPLIT_ROWS = 60_000
 _JUDGED_SHARE = 0.25
 
@@ -71,7 +72,8 @@ def fit_rivals(
 def monotone_rate(column: np.ndarray, y: np.ndarray, judged: np.ndarray) -> np.ndarray:
     """Churn rate by one number alone, never turning: smoothed rates of 100 bins, made monotone, and a line between the bins.
 
-    Whether it rises or falls is read off the training rows. Missing values have the rate of their own. Shape of ``judged``.
+    Whether it rises or falls is read off the training rows. Values that the line makes equal, such as all beyond the largest it was fitted on, are
+    told apart by the value itself, a billionth of the way. Missing values have the rate of their own. Shape of ``judged``.
     """
     from sklearn.isotonic import IsotonicRegression
 
@@ -90,8 +92,11 @@ def monotone_rate(column: np.ndarray, y: np.ndarray, judged: np.ndarray) -> np.n
             float(count[used] @ (line.fit_transform(centre, rates[used], sample_weight=count[used]) - rates[used]) ** 2)
             for line in lines
         ]
-        line = lines[0] if misses[0] <= misses[1] else lines[1]
-        found[~missing] = line.predict(judged[~missing].astype(np.float64))
+        rises = misses[0] <= misses[1]
+        asked = judged[~missing].astype(np.float64)
+        # A short history knows short silences only: a rival that took all longer ones for equal would be beaten by anything.
+        place = np.unique(asked, return_inverse=True)[1] / max(len(asked), 1)
+        found[~missing] = lines[0 if rises else 1].predict(asked) + (_APART if rises else -_APART) * place
     return found
 
 
