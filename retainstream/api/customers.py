@@ -21,10 +21,11 @@ from retainstream.schemas.customers import (
     ErasedSchema,
 )
 from retainstream.schemas.paging import PageQuerySchema, page_request
-from retainstream.schemas.predictions import ExplanationSchema, HistorySchema
+from retainstream.schemas.performance import HistorySchema
+from retainstream.schemas.predictions import ExplanationSchema
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
-from retainstream.services import as_of, explanations
+from retainstream.services import as_of, explanations, score_moves
 from retainstream.services.customers import erasure, erasure_ledger, export, lists, record
 from retainstream.services.customers.filters import CustomerFilter
 from retainstream.services.preferences import BAND_NAMES
@@ -140,10 +141,10 @@ def explanation(user_id: str) -> Response:
 @requires(Permission.PREDICTIONS_READ)
 @blueprint.response(200, HistorySchema)
 def history(user_id: str) -> Response:
-    """Every score on record, newest first."""
+    """Every score on record, newest first, with what became of it and why it is another one than before."""
     with read_unit() as session:
         found, _ = record.require(session, user_id)
-        return with_etag(explanations.history(session, found.id))
+        return with_etag(score_moves.history(session, current_app.config["RETAINSTREAM"], found.id))
 
 
 @blueprint.route("/<path:user_id>", methods=["PATCH"])

@@ -15,6 +15,7 @@ HANDLERS: dict[str, str] = {
     "train": "retainstream.services.training:run",
     "score": "retainstream.services.scoring:run",
     "replay": "retainstream.services.replay:run",
+    "judge": "retainstream.services.performance:judge",
     "import": "retainstream.services.events.following:run_import",
     "ingest": "retainstream.services.events.loading:run",
     "undo": "retainstream.services.events.following:run_undo",

@@ -147,9 +147,7 @@ def _common_levels(column: np.ndarray) -> np.ndarray:
     return np.asarray(values[np.argsort(-counts, kind="stable")][:_ONE_HOT_LEVELS])
 
 
-def suspects(
-    y: np.ndarray, fold: np.ndarray, base: np.ndarray, *, auc_from: float = GIVEAWAY_AUC
-) -> dict[int, float]:
+def suspects(y: np.ndarray, fold: np.ndarray, base: np.ndarray, *, auc_from: float = GIVEAWAY_AUC) -> dict[int, float]:
     """Columns that seem to give the answer away, with their own out-of-fold AUC.
 
     A column is suspect when alone it reaches an AUC of ``auc_from``, or when one of its values (or its being missing) belongs to

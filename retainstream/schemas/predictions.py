@@ -1,4 +1,4 @@
-"""Shapes of scores: the list in force, predictions on the spot, explanations and history."""
+"""Shapes of scores: the list in force, predictions on the spot, replays and explanations. What became of scores is `schemas.performance`."""
 
 from __future__ import annotations
 
@@ -255,22 +255,3 @@ class ExplanationSchema(ScoreFieldsSchema):
     statement = ma.fields.String(required=True)
     model_kind = ma.fields.String(required=True)
     calibrated = ma.fields.Boolean(required=True)
-
-
-class HistoryItemSchema(ma.Schema):
-    """One score on record, with the probability that its own model gave it."""
-
-    run_id = id_field(required=True)
-    scored_at = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
-    as_of = ma.fields.String(required=True, metadata=MOMENT)
-    data_as_of = ma.fields.String(required=True, metadata=MOMENT)
-    margin = ma.fields.Float(required=True)
-    churn_probability = ma.fields.Float(required=True, allow_none=True)
-    model_version = ma.fields.Integer(required=True)
-    role = ma.fields.String(required=True)
-
-
-class HistorySchema(ma.Schema):
-    """Scores of one customer, newest first."""
-
-    items = ma.fields.List(ma.fields.Nested(HistoryItemSchema), required=True)

@@ -18,6 +18,7 @@ from retainstream.lib import clock
 from retainstream.lib.money import money
 from retainstream.models import (
     AttributeDefinition,
+    ChurnDefinition,
     Customer,
     FeatureImportance,
     LatestScore,
@@ -175,8 +176,7 @@ def _metrics(session: Session, settings: Settings) -> _Metrics:
         "scored_at": clock.iso(run.finished_at) if run else None,
         "as_of": clock.iso(run.as_of) if run else None,
         "data_as_of": clock.iso(run.data_as_of) if run else None,
-        "horizon_days": None,
-        "wording": "resembles those who left",
+        **_claim(session),
     }
     scored_us = run.finished_at if run else None
     return _Metrics(figures, scored_us, bool(run and newest and newest > run.started_at))
@@ -221,6 +221,20 @@ def _model(session: Session) -> dict[str, object] | None:
         "calibrated": current.calibrated,
         "trained_at": clock.iso(current.trained_at),
     }
+
+
+def _claim(session: Session) -> dict[str, object]:
+    """Return what a score claims: within how many days, and the words for it; a snapshot says nothing about time."""
+    current = registry.champion(session)
+    if current is None or current.kind == registry.SNAPSHOT:
+        return {"horizon_days": None, "wording": "resembles those who left"}
+    definition = session.get_one(ChurnDefinition, current.definition_id)
+    days, lead = definition.horizon_days, definition.lead_days
+    if current.kind == registry.SIMPLE_RULE:
+        return {"horizon_days": days, "wording": "has been silent for longer than others"}
+    assert days is not None  # only a labelled column has none
+    when = f"between {lead} and {lead + days} days from then" if lead else f"within {days} days"
+    return {"horizon_days": days, "wording": f"leaves {when}"}
 
 
 def distribution(session: Session) -> dict[str, object]:

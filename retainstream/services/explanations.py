@@ -1,25 +1,19 @@
-"""One customer in full: why the score is what it is, recomputed exactly on the version that made it, and how it moved over time."""
+"""One customer's score in full: why it is what it is, recomputed exactly on the version that made it. How it moved is `score_moves`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from retainstream.config import Settings
-from retainstream.errors import Conflict, NotFound
-from retainstream.lib import clock
-from retainstream.models import Customer, LatestScore, ModelVersion, ScoreHistory, ScoringRun
+from retainstream.errors import NotFound
+from retainstream.models import Customer, LatestScore
 from retainstream.services import datasets, predictions, registry
 from retainstream.services.scoring import single
 
-if TYPE_CHECKING:
-    from retainstream.ml import ChurnPredictor
-
 TOLERANCE = 1e-3
 """A recomputed margin may miss the stored one by so much (log-odds): another machine's arithmetic, not another model."""
-_HISTORY_LIMIT = 500
 
 
 def explanation(session: Session, settings: Settings, customer_id: int) -> dict[str, object]:
@@ -70,59 +64,3 @@ def _values(
     if words.rule is None:
         return datasets.customer_values(session, customer_id, row.scored_version)
     return single.at(session, settings, customer_id, words.rule, words.specs, row.as_of).values
-
-
-def history(session: Session, customer_id: int, limit: int = _HISTORY_LIMIT) -> dict[str, object]:
-    """Return every score on record of a customer, newest first, each with the probability that its own model gave it.
-
-    Raises
-    ------
-    NotFound
-        When the customer is unknown.
-    """
-    if session.scalar(select(Customer.id).where(Customer.id == customer_id, Customer.visible())) is None:
-        raise NotFound("There is no such customer.")
-    query = (
-        select(ScoreHistory.margin, ScoreHistory.version_id, ScoringRun)
-        .join(ScoringRun, ScoringRun.id == ScoreHistory.run_id)
-        .where(ScoreHistory.customer_id == customer_id, ScoringRun.state == "complete")
-        .order_by(ScoringRun.id.desc())
-        .limit(limit)
-    )
-    rows = session.execute(query).all()
-    margins: dict[int, list[float]] = {}
-    for margin, _, run in rows:
-        margins.setdefault(run.model_version_id, []).append(margin)
-    known = {
-        version_id: dict(zip(found, _probabilities(session, version_id, customer_id, found), strict=True))
-        for version_id, found in margins.items()
-    }
-    return {
-        "items": [
-            {
-                "run_id": run.id,
-                "scored_at": clock.iso(run.finished_at),
-                "as_of": clock.iso(run.as_of),
-                "data_as_of": clock.iso(run.data_as_of),
-                "margin": margin,
-                "churn_probability": known[run.model_version_id][margin],
-                "model_version": run.model_version_id,
-                "role": run.role,
-            }
-            for margin, _, run in rows
-        ]
-    }
-
-
-def _probabilities(session: Session, version_id: int, customer_id: int, margins: list[float]) -> list[float | None]:
-    """Turn margins into probabilities with the very calibrator that the run used; None where it failed its gate or is gone."""
-    import numpy as np
-
-    if not session.scalar(select(ModelVersion.calibrated).where(ModelVersion.id == version_id)):
-        return [None] * len(margins)
-    try:
-        predictor: ChurnPredictor = registry.load(session, version_id)
-    except Conflict:
-        return [None] * len(margins)
-    fold = predictor.served_.folds_of(len(margins), np.full(len(margins), customer_id))
-    return [float(value) for value in predictor.served_.calibrated(np.asarray(margins, dtype=np.float64), fold)]

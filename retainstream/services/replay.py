@@ -18,7 +18,7 @@ from retainstream.errors import Conflict, InvalidInput, NotFound, NotReady
 from retainstream.lib import clock
 from retainstream.models import Identity, JobRun, ModelVersion
 from retainstream.security.actor import Actor
-from retainstream.services import as_of, audit, forward_training, jobs, registry, training
+from retainstream.services import as_of, audit, forward_training, jobs, performance, registry, training
 from retainstream.services.forward_training import Asked
 from retainstream.services.preferences import BAND_NAMES
 from retainstream.services.scoring import computing, reading, single, writing
@@ -156,12 +156,16 @@ def run(context: jobs.JobContext) -> dict[str, object]:
         )
         ranks = computing.rank(work, scores, work.rows.revenue_minor[:0])
         context.progress("judging", 0.92)
-        return _finish(context, work, run_id, scores, ranks, judge(source.rule, history, work, scores, data_end))
+        judged = judge(source.rule, history, work, scores, data_end)
+        result = _finish(context, work, run_id, scores, ranks, judged)
     except jobs.JobLost:
         raise
     except Exception:
         writing.clean_up(context)
         raise
+    if run_id is not None:
+        performance.judge_runs(context, [run_id], history, data_end, part=(0.96, 1.0))
+    return result
 
 
 def _keep(context: jobs.JobContext, work: Work, scores: Scores, run_id: int | None, part: slice) -> None:

@@ -25,6 +25,7 @@ from retainstream.services import (
     on_the_spot,
     predictions,
     registry,
+    score_moves,
 )
 from tests.population import FRAME, staying
 from tests.work import run_job
@@ -55,7 +56,7 @@ def test_present_form_words_the_values_that_were_scored(scored: list[int], setti
     run_job(settings, "score", {"scope": "ids", "customer_ids": [one]})
     with read_unit() as session:
         fresh = predictions.scores_of(session, [one])[one]
-        shown = explanations.history(session, one)["items"]
+        shown = score_moves.history(session, settings, one)["items"]
         others = session.scalar(select(func.count()).select_from(LatestScore))
     assert fresh["stale"] is False
     assert [item["margin"] for item in shown] == [fresh["margin"], before["margin"]]
@@ -73,7 +74,9 @@ def test_prediction_on_the_spot_agrees_with_the_stored_score_and_stores_nothing(
         fresh = on_the_spot.predict(session, settings, {"user_id": user_id})
         values = datasets.customer_values(session, one)
         stranger = on_the_spot.predict(session, settings, {"features": values})
-        by_title = on_the_spot.predict(session, settings, {"features": {"DAYS SINCE LAST LOG-IN": values["last_login_days"]}})
+        by_title = on_the_spot.predict(
+            session, settings, {"features": {"DAYS SINCE LAST LOG-IN": values["last_login_days"]}}
+        )
         by_name = on_the_spot.predict(session, settings, {"features": {"last_login_days": values["last_login_days"]}})
         assert session.scalar(select(func.count()).select_from(ScoringRun)) == 1
     assert fresh["margin"] == pytest.approx(stored["margin"])

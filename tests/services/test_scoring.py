@@ -30,6 +30,7 @@ from retainstream.services import (
     predictions,
     registry,
     revisions,
+    score_moves,
     training,
 )
 from retainstream.services.scoring import computing, writing
@@ -92,7 +93,7 @@ def test_who_has_left_since_loses_the_score_in_force(scored: list[int], settings
     run_job(settings, "score", {})
     with read_unit() as session:
         assert session.get(LatestScore, gone) is None
-        assert explanations.history(session, gone)["items"]
+        assert score_moves.history(session, settings, gone)["items"]
         with pytest.raises(NotFound, match="no score yet"):
             explanations.explanation(session, settings, gone)
 
@@ -111,7 +112,7 @@ def test_a_killed_run_leaves_nothing_behind(
         assert (
             session.scalar(select(func.count()).select_from(ScoreHistory)) == 2 * before[0]
         )  # half-done, and seen by nobody
-        assert len(explanations.history(session, staying(scored)[0])["items"]) == 1
+        assert len(score_moves.history(session, settings, staying(scored)[0])["items"]) == 1
     monkeypatch.undo()
     run_job(settings, "score", {})
     with read_unit() as session:

@@ -15,7 +15,7 @@ from retainstream.models import AliasMove, Schedule
 from retainstream.security.actor import SYSTEM
 from retainstream.services.jobs import queue
 
-SEEDS = (("nightly-scoring", "score", "02:30"),)
+SEEDS = (("nightly-scoring", "score", "02:30"), ("nightly-judging", "judge", "03:30"))
 """Name, kind of job, and local time of the schedules that every box has."""
 
 
