@@ -24,6 +24,8 @@ ALL: dict[str, tuple[str, list[str]]] = {
     "http_speed": ("HTTP against a bare Flask route", []),
     "panel": ("Panels from events against reading the events once", []),
     "memory": ("Memory", []),
+    "truth": ("Models against the truth of a simulated service", []),
+    "pipeline": ("The whole way, from files to a night's scores", []),
 }
 
 
