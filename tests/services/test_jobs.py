@@ -12,7 +12,7 @@ from flask import Flask
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
@@ -223,8 +223,9 @@ def queue_due_at(moment: str, zone: str = "UTC") -> list[int]:
 
 def test_schedules_queue_once_a_night_and_catch_up_once() -> None:
     with time_machine.travel(datetime(2026, 3, 1, 12, tzinfo=UTC), tick=False), unit_of_work() as session:
-        assert jobs.seed_schedules(session) == 1
+        assert jobs.seed_schedules(session) == len(timetable.SEEDS)
         assert jobs.seed_schedules(session) == 0
+        session.execute(delete(Schedule).where(Schedule.kind != "score"))
         session.execute(update(Schedule).values(kind="count"))
     assert queue_due_at("2026-03-02T02:29:00+00:00") == []
     (first,) = queue_due_at("2026-03-02T02:31:00+00:00")
@@ -240,12 +241,12 @@ def test_schedules_queue_once_a_night_and_catch_up_once() -> None:
     assert queue_due_at("2026-03-12T02:31:00+00:00") == []
 
 
-def test_nobody_is_scored_at_night_before_there_is_a_model() -> None:
+def test_nobody_is_scored_or_judged_at_night_before_there_is_a_model() -> None:
     with unit_of_work() as session:
         jobs.seed_schedules(session)
         session.execute(update(Schedule).values(last_queued_at=0))
         assert jobs.queue_due(session, "UTC") == []
-        assert session.scalars(select(Schedule.kind)).one() == "score"
+        assert set(session.scalars(select(Schedule.kind))) == {"score", "judge"}
 
 
 @given(

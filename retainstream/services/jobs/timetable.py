@@ -11,12 +11,15 @@ from sqlalchemy.orm import Session
 
 from retainstream.errors import Conflict
 from retainstream.lib import clock
-from retainstream.models import AliasMove, Schedule
+from retainstream.models import AliasMove, Schedule, ScoringRun
 from retainstream.security.actor import SYSTEM
 from retainstream.services.jobs import queue
 
 SEEDS = (("nightly-scoring", "score", "02:30"), ("nightly-judging", "judge", "03:30"))
 """Name, kind of job, and local time of the schedules that every box has."""
+
+_NEEDED = {"score": AliasMove.id, "judge": ScoringRun.id}
+"""Without a row of these a kind has nothing to work on: no model was ever in service, or nobody was ever scored."""
 
 
 def seed_schedules(session: Session) -> int:
@@ -67,8 +70,9 @@ def queue_due(session: Session, time_zone: str) -> list[int]:
         )
         if cast("CursorResult[Any]", taken).rowcount != 1:
             continue
-        if schedule.kind == "score" and session.scalar(select(AliasMove.id).limit(1)) is None:
-            continue  # nothing was ever put into service: a failure every night would tell nobody anything
+        needed = _NEEDED.get(schedule.kind)
+        if needed is not None and session.scalar(select(needed).limit(1)) is None:
+            continue  # a job every night that fails, or finds nothing, would tell nobody anything
         try:
             queued.append(
                 queue.enqueue(session, SYSTEM, schedule.kind, dict(schedule.payload), f"schedule:{schedule.name}").id
