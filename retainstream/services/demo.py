@@ -28,7 +28,7 @@ from retainstream.models import (
     User,
 )
 from retainstream.security.actor import Actor
-from retainstream.services import churn_definitions, replay
+from retainstream.services import churn_definitions, preferences, replay
 from retainstream.services.access import accounts
 
 SOURCE = "demo"
@@ -44,6 +44,8 @@ CANCELS, PAYMENT_FAILS = "Cancels", "Payment fails"
 _SETTLE_DAYS = 4  # billing news takes as long
 _HISTORY_DAYS = 270  # before a day from which the past is looked at, so that a model can be trained as of it
 _WEEKS, _MONTHS = 4, 4
+# Three in a hundred customers leave in thirty days: a chance of one in ten is high there, and hardly anybody reaches the usual bands.
+_BANDS = (0.05, 0.10, 0.20)
 
 EVENT_MAPPING = {
     "target": "events",
@@ -176,11 +178,15 @@ def begin(session: Session, customers: int, months: int, seed: int) -> None:
 
 
 def define(session: Session, actor: Actor) -> None:
-    """Put in force what leaving means, and keep the loss by failed payments as a definition of its own: other things help against it."""
+    """Put in force what leaving means, and from which chance on it is high.
+
+    The loss by failed payments is a definition of its own, not in force: other things help against it.
+    """
     window = {"horizon_days": 30, "lead_days": 0, "settle_days": _SETTLE_DAYS}
     churn_definitions.create(
         session, actor, {"name": PAYMENT_FAILS, "kind": "payment_failure", **window}, activate=False
     )
+    preferences.write(session, actor, {"risk_bands": list(_BANDS)})
     churn_definitions.create(session, actor, {"name": CANCELS, "kind": "cancel", **window})
 
 

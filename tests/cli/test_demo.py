@@ -27,7 +27,7 @@ from retainstream.models import (
     Subscription,
 )
 from retainstream.security.actor import COMMAND
-from retainstream.services import churn_definitions, demo
+from retainstream.services import churn_definitions, demo, preferences
 from retainstream.services.imports import batches
 
 Run = Callable[..., Result]
@@ -70,6 +70,7 @@ def test_a_demo_has_a_past_and_is_done_once(app: Flask, run: Run) -> None:
             select(ScoringRun.as_of, ScoringRun.role).where(ScoringRun.state == "complete").order_by(ScoringRun.as_of)
         ).all()
         in_force = churn_definitions.in_force(session)
+        bands = preferences.read(session).risk_bands
         targets = session.scalars(select(ImportBatch.target).where(ImportBatch.state == "applied")).all()
         kinds = set(session.scalars(select(ChurnDefinition.kind)))
         late = session.scalar(select(func.count()).where(Event.received_at > Event.occurred_at + clock.DAY_US))
@@ -78,6 +79,7 @@ def test_a_demo_has_a_past_and_is_done_once(app: Flask, run: Run) -> None:
     assert targets == list(demo.TARGETS)
     assert in_force is not None and in_force.name == demo.CANCELS
     assert kinds == {"cancel", "payment_failure"}
+    assert bands[1] <= 0.15  # of a few in a hundred who leave in a month, hardly any reach the usual 0.45
     assert [as_of for as_of, role in runs if role == "replay"] == [day for day, _ in made.past]
     assert len(made.past) == 6
     assert [role for _, role in runs].count("champion") == 1
