@@ -17,10 +17,10 @@ from retainstream.db import db
 from retainstream.lib import clock
 from retainstream.lib.money import money
 from retainstream.models import (
-    AttributeDefinition,
     ChurnDefinition,
     Customer,
     FeatureImportance,
+    FeatureSet,
     LatestScore,
     ScoringRun,
 )
@@ -297,20 +297,22 @@ def features(session: Session) -> dict[str, object]:
     model = _model(session)
     if model is None:
         return {"model_version": None, "items": []}
-    rows = session.execute(
-        select(FeatureImportance, AttributeDefinition.title)
-        .outerjoin(AttributeDefinition, AttributeDefinition.name == FeatureImportance.feature_name)
-        .where(FeatureImportance.model_version_id == model["version"])
+    version = registry.required_version(session, int(str(model["version"])))
+    trained = session.get_one(FeatureSet, version.feature_set_id)
+    titles = {str(item["name"]): str(item["title"]) for item in trained.features}
+    rows = session.scalars(
+        select(FeatureImportance)
+        .where(FeatureImportance.model_version_id == version.id)
         .order_by(FeatureImportance.rank)
-    ).all()
+    )
     items: list[dict[str, object]] = [
         {
             "feature": row.feature_name,
-            "title": title or row.feature_name,
+            "title": titles.get(row.feature_name, row.feature_name),
             "shap_value": row.shap_value,
             "share": row.share,
             "rank": row.rank,
         }
-        for row, title in rows
+        for row in rows
     ]
     return {"model_version": model["version"], "items": items}
