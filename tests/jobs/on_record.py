@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
+import zipfile
 from collections import Counter
 from typing import Any
 
@@ -15,13 +18,12 @@ from retainstream.db import read_unit
 from retainstream.ml.asof.columns import EventLog
 from retainstream.services import as_of
 from retainstream.services.as_of import cache, reading
-from tests.services.events.filing import events_seen, people_seen, rows_in, statements_seen
+from tests.services.events.filing import people_seen, rows_in, statements_seen
 
 _ONCE = ("model.train", "model.promote", "scores.run", "scores.replay", "import.apply")
 _TABLES = {
     "versions": "SELECT id, kind, definition_id, feature_set_id, servable, verdict, parameters, report, data_window, seed, calibrated, aborted,"
-    " artifact_sha256, as_of FROM model_versions ORDER BY id",
-    "artifacts": "SELECT model_version_id, sha256, data FROM model_artifacts ORDER BY 1",
+    " as_of FROM model_versions ORDER BY id",
     "figures": "SELECT model_version_id, subject, name, value, low, high FROM model_metrics ORDER BY 1, 2, 3",
     "importances": "SELECT model_version_id, feature_name, shap_value, share FROM feature_importance ORDER BY 1, 2",
     "openings": "SELECT model_version_id, first_as_of, last_as_of FROM test_openings ORDER BY 1",
@@ -40,6 +42,11 @@ _OF_RUNS = {
     "outcomes": "SELECT run_id, customer_id, state, left_at FROM score_outcomes ORDER BY 1, 2",
     "judgements": "SELECT run_id, data_end, metrics FROM run_performance ORDER BY 1",
 }
+_EVENTS = (
+    "SELECT i.user_id, k.name, e.occurred_at, e.value, e.properties FROM events AS e JOIN identities AS i ON i.customer_id = e.customer_id"
+    " JOIN event_kinds AS k ON k.id = e.kind_id WHERE e.batch_id IS NULL OR e.batch_id IN (SELECT id FROM import_batches WHERE state = 'applied')"
+    " ORDER BY 1, 2, 3, 4, 5"
+)
 _RUNS = (
     "SELECT id, model_version_id, role, scope, as_of, definition_id, feature_hash, n_scored, summary, histograms, job_id"
     " FROM scoring_runs WHERE state = 'complete' ORDER BY id"
@@ -53,10 +60,12 @@ def on_record() -> dict[str, Any]:
         runs = _rows(session, _RUNS)
         place = {row[0]: number for number, row in enumerate(runs)}
         _no_traces_of_the_dead(session, set(place))
+        found["versions"] = [tuple(_untimed(value) for value in row) for row in found["versions"]]
+        found["artifacts"] = _artifacts(session)
         found["runs"] = [row[1:] for row in runs]
         for name, query in _OF_RUNS.items():
             found[name] = [(place[row[0]], *row[1:]) for row in _rows(session, query)]
-        audited = Counter(row[0] for row in _rows(session, "SELECT verb FROM audit_entries"))
+        audited = Counter(row[0] for row in _rows(session, "SELECT action FROM audit_entries"))
         found["audit"] = {verb: audited[verb] for verb in _ONCE}
         found["jobs"] = [
             (number, kind, state, error, _result(result, place))
@@ -65,8 +74,8 @@ def on_record() -> dict[str, Any]:
             )
         ]
         _consistent(session)
-    # A load that does not know when its rows became known takes the moment of its attempt.
-    found["events"] = Counter((*row[:3], *row[4:]) for row in events_seen().elements())
+        # A load that does not know when its rows became known takes the moment of its attempt: `received_at` is not compared.
+        found["events"] = _rows(session, _EVENTS)
     found["statements"] = [row[:-1] for row in statements_seen()]
     found["people"], found["counts"] = people_seen(), rows_in("events", "subscriptions", "customers")
     return found
@@ -81,6 +90,28 @@ def _result(written: str | None, place: dict[int, int]) -> Any:
     if isinstance(result, dict) and result.get("run_id") is not None:
         result["run_id"] = place[result["run_id"]]
     return result
+
+
+def _untimed(value: Any) -> Any:
+    """Return a training's report without how long each part took."""
+    if isinstance(value, str) and '"timings"' in value:
+        return {key: part for key, part in json.loads(value).items() if key != "timings"}
+    return value
+
+
+def _artifacts(session: Session) -> list[tuple[Any, ...]]:
+    """Return what is in each artifact, and check that it is the one that its version names."""
+    query = "SELECT v.id, v.artifact_sha256, a.sha256, a.data FROM model_versions AS v JOIN model_artifacts AS a ON a.model_version_id = v.id"
+    found: list[tuple[Any, ...]] = []
+    for version, named, noted, data in _rows(session, query + " ORDER BY v.id"):
+        assert named == noted == hashlib.sha256(data).hexdigest()
+        with zipfile.ZipFile(io.BytesIO(data)) as packed:
+            parts = {name: packed.read(name) for name in packed.namelist()}
+        manifest = json.loads(parts.pop("manifest.json"))
+        manifest["manifest"]["report"].pop("timings")
+        manifest.pop("sha256", None)
+        found.append((version, manifest, parts))
+    return found
 
 
 def _no_traces_of_the_dead(session: Session, complete: set[int]) -> None:
@@ -129,10 +160,10 @@ def _consistent(session: Session) -> None:
 def differences(one: dict[str, Any], two: dict[str, Any]) -> list[str]:
     """Return which parts differ, and the first place in each."""
     told = []
-    for name in one:
-        if one[name] == two[name]:
+    for name, first in one.items():
+        second = two[name]
+        if first == second:
             continue
-        first, second = one[name], two[name]
         if isinstance(first, list):
             at = next(
                 (i for i, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), min(len(first), len(second))
