@@ -6,6 +6,7 @@ rankings. Driving the product and printing is `real_events`.
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,10 +103,8 @@ def test_rows(folder: Path, version_id: int) -> TestRows:
             with read_unit() as session:
                 version = session.get_one(ModelVersion, version_id)
                 rule = churn_definitions.rule_of(session.get_one(ChurnDefinition, version.definition_id))
-                assert version.as_of is not None
-                assert version.artifact_sha256 is not None
-                assert rule is not None
-                assert rule.inactive_days is not None
+                if rule is None or rule.inactive_days is None or version.as_of is None or not version.artifact_sha256:
+                    raise RuntimeError(f"Version {version_id} is not a served model of inactivity.")
                 history = as_of.history(session, settings).cut(version.as_of)
                 predictor = registry.load(session, version.id, version.artifact_sha256)
                 moment, reported = version.as_of, float(version.report["metrics"]["auc"]["value"])
@@ -127,10 +126,8 @@ def test_rows(folder: Path, version_id: int) -> TestRows:
 def repeat_buying(rows: TestRows) -> RepeatBuying:
     """Fit BG/NBD at each observation date to all purchases known before it, and apply it to the rows of that date.
 
-    Raises
-    ------
-    NotConvergedError
-        When it does not fit the purchases before some date.
+    Where its likelihood has no maximum because dropping out does not pay (in some shops nobody seems ever to be gone for good), its limit is
+    taken: buying at gamma distributed rates, everybody alive.
     """
     events = rows.history.events
     bought = events.take(events.kind == events.kinds.index(PURCHASE))
@@ -138,32 +135,55 @@ def repeat_buying(rows: TestRows) -> RepeatBuying:
     for date in np.unique(rows.as_of).tolist():
         known = bought.cut(date)
         summary = summarise(known.customer, known.occurred // DAY_US, date / DAY_US)
-        model = BetaGeometricNBD.fit(summary)
         here = np.flatnonzero(rows.as_of == date)
-        place = np.searchsorted(summary.customer, rows.customer[here])
-        if not np.array_equal(summary.customer[np.minimum(place, len(summary.customer) - 1)], rows.customer[here]):
-            raise NotConvergedError(
-                "Some customers of the test rows never bought anything; BG/NBD knows nothing of them."
-            )
-        own = RepeatSummary(
-            *(part[place] for part in (summary.customer, summary.frequency, summary.recency, summary.age))
-        )
-        alive[here] = model.probability_alive(own)
-        returns[here] = alive[here] * _buys_while_alive(model, own, rows.inactive_days / 7.0)
-        fits.append(
-            f"r {model.r:.3f}, alpha {model.alpha:.2f} weeks, a {model.a:.3f}, b {model.b:.2f} from {model.n:,} customers"
-        )
+        own = _of(summary, rows.customer[here])
+        try:
+            model = BetaGeometricNBD.fit(summary)
+            alive[here], r, alpha = model.probability_alive(own), model.r, model.alpha
+            dropping = f"a {model.a:.3g}, b {model.b:.3g}"
+        except NotConvergedError as none:
+            alive[here], (r, alpha), dropping = 1.0, _without_dropping_out(summary), f"everybody alive ({none})"
+        returns[here] = alive[here] * _buys_while_alive(r, alpha, own, rows.inactive_days / 7.0)
+        day = dt.datetime.fromtimestamp(date / 1e6, dt.UTC).date()
+        fits.append(f"{day}: r {r:.3f}, alpha {alpha:.2f} weeks, {dropping}; {len(summary.customer):,} customers")
     return RepeatBuying(alive, returns, tuple(fits))
 
 
-def _buys_while_alive(model: BetaGeometricNBD, known: RepeatSummary, ahead: float) -> np.ndarray:
+def _of(summary: RepeatSummary, customers: np.ndarray) -> RepeatSummary:
+    place = np.searchsorted(summary.customer, customers)
+    if not np.array_equal(summary.customer[np.minimum(place, len(summary.customer) - 1)], customers):
+        raise RuntimeError(
+            "Some customers of the test rows bought nothing before their date: BG/NBD knows nothing of them."
+        )
+    columns = (summary.customer, summary.frequency, summary.recency, summary.age)
+    return RepeatSummary(*(column[place] for column in columns))
+
+
+def _without_dropping_out(summary: RepeatSummary) -> tuple[float, float]:
+    """Return r and alpha of the limit of BG/NBD in which nobody drops out, by maximum likelihood (Ehrenberg's NBD)."""
+    from scipy.optimize import minimize
+    from scipy.special import gammaln
+
+    x, age = summary.frequency, summary.age
+
+    def loss(logs: np.ndarray) -> float:
+        r, alpha = np.exp(logs)
+        each = gammaln(r + x) - gammaln(r) + r * np.log(alpha) - (r + x) * np.log(alpha + age)
+        return -float(each.mean())
+
+    found = minimize(loss, np.array([0.0, 2.0]), method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-11})
+    r, alpha = np.exp(found.x).tolist()
+    return r, alpha
+
+
+def _buys_while_alive(r: float, alpha: float, known: RepeatSummary, ahead: float) -> np.ndarray:
     """Return the chance that somebody who has not dropped out buys within ``ahead`` units of time.
 
     The rate of such a customer is gamma distributed with shape r + x and rate alpha + T, so that the chance of no purchase in t is
     ((alpha + T) / (alpha + T + t)) ** (r + x): Fader, Hardie and Lee (2005), the mixture behind their equation 7.
     """
-    rate = model.alpha + known.age
-    return np.asarray(1 - (rate / (rate + ahead)) ** (model.r + known.frequency))
+    rate = alpha + known.age
+    return np.asarray(1 - (rate / (rate + ahead)) ** (r + known.frequency))
 
 
 def compare(rows: TestRows, others: dict[str, np.ndarray]) -> tuple[Compared, ...]:

@@ -214,8 +214,14 @@ def upgrade() -> None:
     with op.batch_alter_table("scoring_runs", schema=None) as batch_op:
         batch_op.create_index("ix_scoring_runs_as_of", ["as_of"], unique=False)
 
+    op.execute(
+        "INSERT INTO settings (name, value, updated_at)"
+        " VALUES ('hold_out_salt', json_quote(lower(hex(randomblob(16)))), CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER))"
+    )
+
 
 def downgrade() -> None:
+    op.execute("DELETE FROM settings WHERE name = 'hold_out_salt'")
     with op.batch_alter_table("scoring_runs", schema=None) as batch_op:
         batch_op.drop_index("ix_scoring_runs_as_of")
 

@@ -6,7 +6,6 @@ Later figures on what acts saved compare the two; a training knows who was treat
 from __future__ import annotations
 
 import hashlib
-import secrets
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
@@ -27,20 +26,9 @@ TREATED, HELD_OUT = "treated", "held_out"
 _SALT = "hold_out_salt"
 
 
-def salt(session: Session) -> str | None:
-    """Return the salt of the hold-out; None before the first act on anybody."""
-    found = session.get(Setting, _SALT)
-    return None if found is None else str(found.value)
-
-
-def _salt_made(session: Session) -> str:
-    """Return the salt, drawn on first use and never changed: a customer who is held out stays so."""
-    found = salt(session)
-    if found is None:
-        found = secrets.token_hex(16)
-        session.add(Setting(name=_SALT, value=found, updated_at=clock.now_us(), updated_by=None))
-        session.flush()
-    return found
+def salt(session: Session) -> str:
+    """Return the salt of the hold-out. It came with the database and is never changed: a customer who is held out stays so."""
+    return str(session.get_one(Setting, _SALT).value)
 
 
 def in_hold_out(salt: str, user_id: str, share: float) -> bool:
@@ -50,8 +38,8 @@ def in_hold_out(salt: str, user_id: str, share: float) -> bool:
 
 
 def held_out(session: Session, user_id: str) -> bool:
-    """Tell whether acts must leave a customer alone. Needs a writing unit on the very first call of a box."""
-    return in_hold_out(_salt_made(session), user_id, preferences.read(session).hold_out_share)
+    """Tell whether acts must leave a customer alone."""
+    return in_hold_out(salt(session), user_id, preferences.read(session).hold_out_share)
 
 
 def record(
@@ -125,9 +113,7 @@ def of_customer(session: Session, user_id: str, request: PageRequest = FIRST_PAG
     conditions = (Exposure.customer_id == customer_id,)
     total = session.scalar(select(func.count()).select_from(Exposure).where(*conditions)) or 0
     rows, following = page_by_id(session, select(Exposure).where(*conditions), Exposure.id, "exposures", request)
-    known = salt(session)
-    member = known is not None and in_hold_out(known, user_id, preferences.read(session).hold_out_share)
-    return Page([_present(row[0]) for row in rows], following, total), member
+    return Page([_present(row[0]) for row in rows], following, total), held_out(session, user_id)
 
 
 def treated(session: Session, until: int | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ from retainstream.config import Settings
 from retainstream.db import read_unit
 from retainstream.errors import Conflict, InvalidInput, NotFound, NotReady
 from retainstream.lib import clock
-from retainstream.models import Identity, JobRun, ModelVersion
+from retainstream.models import Identity, JobRun, ModelVersion, ScoringRun
 from retainstream.security.actor import Actor
 from retainstream.services import as_of, audit, forward_training, jobs, performance, registry, training
 from retainstream.services.forward_training import Asked
@@ -136,8 +136,8 @@ def run(context: jobs.JobContext) -> dict[str, object]:
     wanted = Wanted.of(context.payload, context.settings)
     with read_unit() as session:
         done = done_before(session, context.job_id)
-        if done is not None:
-            return writing.result_of(done)
+    if done is not None:
+        return _taken_up(context, done)
     writing.clean_up(context)
     context.progress("reading", 0.01)
     version_id, history = _model(context, wanted)
@@ -166,6 +166,15 @@ def run(context: jobs.JobContext) -> dict[str, object]:
     if run_id is not None:
         performance.judge_runs(context, [run_id], history, data_end, part=(0.96, 1.0))
     return result
+
+
+def _taken_up(context: jobs.JobContext, done: ScoringRun) -> dict[str, object]:
+    """Judge a run that an attempt completed before it was killed, unless it came to that as well; return what the run says."""
+    with read_unit() as session:
+        data_end = as_of.data_end(session)
+        history = as_of.history(session, context.settings)
+    performance.judge_runs(context, [done.id], history, data_end, part=(0.96, 1.0))
+    return writing.result_of(done)
 
 
 def _keep(context: jobs.JobContext, work: Work, scores: Scores, run_id: int | None, part: slice) -> None:

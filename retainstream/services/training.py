@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from retainstream.config import Settings
@@ -119,7 +120,7 @@ def run(context: jobs.JobContext) -> dict[str, object]:
     with read_unit() as session:
         done = registry.version_of_job(session, context.job_id)
         if done is not None:
-            return _result(session, done, None)
+            return _result(session, done, _scoring_by(session, done))
         forward = looks_ahead(session, forward_training.Asked.of(context.payload, context.settings).definition_id)
     return _run_forward(context, options) if forward else _run_snapshot(context, options)
 
@@ -273,9 +274,19 @@ def queue_scoring(session: Session, actor: Actor, version_id: int) -> int | None
     The key names the version: a scoring that is about to end with the version before must not stand in for this one.
     """
     try:
-        return jobs.enqueue(session, actor, "score", {"scope": "all"}, dedupe_key=f"score:all:{version_id}").id
+        return jobs.enqueue(session, actor, "score", {"scope": "all"}, dedupe_key=_scoring_key(version_id)).id
     except Conflict:
         return None
+
+
+def _scoring_key(version_id: int) -> str:
+    return f"score:all:{version_id}"
+
+
+def _scoring_by(session: Session, version: ModelVersion) -> int | None:
+    """Return the scoring that was queued when a version was recorded: what an attempt that was killed after that could not say any more."""
+    own = (JobRun.dedupe_key == _scoring_key(version.id), JobRun.created_at >= version.trained_at)
+    return session.scalar(select(func.min(JobRun.id)).where(*own))
 
 
 def promote(session: Session, actor: Actor, version_id: int) -> dict[str, object]:

@@ -49,7 +49,8 @@ def test_acts_respect_the_permanent_hold_out(scored: Any, app: Flask, client: An
     assert {answer.status_code for answer in answers.values()} == {201, 409}
     assert 0.15 < len(refused) / len(ids) < 0.45
     again = client.post(f"/api/v1/customers/{refused[0]}/exposures", json={"kind": "call"}, headers=headers)
-    assert again.status_code == 409 and "hold-out" in again.get_json()["error"]["message"]
+    assert again.status_code == 409, "a member stays one, even when the first act of all was refused"
+    assert "hold-out" in again.get_json()["error"]["message"]
     held = {"kind": "call", "arm": "held_out"}
     answer = client.post(f"/api/v1/customers/{refused[0]}/exposures", json=held, headers=headers)
     assert answer.status_code == 201 and answer.get_json()["propensity"] == pytest.approx(0.3)

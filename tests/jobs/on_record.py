@@ -1,4 +1,4 @@
-"""What is on record of models, scores, judgements, events and jobs, without what may differ between two equal runs: times, and ids of runs."""
+"""What is on record of models, scores, judgements, events and jobs, without what may differ between two equal runs: times, and ids of runs and customers."""
 
 from __future__ import annotations
 
@@ -33,13 +33,15 @@ _TABLES = {
     "batches": "SELECT id, state, target, counts, warnings, error, upload_name FROM import_batches ORDER BY id",
     "row_errors": "SELECT batch_id, line, code FROM import_row_errors ORDER BY 1, 2",
 }
+# A second attempt at a load gives its customers other ids.
+_NAME = "(SELECT user_id FROM identities AS i WHERE i.customer_id = s.customer_id)"
 _OF_RUNS = {
-    "history": ("SELECT run_id, customer_id, margin, version_id FROM score_history ORDER BY 1, 2"),
+    "history": f"SELECT run_id, {_NAME}, margin, version_id FROM score_history AS s ORDER BY 1, 2",
     "latest": (
-        "SELECT run_id, customer_id, margin, probability, p0, p1, percentile, band, predicted, reasons, notices, reason_values"
-        " FROM latest_scores ORDER BY 2"
+        f"SELECT run_id, {_NAME}, margin, probability, p0, p1, percentile, band, predicted, reasons, notices, reason_values"
+        " FROM latest_scores AS s ORDER BY 2"
     ),
-    "outcomes": "SELECT run_id, customer_id, state, left_at FROM score_outcomes ORDER BY 1, 2",
+    "outcomes": f"SELECT run_id, {_NAME}, state, left_at FROM score_outcomes AS s ORDER BY 1, 2",
     "judgements": "SELECT run_id, data_end, metrics FROM run_performance ORDER BY 1",
 }
 _EVENTS = (

@@ -70,9 +70,9 @@ def tidy_names(originals: Sequence[str]) -> list[str]:
 
 
 def is_totals_row(cells: Sequence[Cell]) -> bool:
-    """Whether a file's last record sums the others up: a word such as "Total", and nothing but numbers and blanks beside it."""
+    """Whether a file's last record sums the others up: a word such as "Total", and beside it numbers and nothing else but blanks."""
     filled = [cell.strip() for cell in cells if cell and cell.strip()]
-    if not filled or not _TOTALS.fullmatch(filled[0]):
+    if len(filled) < 2 or not _TOTALS.fullmatch(filled[0]):
         return False
     return all(_is_number(cell) for cell in filled[1:])
 
