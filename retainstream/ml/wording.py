@@ -332,10 +332,10 @@ class _Phrases:
 
 def _phrase(value: Scalar, typical: Scalar, spec: FeatureSpec) -> str:
     """Say what the model saw: "Days since last log-in is 19 (usually about 3)"."""
-    said = _say(value, spec)
+    said = say(value, spec)
     about = "about " if spec.kind in ("number", "integer") else ""
-    usual = "" if typical is None else f"usually {about}{_say(typical, spec)}"
-    if usual and said == _say(typical, spec):
+    usual = "" if typical is None else f"usually {about}{say(typical, spec)}"
+    if usual and said == say(typical, spec):
         usual = "as usual"
     own = _own_words(value, typical, spec)
     if own:
@@ -352,7 +352,7 @@ def _own_words(value: Scalar, typical: Scalar, spec: FeatureSpec) -> str | None:
     return spec.wording_up if value > typical else spec.wording_down
 
 
-def _say(value: Scalar, spec: FeatureSpec) -> str:
+def say(value: Scalar, spec: FeatureSpec) -> str:
     """Write a value for a reader, with its unit unless the title says it."""
     if value is None:
         return "blank"

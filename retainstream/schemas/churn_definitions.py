@@ -114,7 +114,7 @@ class CandidateSchema(GroundsSchema):
     silences = ma.fields.Integer(required=True, metadata={"description": "Silences that reached so many days"})
 
 
-class ReasonSchema(GroundsSchema):
+class LeavingReasonSchema(GroundsSchema):
     """One way in which subscriptions end."""
 
     kind = ma.fields.String(required=True)
@@ -153,4 +153,4 @@ class ProposalSchema(ma.Schema):
     lateness = ma.fields.Nested(LatenessSchema, required=True)
     gaps = ma.fields.Nested(GapsSchema, required=True, allow_none=True)
     candidates = ma.fields.List(ma.fields.Nested(CandidateSchema), required=True)
-    reasons = ma.fields.List(ma.fields.Nested(ReasonSchema), required=True)
+    reasons = ma.fields.List(ma.fields.Nested(LeavingReasonSchema), required=True)

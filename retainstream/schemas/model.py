@@ -98,7 +98,7 @@ class FigureSchema(ma.Schema):
     n = ma.fields.Integer(required=True)
 
 
-class FeatureSchema(ma.Schema):
+class ImportantFeatureSchema(ma.Schema):
     """A feature as the model and a reader know it."""
 
     name = ma.fields.String(required=True)
@@ -130,7 +130,7 @@ class ArtifactSchema(ma.Schema):
     bytes = ma.fields.Integer(required=True, allow_none=True)
 
 
-class MoveSchema(ma.Schema):
+class AliasMoveSchema(ma.Schema):
     """When an alias came to a version, and why."""
 
     alias = ma.fields.String(required=True)
@@ -161,12 +161,12 @@ class CardSchema(VersionSchema):
     parameters = ma.fields.Dict(keys=ma.fields.String(), required=True)
     libraries = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.String(), required=True)
     feature_hash = ma.fields.String(required=True)
-    features = ma.fields.List(ma.fields.Nested(FeatureSchema), required=True)
+    features = ma.fields.List(ma.fields.Nested(ImportantFeatureSchema), required=True)
     metrics = figures_field()
     importance = ma.fields.List(ma.fields.Nested(ImportanceSchema), required=True)
     report = ma.fields.Dict(keys=ma.fields.String(), required=True)
     artifact = ma.fields.Nested(ArtifactSchema, required=True, allow_none=True)
-    moves = ma.fields.List(ma.fields.Nested(MoveSchema), required=True)
+    moves = ma.fields.List(ma.fields.Nested(AliasMoveSchema), required=True)
 
 
 class ChampionSchema(ma.Schema):
@@ -197,7 +197,7 @@ class StatusSchema(ma.Schema):
     )
 
 
-class FeatureImportanceSchema(FeatureSchema):
+class FeatureImportanceSchema(ImportantFeatureSchema):
     """A feature of the model in service with its importance; null where it was not measured."""
 
     importance = ma.fields.Float(required=True, allow_none=True)

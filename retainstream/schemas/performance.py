@@ -191,7 +191,7 @@ class FeatureMoveSchema(ma.Schema):
     sentence = ma.fields.String(required=True)
 
 
-class MoveSchema(ma.Schema):
+class ScoreMoveSchema(ma.Schema):
     """Why a score is another one than the one before. `features` and `other_features` add up to `margin.features`."""
 
     from_run_id = id_field(required=True)
@@ -229,7 +229,7 @@ class HistoryItemSchema(ma.Schema):
         metadata={"description": "Null until the run was judged, and where the judgement leaves the customer out"},
     )
     move = ma.fields.Nested(
-        MoveSchema,
+        ScoreMoveSchema,
         required=True,
         allow_none=True,
         metadata={

@@ -189,7 +189,10 @@ def economics_of(session: Session, settings: Settings) -> Economics:
     chosen = preferences.read(session)
     unit = 10 ** exponent(settings.currency)
     return Economics(
-        acceptance=chosen.acceptance, value=max(chosen.value_minor, 1) / unit, cost=chosen.contact_cost_minor / unit
+        acceptance=chosen.acceptance,
+        value=max(chosen.value_minor, 1) / unit,
+        cost=chosen.contact_cost_minor / unit,
+        incentive=chosen.incentive_minor / unit,
     )
 
 

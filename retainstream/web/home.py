@@ -67,7 +67,9 @@ def read(session: Session, settings: Settings, person: Actor, last_job: JobView 
         may_score=stage in ("unscored", "scored") and person.may(Permission.PREDICTIONS_WRITE),
         may_import=person.may(Permission.IMPORTS_WRITE),
     )
-    return _with_scores(session, person, view) if stage == "scored" else view
+    if stage != "scored":
+        return view
+    return _with_scores(session, person, replace(view, people_title=home_view.people_title(metrics)))
 
 
 def _with_scores(session: Session, person: Actor, view: HomeView) -> HomeView:

@@ -1,6 +1,6 @@
 """What the home page shows, as frozen dataclasses made from the services' answers. No database and no request here, so each sentence can be tested.
 
-Wording of snapshot mode: a score says how much somebody resembles those who left, never when they would leave.
+A model that looks forward says who leaves, and by when; one of a snapshot only who resembles those who left, never when they would leave.
 """
 
 from __future__ import annotations
@@ -106,6 +106,7 @@ class HomeView:
     lead: str
     kpis: tuple[Kpi, ...] = ()
     people: tuple[PersonCard, ...] = ()
+    people_title: str = ""
     people_note: str = ""
     chart: Chart | None = None
     drivers: tuple[Driver, ...] = ()
@@ -131,7 +132,7 @@ def headline(metrics: Answer, stage: str, verdict: str) -> tuple[str, str]:
     if stage == "empty":
         return (
             "No customers yet.",
-            "Import a table, train once, and this page says who resembles those who left, why, and how much money that is.",
+            "Import a table, train once, and this page says who is about to leave, why, and how much money that is.",
         )
     total = int(metrics["total_customers"])
     if stage == "untrained":
@@ -145,8 +146,29 @@ def headline(metrics: Answer, stage: str, verdict: str) -> tuple[str, str]:
             f"{_people(int(metrics['active_customers']))} can be scored now.",
         )
     found = int(metrics["predicted_churners"] or 0)
-    title = f"{_people(found) if found else 'No customer'} {'resembles' if found < 2 else 'resemble'} those who left."
-    return title, _lead(metrics)
+    return f"{_people(found) if found else 'No customer'} {_claim(metrics, one=found < 2)}.", _lead(metrics)
+
+
+def _claim(metrics: Answer, *, one: bool) -> str:
+    """Return what is said of those at high risk, as the end of a sentence."""
+    kind = metrics["model"]["kind"]
+    if kind == "snapshot":
+        return "resembles those who left" if one else "resemble those who left"
+    if kind == "simple_rule":
+        return f"{'has' if one else 'have'} been silent for longer than others"
+    return f"{'is' if one else 'are'} at high risk of leaving {_by_when(metrics)}"
+
+
+def people_title(metrics: Answer) -> str:
+    """Return the title above those at high risk."""
+    kind = metrics["model"]["kind"]
+    if kind == "snapshot":
+        return "Most like those who left"
+    return "Silent for longest" if kind == "simple_rule" else f"Most likely to leave {_by_when(metrics)}"
+
+
+def _by_when(metrics: Answer) -> str:
+    return str(metrics["wording"]).removeprefix("leaves ")
 
 
 def _lead(metrics: Answer) -> str:

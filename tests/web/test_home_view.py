@@ -26,7 +26,8 @@ METRICS: dict[str, Any] = {
     "monthly_revenue": {"amount_minor": 1_000_000, "currency": "EUR"},
     "revenue_at_risk": {"amount_minor": 123_456, "currency": "EUR"},
     "other_currencies": [],
-    "model": {"version": 3, "auc": 0.8449, "auc_interval": [0.836, 0.8541], "trained_at": None},
+    "wording": "resembles those who left",
+    "model": {"version": 3, "kind": "snapshot", "auc": 0.8449, "auc_interval": [0.836, 0.8541], "trained_at": None},
     "scored_at": None,
     "data_as_of": None,
     "stale": False,
@@ -49,6 +50,35 @@ def test_headline_is_the_finding(found: int, sentence: str) -> None:
         lead
         == "Added up over all 900 scored, the probabilities come to about 88 customers (75 to 102) and €1,235 a month."
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "wording", "sentence", "title"),
+    [
+        (
+            "forward",
+            "leaves within 30 days",
+            "2 customers are at high risk of leaving within 30 days.",
+            "Most likely to leave within 30 days",
+        ),
+        (
+            "forward",
+            "leaves between 7 and 37 days from then",
+            "2 customers are at high risk of leaving between 7 and 37 days from then.",
+            "Most likely to leave between 7 and 37 days from then",
+        ),
+        (
+            "simple_rule",
+            "has been silent for longer than others",
+            "2 customers have been silent for longer than others.",
+            "Silent for longest",
+        ),
+    ],
+)
+def test_what_is_claimed_is_what_the_model_can_say(kind: str, wording: str, sentence: str, title: str) -> None:
+    told = {**METRICS, "predicted_churners": 2, "wording": wording, "model": {**METRICS["model"], "kind": kind}}
+    assert home_view.headline(told, "scored", "")[0] == sentence
+    assert home_view.people_title(told) == title
 
 
 def test_lead_without_prices_or_probabilities() -> None:

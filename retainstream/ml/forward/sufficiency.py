@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from retainstream.ml.asof.columns import DAY_US, EventLog, History
-from retainstream.ml.asof.dates import TooLittleHistory
+from retainstream.ml.asof.dates import (
+    CLOSER_DAYS,
+    EVERY_DAYS,
+    FEW_TRAINING_DATES,
+    MAX_DATES,
+    Parts,
+    TooLittleHistory,
+    parts_of,
+)
 from retainstream.ml.asof.outcomes import churn_between
 from retainstream.ml.assessment import Verdict
 
@@ -23,6 +32,7 @@ _PREVALENCE_SIGMAS = 4.0
 _KIND_DAYS = 60  # how far back the pace of a kind of event is read
 _KIND_PRESENT = 0.9  # of those days with an event: then three days without one are no accident
 _KIND_SILENT_DAYS = 3
+_LOOK_AHEAD_DAYS, _LOOK_AHEAD_STEP = 3 * 365, 7  # a date further off than three years is no date
 
 
 @dataclass(frozen=True)
@@ -53,38 +63,70 @@ def history_too_short(missing: TooLittleHistory, data_end: int) -> Sufficiency:
 def enough(panel: Panel, split: Split) -> Sufficiency:
     """Say whether each window holds enough customers who left and who stayed, treated ones aside.
 
-    The date is that at which, at the pace of the panel's own dates, the window that lacks most will have them: with time the windows for
-    calibration and test take in more dates.
+    The date is the first at which every window that lacks leavers would have them at the pace of the panel's own dates. The windows for
+    calibration and test never take more than two dates, so where too few leave in those there is no such date, and the sentence says so.
     """
-    waits: list[tuple[float, str, int, int, str]] = []
+    lacks: list[tuple[int, str, int, int, str]] = []
     for name, needed in LEAST.items():
         rows = getattr(split, name)
         rows = rows[~panel.treated[rows]]
         for outcome, what in ((1, "customers who left"), (0, "customers who stayed")):
             have = len(np.unique(panel.customer[rows][panel.y[rows] == outcome]))
             if have < needed:
-                waits.append((_days_until(panel, outcome, needed - have), name, have, needed, what))
-    if not waits:
+                lacks.append((needed - have, name, have, needed, what))
+    if not lacks:
         left = int(panel.y.sum())
         return Sufficiency(
             Verdict(True, "ok", f"{len(panel):,} rows, {left:,} of customers who left: enough to train on.")
         )
-    days, name, have, needed, what = max(waits)
+    missing, name, have, needed, what = max(lacks)
     window = {"train": "training", "calibrate": "calibration", "test": "test"}[name]
-    message = f"The {window} window has {have:,} {what}; at least {needed} are needed, so {needed - have} are missing."
+    message = f"The {window} window has {have:,} {what}; at least {needed} are needed, so {missing} are missing."
     on = None
-    if np.isfinite(days):
-        on = panel.data_end + int(days) * DAY_US
-        message += f" At today's pace they should be there on {_day(on)}, in about {_span(int(days))}."
+    if all(of.endswith("left") for *_, of in lacks):
+        days = _days_until(panel, {part for _, part, *_ in lacks})
+        if days is None:
+            message += " At today's pace they will never be there: more customers, or a longer horizon, would bring them."
+        else:
+            on = panel.data_end + days * DAY_US
+            message += f" At today's pace they should be there on {_day(on)}, in about {_span(days)}."
     code = "too_few_churners" if what.endswith("left") else "too_few_stayers"
-    return Sufficiency(Verdict(False, code, message, {"needed": needed, "have": have, "missing": needed - have}), on)
+    return Sufficiency(Verdict(False, code, message, {"needed": needed, "have": have, "missing": missing}), on)
 
 
-def _days_until(panel: Panel, outcome: int, missing: int) -> float:
-    """Return in how many days so many more customers with an outcome will have been seen."""
-    seen = np.unique(panel.customer[panel.y == outcome]).size
+def _days_until(panel: Panel, lacking: Collection[str]) -> int | None:
+    """Return in how many days some windows should hold enough leavers; None when not within three years."""
+    seen = np.unique(panel.customer[panel.y == 1]).size
     span = (panel.dates[-1] - panel.dates[0]) / DAY_US + panel.rule.horizon_days if panel.dates else 0
-    return float(np.ceil(missing * span / seen)) if seen and span else float("inf")
+    if not seen or not span:
+        return None
+    # Before the next date nearly the same customers would be looked at.
+    for days in range(max(panel.every_days, _LOOK_AHEAD_STEP), _LOOK_AHEAD_DAYS + 1, _LOOK_AHEAD_STEP):
+        parts = _parts_in(panel, days)
+        covered = {name: _covered_days(getattr(parts, name), panel.rule.horizon_days) for name in lacking}
+        if all(seen / span * covered[name] >= LEAST[name] for name in lacking):
+            return days
+    return None
+
+
+def _parts_in(panel: Panel, days: int) -> Parts:
+    """Return the windows that there will be in so many days, chosen as `dates.calendar` does."""
+    first, newest = panel.dates[0], panel.dates[-1] + days * DAY_US
+    best = Parts((), (), ())
+    for step in (max(panel.every_days, EVERY_DAYS), *CLOSER_DAYS):
+        found = parts_of(tuple(range(newest, first - 1, -step * DAY_US))[::-1], panel.rule)
+        if found is not None and len(found.train) > len(best.train):
+            best = found
+        if len(best.train) >= FEW_TRAINING_DATES:
+            break
+    kept = max(1, MAX_DATES - len(best.calibrate) - len(best.test))
+    return Parts(best.train[-kept:], best.calibrate, best.test)
+
+
+def _covered_days(dates: Sequence[int], horizon_days: int) -> float:
+    """Return how many days the label windows of some rising dates cover together; in each of them somebody leaves for the first time."""
+    steps = np.diff(dates) / DAY_US
+    return float(np.minimum(steps, horizon_days).sum() + horizon_days) if len(dates) else 0.0
 
 
 def prevalence(history: History, panel: Panel) -> Verdict:
