@@ -19,7 +19,7 @@ blueprint = ApiBlueprint("exposures", "/customers", "Acts on customers, and the 
 _NO_CUSTOMER = "There is no such customer."
 
 
-@blueprint.route("/<user_id>/exposures", methods=["GET"])
+@blueprint.route("/<path:user_id>/exposures", methods=["GET"])
 @requires(Permission.CUSTOMERS_READ)
 @blueprint.arguments(PageQuerySchema, location="query")
 @blueprint.response(200, ExposureListSchema)
@@ -32,7 +32,7 @@ def list_exposures(query: dict[str, Any], user_id: str) -> Response:
     return with_etag({**page.to_dict(), "held_out": held_out})
 
 
-@blueprint.route("/<user_id>/exposures", methods=["POST"])
+@blueprint.route("/<path:user_id>/exposures", methods=["POST"])
 @requires(Permission.CUSTOMERS_WRITE)
 @blueprint.arguments(ExposureInputSchema)
 @blueprint.response(201, ExposureSchema)

@@ -70,7 +70,7 @@ def withdraw(name: str) -> Response:
 
 
 @customer_blueprint.route("/<path:user_id>/features", methods=["GET"])
-@requires(Permission.MODEL_READ)
+@requires(Permission.CUSTOMERS_READ)
 @customer_blueprint.arguments(AsOfSchema, location="query")
 @customer_blueprint.response(200, CustomerFeaturesSchema)
 @customer_blueprint.alt_response(304, description="Nothing changed since the ETag that was sent.")

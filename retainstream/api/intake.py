@@ -21,6 +21,8 @@ from retainstream.services.events.items import Read, Reading
 
 LARGEST_BODY: Final = 32 * 1024 * 1024
 _GZIP = 31
+_MOST_MEMBERS = 100
+"""Parts that gzip data may be joined of: what is left is copied for each, so that very many tiny ones would cost the square of their number."""
 
 Take = Callable[..., dict[str, object]]
 
@@ -85,15 +87,17 @@ def _unpacked() -> bytes:
     """Return the body, unpacked as far as it is not too large."""
     raw = request.get_data(cache=True)
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if len(raw) > LARGEST_BODY:  # packed or not
+        raise _too_large()
     if encoding in ("", "identity"):
-        if len(raw) > LARGEST_BODY:
-            raise _too_large()
         return raw
     if encoding not in ("gzip", "x-gzip"):
         raise UnsupportedMedia("The only Content-Encoding that is understood is gzip.")
     parts, left = [], LARGEST_BODY
     try:
         while raw:
+            if len(parts) == _MOST_MEMBERS:
+                raise BadRequest(f"The body is joined of more than {_MOST_MEMBERS} gzip parts; pack it as one.")
             unpacker = zlib.decompressobj(wbits=_GZIP)
             parts.append(unpacker.decompress(raw, left + 1))
             left -= len(parts[-1])

@@ -65,4 +65,10 @@ def test_an_act_is_checked(scored: Any, client: Any, cast: Any) -> None:
     for body in ({}, {"kind": ""}, {"kind": "x", "propensity": 0}, {"kind": "x", "at": "2999-01-01T00:00:00Z"}):
         assert client.post(path, json=body, headers=headers).status_code == 422
     assert client.post("/api/v1/customers/nobody/exposures", json={"kind": "x"}, headers=headers).status_code == 404
+    slashed = {"user_id": "shop/7", "kind": "login", "occurred_at": "2024-03-01T10:00:00Z"}
+    assert client.post("/api/v1/events", json=[slashed], headers=cast.token("owner")).status_code == 200
+    for method in ("GET", "POST"):  # any identifier
+        body = {"json": {"kind": "x", "override": True}} if method == "POST" else {}
+        answer = client.open("/api/v1/customers/shop/7/exposures", method=method, headers=headers, **body)
+        assert answer.status_code in (200, 201), answer.get_json()
     assert client.post(path, json={"kind": "x"}, headers=cast.token("viewer")).status_code == 403

@@ -37,6 +37,11 @@ def test_nothing_of_an_erased_person_is_left_in_any_file(
         batch = session.get_one(ImportBatch, 1)
         cells = {"code": "description_row", "detail": {"kind": "totals", "cells": ["Quentin Quokka"]}}
         batch.warnings = [*batch.warnings, cells]
+    for path in ("events", "subscriptions", "orders"):
+        cells = "user_id,time,amount,who,start\nq-7777,2024-03-01T10:00:00Z,5,Quentin Quokka,2024-03-01T10:00:00Z\n"
+        sent = {"file": (io.BytesIO(cells.encode()), "log.csv"), "dry_run": "true"}
+        keyed = token | {"Idempotency-Key": f"preview-{path}"}
+        assert client.post(f"/api/v1/{path}/import", data=sent, headers=keyed).status_code == 200
     change = client.patch("/api/v1/customers/q-7777", json={"phone": "0049-777"}, headers=token)
     assert change.status_code == 200
     before = b"".join(path.read_bytes() for path in settings.instance_path.rglob("*") if path.is_file())

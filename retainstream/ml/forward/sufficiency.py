@@ -86,7 +86,9 @@ def enough(panel: Panel, split: Split) -> Sufficiency:
     if all(of.endswith("left") for *_, of in lacks):
         days = _days_until(panel, {part for _, part, *_ in lacks})
         if days is None:
-            message += " At today's pace they will never be there: more customers, or a longer horizon, would bring them."
+            message += (
+                " At today's pace they will never be there: more customers, or a longer horizon, would bring them."
+            )
         else:
             on = panel.data_end + days * DAY_US
             message += f" At today's pace they should be there on {_day(on)}, in about {_span(days)}."

@@ -56,12 +56,14 @@ def _newest(session: Session, present: int, columns: tuple[InstrumentedAttribute
         columns,
         present // clock.HOUR_US,
     )
-    if key not in _found:
+    if key in (kept := _found.copy()):  # another thread may be clearing it
+        newest = kept[key]
+    else:
+        rows = [session.execute(_newest_of(column, present)).one() for column in columns]
+        newest = max((int(instant) for (instant,) in rows if instant is not None), default=None)
         if len(_found) >= _KEPT:
             _found.clear()
-        rows = [session.execute(_newest_of(column, present)).one() for column in columns]
-        _found[key] = max((int(instant) for (instant,) in rows if instant is not None), default=None)
-    newest = _found[key]
+        _found[key] = newest
     if newest is None:
         raise NotReady(_NOTHING)
     return newest

@@ -107,7 +107,7 @@ def _blank_row_errors(session: Session, user_id: str, signs: set[str]) -> int:
 
 def _forget_previews(session: Session, signs: set[str]) -> None:
     """Drop what previews of files showed: kept answers (a repeated call previews anew), and the cells of lines that were taken for no customer."""
-    previews = (IdempotencyKey.status == 200, IdempotencyKey.route.endswith("/customers/import"))
+    previews = (IdempotencyKey.status == 200, IdempotencyKey.route.endswith("/import"))
     session.execute(delete(IdempotencyKey).where(*previews))
     for batch in session.scalars(select(ImportBatch)):
         if any(signs & _cells(warning) for warning in batch.warnings):

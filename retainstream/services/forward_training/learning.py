@@ -169,7 +169,8 @@ def _by_rule(
     except ValueError as neither:
         verdict = Verdict(False, refused.code, f"{refused.message} {neither}", refused.needs)
         return Trained(verdict, registry.SIMPLE_RULE, tuple(specs), window)
-    message = f"{refused.message} Until then customers are ranked by how long they have been silent."
+    until = "Until then" if found.sufficient_on is not None else "So"
+    message = f"{refused.message} {until} customers are ranked by how long they have been silent."
     verdict = Verdict(True, registry.SIMPLE_RULE, message, refused.needs)
     predictor = ChurnPredictor.of(served, plan)
     return Trained(verdict, registry.SIMPLE_RULE, served.specs, window, predictor, predictor.to_artifact())
