@@ -71,7 +71,7 @@ def prepare(settings: Settings) -> None:
     from flask_migrate import upgrade
 
     from retainstream.app import create_minimal_app
-    from retainstream.db import db, empty_log, unit_of_work
+    from retainstream.db import db, empty_log, read_unit, unit_of_work
     from retainstream.extensions import migrate
     from retainstream.services import as_of, jobs
     from retainstream.services.customers import erasure_ledger
@@ -84,8 +84,9 @@ def prepare(settings: Settings) -> None:
             jobs.seed_schedules(session)
             brought_back = erasure_ledger.replay(session, settings)
         if brought_back:  # by restoring a copy from before they were erased
-            as_of.forget_columns(settings)
             empty_log()
+        with read_unit() as session:
+            as_of.forget_outdated_columns(session, settings)
         db.engine.dispose()
 
 

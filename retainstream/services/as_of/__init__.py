@@ -24,7 +24,9 @@ from retainstream.services.as_of.times import data_as_of, data_end
 if TYPE_CHECKING:
     from retainstream.ml.asof.columns import History
 
-__all__ = ["customer_features", "data_as_of", "data_end", "dictionary", "forget_columns", "history"]
+__all__ = [
+    "customer_features", "data_as_of", "data_end", "dictionary", "forget_columns", "forget_outdated_columns", "history",
+]  # fmt: skip
 
 
 def history(
@@ -60,3 +62,12 @@ def forget_columns(settings: Settings) -> None:
     from retainstream.services.as_of import cache
 
     cache.forget(settings)
+
+
+def forget_outdated_columns(session: Session, settings: Settings) -> None:
+    """Remove columns of events that may hold somebody who was erased since: what a process that was killed in the middle of it left."""
+    if not (settings.instance_path / "columns").exists():
+        return  # a start without them does not import numpy
+    from retainstream.services.as_of import cache
+
+    cache.forget_outdated(session, settings)

@@ -118,6 +118,17 @@ def forget(settings: Settings) -> None:
             path.unlink(missing_ok=True)
 
 
+def forget_outdated(session: Session, settings: Settings) -> None:
+    """Remove columns from before something was taken away, and what no header names: a process may have died between an erasure and `forget`."""
+    folder = settings.instance_path / FOLDER
+    try:
+        counted = _parsed((folder / HEADER).read_text()).view.removals
+    except (OSError, ValueError, KeyError, TypeError):
+        counted = None
+    if counted != revisions.read(session)["removals"]:
+        forget(settings)
+
+
 def view_of(session: Session, settings: Settings, known: Kinds) -> View:
     """Return what a session sees."""
     file = settings.database_file

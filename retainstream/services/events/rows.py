@@ -14,7 +14,6 @@ from typing import Final
 
 from retainstream.lib import clock
 
-DEFAULT_FEED: Final = "api"
 LONGEST_USER_ID: Final = 200
 LONGEST_KIND: Final = 64
 LONGEST_KEY: Final = 200

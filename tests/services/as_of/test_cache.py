@@ -325,6 +325,24 @@ def test_nothing_of_an_erased_person_stays_after_the_next_read(
     as_of.forget_columns(settings)
 
 
+def test_what_a_kill_in_the_middle_of_an_erasure_left_is_removed_at_the_start(settings: Settings) -> None:
+    _fill()
+    _read(settings)
+    held = {path.name for path in _folder(settings).iterdir()}
+    with read_unit() as session:
+        as_of.forget_outdated_columns(session, settings)
+    assert {path.name for path in _folder(settings).iterdir()} == held != set()
+    with unit_of_work() as session:
+        erasure.erase(session, COMMAND, "u1", key=b"k")
+    with read_unit() as session:
+        as_of.forget_outdated_columns(session, settings)
+    assert list(_folder(settings).iterdir()) == []
+    (_folder(settings) / "torn.0.npy").write_bytes(b"half a column")
+    with read_unit() as session:
+        as_of.forget_outdated_columns(session, settings)
+    assert list(_folder(settings).iterdir()) == []
+
+
 def test_customers_whose_import_was_taken_back_are_not_there(settings: Settings) -> None:
     people = _fill()
     _read(settings)
