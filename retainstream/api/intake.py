@@ -93,7 +93,8 @@ def _unpacked() -> bytes:
         return raw
     if encoding not in ("gzip", "x-gzip"):
         raise UnsupportedMedia("The only Content-Encoding that is understood is gzip.")
-    parts, left = [], LARGEST_BODY
+    parts: list[bytes] = []
+    left = LARGEST_BODY
     try:
         while raw:
             if len(parts) == _MOST_MEMBERS:
