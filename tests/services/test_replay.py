@@ -37,6 +37,9 @@ from retainstream.services.scoring import writing
 from tests.history import DAY, START, Past, define, write_events
 from tests.work import run_job
 
+LATER = "seen_later"
+"""An attribute that was imported after the day."""
+
 
 def _later_things(session: Session, past: Past, day: int) -> None:
     """Add what tempts a builder to look ahead: late news, attributes known before and after, and acts on customers."""
@@ -49,7 +52,11 @@ def _later_things(session: Session, past: Past, day: int) -> None:
     kinds = ["support" if rng.random() < 0.5 else "login" for _ in range(n)]
     write_events(session, EventRows(names, kinds, at, received, [None] * n, [None] * n, [None] * n))
     slots = attributes.allocate(session, [Wanted("age", "Age", "integer"), Wanted("city", "City", "category")])
+    slots_of_later = attributes.allocate(session, [Wanted(LATER, "Seen later", "number")])
     for one in ids:
+        version = AttributeVersion(customer_id=one, valid_from=day - 200 * DAY, known_at=day + DAY, source="import")
+        setattr(version, str(slots_of_later[0].slot), float(one))
+        session.add(version)
         for known in (day - 200 * DAY, day + 3 * DAY):
             version = AttributeVersion(customer_id=one, valid_from=known, known_at=known, source="import")
             for slot, value in zip(
@@ -83,6 +90,7 @@ def _forget_later(session: Session, day: int) -> None:
         "DELETE FROM events WHERE occurred_at >= :day OR received_at >= :day",
         "DELETE FROM subscriptions WHERE received_at >= :day",
         "DELETE FROM attribute_versions WHERE known_at >= :day",
+        f"DELETE FROM attribute_definitions WHERE name = '{LATER}'",
         "DELETE FROM exposures WHERE at >= :day OR recorded_at >= :day",
         f"DELETE FROM customers WHERE id NOT IN ({_KNOWN})",
         "DELETE FROM event_kinds WHERE id NOT IN (SELECT kind_id FROM events)",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from retainstream.lib import clock
 from retainstream.services import registry
 from retainstream.services.forward_training.asked import Asked
-from retainstream.services.forward_training.material import Material, chosen_features, names_of
+from retainstream.services.forward_training.material import Material, chosen_features, known_then, names_of
 
 if TYPE_CHECKING:
     from retainstream.ml import ChurnPredictor, Economics, FeatureSpec, Verdict
@@ -73,6 +73,8 @@ def train(
     from retainstream.ml.training import Plan
 
     specs = chosen_features(known, asked.exclude)
+    if asked.as_of is not None:  # else a column that came too late is told among those left out
+        specs = known_then(specs, history)
     plan = Plan(n_trials=asked.trials, n_jobs=threads, seed=asked.seed, economics=economics)
     stopped = () if asked.ignore_silent_feeds else sufficiency.stopped_kinds(history, material.moment)
     if stopped:

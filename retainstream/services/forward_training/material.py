@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from retainstream.ml import FeatureSpec
     from retainstream.ml.asof.columns import History
     from retainstream.ml.asof.rules import ChurnRule
+    from retainstream.ml.features import Recipe
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,18 @@ def chosen_features(known: Sequence[FeatureSpec], exclude: Iterable[str]) -> tup
     if not found:
         raise InvalidInput("No feature is left to learn from.", fields={"exclude": ["leaves at least one"]})
     return found
+
+
+def known_then(specs: Iterable[FeatureSpec], history: History) -> tuple[FeatureSpec, ...]:
+    """Return the features but for attributes of which a cut history holds no value: on a past day nobody knew that there would be such a column."""
+    return tuple(spec for spec in specs if spec.recipe is None or _has_values(history, spec.recipe))
+
+
+def _has_values(history: History, recipe: Recipe) -> bool:
+    if recipe.source != "profile":
+        return True
+    values = history.profiles.values.get(str(recipe.event))
+    return values is not None and bool((values == values).any() if values.dtype.kind == "f" else (values >= 0).any())  # noqa: PLR0124 - NaN
 
 
 def names_of(specs: Sequence[FeatureSpec], words: Iterable[str]) -> list[str]:
