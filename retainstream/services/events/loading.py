@@ -17,7 +17,7 @@ from retainstream.config import Settings
 from retainstream.lib.tabular import Chunk, Table
 from retainstream.services import feeds, revisions
 from retainstream.services.events import standing
-from retainstream.services.events.mapping import EventMapping, mapping_from
+from retainstream.services.events.mapping import EMPTY, EventMapping, mapping_from
 from retainstream.services.events.people import Erased, Unknown, erased_test
 from retainstream.services.events.periods import PeriodReader
 from retainstream.services.events.reading import EventReader, ReadChunk
@@ -27,6 +27,7 @@ from retainstream.services.imports import attempts, batches, files
 from retainstream.services.imports.badrows import BadRow
 from retainstream.services.imports.cells import row_hashes
 from retainstream.services.imports.columns import count_different
+from retainstream.services.imports.values import Blanks
 from retainstream.services.imports.warnings import ImportWarning as Warned
 from retainstream.services.jobs import JobContext
 
@@ -87,6 +88,32 @@ def read_table(table: Table, reader: Reader, rows: int) -> Iterator[tuple[Chunk,
         width = sum(len(column[at] or "") + 1 for column in chunk.columns for at in looked_at)
         characters += width * len(chunk) / max(len(looked_at), 1)
         yield chunk, reader.read(chunk), min(1.0, characters / size)
+
+
+@dataclass
+class Unread:
+    """Notices columns that are left out for being empty, as far as the preview saw, and are not."""
+
+    mapping: EventMapping
+    _filled: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._blank = Blanks(self.mapping.blanks)
+
+    def add(self, chunk: Chunk) -> None:
+        """Look at the next chunk."""
+        for at, column in enumerate(self.mapping.columns):
+            if (
+                column.reason == EMPTY
+                and column.name not in self._filled
+                and not all(map(self._blank, set(chunk.columns[at])))
+            ):
+                self._filled.add(column.name)
+
+    def told(self) -> list[Warned]:
+        """Return a warning for each such column."""
+        message = "{} is empty at the head of the file and was left out, but has values further down: give it a role in the mapping and load again."
+        return [Warned("filled_later", "serious", name, message.format(name)) for name in sorted(self._filled)]
 
 
 @dataclass
@@ -159,10 +186,12 @@ class EventAttempt(attempts.Attempt):
     def _write_all(self, table: Table, mapping: EventMapping, writer: EventWriter | SubscriptionWriter) -> None:
         """Read the whole file and write its good rows; once a row is bad and the person wants all or nothing, the rest is only checked."""
         reader, repeats = reader_for(mapping, table, self.context.settings, self.now), Repeats()
+        unread = Unread(mapping)
         write = self._write_function(writer)
         counts = Counter(self.counts)
         for chunk, read, share in read_table(table, reader, CHUNK_ROWS):
             repeats.add(chunk)
+            unread.add(chunk)
             self.bad.add(read.bad_rows, lambda row: user_id_in(mapping, row))
             counts["rows"] += len(chunk) + len(chunk.ragged)
             counts["no_customer"] += read.no_customer
@@ -172,6 +201,7 @@ class EventAttempt(attempts.Attempt):
                     self.require_turn(session)
                     write(session, read.rows)
             self.report(share)
+        self.warnings = [*self.warnings, *(item.to_dict() for item in unread.told())]
         counts.update(writer.counts)
         told = {"bad": self.bad.count, "good": counts["rows"] - self.bad.count, "repeated": repeats.count()}
         self.counts = dict.fromkeys(COUNTED, 0) | {name: n for name, n in counts.items() if n} | told

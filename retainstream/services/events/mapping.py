@@ -39,6 +39,7 @@ NUMBERS = ("value", "quantity", "price", "amount")
 KEPT_AS_PROPERTY = ("order", "product", "quantity", "currency")
 KINDS = ("text", "number", "boolean")
 CUSTOMER_FORMATS = ("as_is", "drop_point_zero")
+EMPTY = "It is empty."
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _MANY = ("property", "ignored")

@@ -30,8 +30,10 @@ from retainstream.services.events.mapping import MOMENTS, EventColumn, EventMapp
 from retainstream.services.events.proposal import blanks_of, propose
 from retainstream.services.events.rows import LONGEST_FEED, kind_name
 from retainstream.services.imports.badrows import BadRow
+from retainstream.services.imports.columns import ColumnReader
 from retainstream.services.imports.files import limits
 from retainstream.services.imports.profile import TableProfile, profile_table
+from retainstream.services.imports.values import Blanks
 
 WHOLE_BYTES = 8 * 1024 * 1024
 HEAD_ROWS = 20_000
@@ -167,6 +169,8 @@ def preview(
         if not complete:
             table = table.head(HEAD_ROWS)
         profile = profile_table(table, blanks_of(target))
+        if not complete:
+            profile = _look_further(whole_table, profile, blanks_of(target))
         if mapping is not None:
             found = mapping_from(mapping, target, table.columns)
         else:
@@ -190,6 +194,26 @@ def preview(
         raise UnsupportedMedia(_NOT_UNICODE, fields={"file": [_NOT_UNICODE]}) from error
     warnings = [item.to_dict() for item in warned]
     return EventPreview(filename, whole_table, found, complete, counts, warnings, errors, sample, samples)
+
+
+def _look_further(table: Table, profile: TableProfile, blanks: Blanks) -> TableProfile:
+    """Read on in a large file whose head leaves columns empty, until each of them holds something.
+
+    A file of subscriptions in the order of their starts has no end at its head.
+    """
+    waiting = {column.position for column in profile.columns if not column.filled}
+    columns, rows = list(profile.columns), 0
+    for chunk in table.chunks(_CHUNK * 4) if waiting else ():
+        for at in sorted(waiting):
+            if any(text is not None and not blanks(text) for text in set(chunk.columns[at])):
+                reader = ColumnReader(blanks)
+                reader.add(chunk, at)
+                columns[at] = reader.finish(at, columns[at].name, columns[at].original)
+                waiting.discard(at)
+        rows += len(chunk)
+        if not waiting or rows >= SETTLING_ROWS:
+            break
+    return replace(profile, columns=tuple(columns))
 
 
 def _proposed(profile: TableProfile, target: Target, asked: Asked, now: int, rest: Table | None) -> EventMapping:

@@ -13,6 +13,7 @@ import numpy as np
 
 from retainstream.services.events import hints
 from retainstream.services.events.mapping import (
+    EMPTY,
     KEPT_AS_PROPERTY,
     MAX_PROPERTIES,
     EventColumn,
@@ -30,6 +31,8 @@ DAY_US = 86_400_000_000
 DEFAULT_KIND = "event"
 _FREE_TEXT = 20.0
 _CATEGORIES = 200
+_PROPERTIES = "properties."
+"""What JSON lines in the shape of POST /events put before the names of properties: a file says the same as a request."""
 _ORDER_NUMBER = re.compile(r"([^\d\s]{0,5})\d+")
 _FEWEST_CANCELLED = 3
 ENDLESS = tuple(
@@ -145,12 +148,13 @@ class _Proposer:
             kind = "number" if role == "quantity" else "text"
             return EventColumn(profile.name, role, kind=kind, decimal=profile.decimal)
         if self.target == "subscriptions":
-            return EventColumn(profile.name, "ignored", reason="A subscription has no place for it.")
+            why = "A subscription has no place for it." if profile.filled else EMPTY
+            return EventColumn(profile.name, "ignored", reason=why)
         reason = self._reason_to_ignore(profile, position)
         if reason is not None:
             return EventColumn(profile.name, "ignored", reason=reason)
         self._kept += 1
-        name = names.slug(profile.name, position, self._taken)
+        name = names.slug(profile.name.removeprefix(_PROPERTIES), position, self._taken)
         return EventColumn(profile.name, "property", name, kind=_property_kind(profile), decimal=profile.decimal)
 
     def _give(self, role: str, score: Callable[[int], float]) -> None:
@@ -171,9 +175,16 @@ class _Proposer:
         return hints.kind_score(self.profile.columns[at], self.words[at], self.profile.has_header)
 
     def _key_score(self, at: int) -> float:
-        """A name for one row: said so in the header, and different in every row."""
+        """A name for one row: said so in the header, and different in every row.
+
+        Where the header can mean nothing else, a few repeats are rows that were sent twice, and a blank is a row without a name.
+        """
         column, words = self.profile.columns[at], self.words[at]
-        if not column.unique or column.filled < column.rows or column.rows < 2 or words & hints.PERSON:
+        if column.rows < 2 or words & hints.PERSON:
+            return 0.0
+        if self.target == "events" and (words == {"key"} or {"event", "id"} <= words or "idempotency" in words):
+            return 3.0 if column.filled and column.distinct >= hints.MOSTLY * column.filled else 0.0
+        if not column.unique or column.filled < column.rows:
             return 0.0
         if words & hints.KEY or (words & hints.KEY_SUBJECT and "id" in words):
             return 2.0
@@ -247,7 +258,7 @@ class _Proposer:
         if position in self._added:
             return "It was added to a file of rows that could not be taken."
         if not column.filled:
-            return "It is empty."
+            return EMPTY
         if column.is_row_counter and column.rows >= 20:
             return "It counts the rows."
         personal = names.personal_field(sorted(words)) or (

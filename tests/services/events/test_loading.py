@@ -315,3 +315,32 @@ def test_a_large_file_whose_head_does_not_tell_day_from_month_is_read_on(
     time = filer.preview("events", turned).mapping.role("time")
     assert time is not None and time.format == "mdy"
     assert filer.counts("events", turned)["accepted"] == 400
+
+
+def test_a_large_file_of_starts_whose_ends_come_later_keeps_the_ends(
+    filer: Filer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(previews, "WHOLE_BYTES", 500)
+    monkeypatch.setattr(previews, "HEAD_ROWS", 50)
+    head = "subscription_id,user_id,plan,started_at,ended_at,end_reason\n"
+    starts = "".join(f"s{n},u{n},basic,2024-01-{n % 28 + 1:02d},,\n" for n in range(400))
+    ends = "".join(f"s{n},u{n},basic,2024-01-{n % 28 + 1:02d},2024-0{n % 6 + 3}-15,card expired\n" for n in range(60))
+    found = filer.preview("subscriptions", head + starts + ends)
+    ended, reason = found.mapping.role("ended"), found.mapping.role("reason")
+    assert not found.complete and ended is not None and reason is not None
+    assert (ended.name, ended.format, reason.name) == ("ended_at", "iso", "end_reason")
+    assert filer.counts("subscriptions", head + starts + ends)["accepted"] == 460
+    with read_unit() as session:
+        reasons = session.execute(text("SELECT end_reason, count(*) FROM subscriptions GROUP BY 1")).all()
+    assert {tuple(row) for row in reasons} == {(None, 400), ("payment_failed", 60)}
+
+
+def test_a_column_that_was_left_out_as_empty_and_is_not_is_told(filer: Filer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(previews, "WHOLE_BYTES", 500)
+    monkeypatch.setattr(previews, "HEAD_ROWS", 50)
+    monkeypatch.setattr(previews, "SETTLING_ROWS", 60)
+    rows = "".join(f"u{n % 9},login,2024-02-{n % 20 + 1:02d},{'tv' if n > 25_000 else ''}\n" for n in range(30_000))
+    number, _ = filer.load("events", "user_id,event,at,device\n" + rows)
+    with read_unit() as session:
+        told = session.execute(text("SELECT warnings FROM import_batches WHERE id = :n"), {"n": number}).scalar_one()
+    assert "device is empty at the head of the file" in told
