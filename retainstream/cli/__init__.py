@@ -7,13 +7,14 @@ from flask import Flask
 
 def register(app: Flask) -> None:
     """Add every command to the app."""
-    from retainstream.cli import backup, demo, events, imports, people, work
+    from retainstream.cli import backup, definitions, demo, events, imports, people, work
 
     for command in (
         imports.import_command,
         events.import_events_command,
         events.import_subscriptions_command,
         events.import_orders_command,
+        definitions.propose_churn_command,
         work.train_command,
         work.score_command,
         work.replay_command,

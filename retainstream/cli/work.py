@@ -65,7 +65,7 @@ def describe_training(trained: dict[str, object]) -> str:
 
 def describe_scoring(scored: dict[str, object]) -> str:
     """Return the sentence about a scoring's result."""
-    return f"{scored.get('n_scored', 0)} customers are scored with model {scored.get('model_version')}."
+    return f"{scored.get('n_scored', 0):,} customers are scored with model {scored.get('model_version')}."
 
 
 @click.command("score")

@@ -184,7 +184,8 @@ def ready_to_train(session: Session, exclude: Iterable[str] = ()) -> tuple[list[
     features = features_without(session, exclude)
     if not features:
         raise NotReady(
-            "There is nothing to learn from: no column of the data is marked as a feature. Import a table with a churn column first."
+            "There is nothing to learn from: no churn definition that looks ahead is in force, and no column of the data is marked as a feature. "
+            "Import a table with a churn column, or, with events or subscriptions, ask POST /churn-definitions/propose for a definition."
         )
     definition_id = active_definition(session)
     if definition_id is None:

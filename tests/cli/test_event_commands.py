@@ -53,3 +53,27 @@ def test_orders_and_subscriptions(run: Run, tmp_path: Path) -> None:
     assert loaded.exit_code == 0 and "1 accepted, 1 unknown customer" in loaded.output
     nothing = run("import-events", str(tmp_path / "nowhere.csv"))
     assert nothing.exit_code == 2
+
+
+def test_churn_is_proposed_and_put_in_force_without_a_server(run: Run, tmp_path: Path) -> None:
+    refused = run("train")
+    assert refused.exit_code == 1 and "/churn-definitions/propose" in refused.output
+    empty = run("propose-churn")
+    assert empty.exit_code == 1 and "Traceback" not in empty.output
+    events = tmp_path / "events.csv"
+    lines = [f"u{n % 40},login,2024-{n % 9 + 1:02d}-{n * 7 % 28 + 1:02d}T10:00:00Z" for n in range(1200)]
+    events.write_text("\n".join(["user_id,kind,occurred_at", *lines]))
+    assert run("import-events", str(events), "--known-at-time").exit_code == 0
+    looked = run("propose-churn")
+    assert (
+        looked.exit_code == 0 and "inactivity, horizon 30 days" in looked.output and "came back after" in looked.output
+    )
+    assert "in force" not in looked.output
+    used = run("propose-churn", "--horizon-days", "14", "--use")
+    assert (
+        used.exit_code == 0
+        and "Definition 1, “Silent for" in used.output
+        and "is in force. Does its last" in used.output
+    )
+    ahead = run("train", "--trials", "1")
+    assert "no churn definition" not in ahead.output

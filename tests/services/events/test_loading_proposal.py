@@ -220,3 +220,19 @@ def test_a_column_of_unix_times_is_read_as_each_of_them_is(numbers: list[int], f
 )  # fmt: skip
 def test_words_for_reasons(word: str, reason: str | None) -> None:
     assert end_reason(word.casefold()) == reason
+
+
+def test_json_lines_mean_what_the_same_rows_mean_in_a_request(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    item = '{{"user_id": "u{n}", "kind": "watch", "occurred_at": "2026-03-01T20:15:0{n}Z", "properties": {{"device": "tv"}}{key}}}\n'
+    path.write_text("".join(item.format(n=n, key=f', "key": "w-{n}"' if n % 3 else "") for n in range(9)))
+    mapping = propose(profile_table(open_table(path)), "events", NOW)
+    assert roles(mapping)["key"] == "key"
+    assert [column.property for column in mapping.columns if column.role == "property"] == ["device"]
+
+
+def test_an_event_id_names_rows_though_a_few_came_twice(tmp_path: Path) -> None:
+    text = log("event_id,user_id,kind,occurred_at", lambda n: f"e{n % 198},u{n % 9},login,2024-03-{n % 28 + 1:02d}")
+    assert roles(proposed(tmp_path, text)[0])["key"] == "event_id"
+    text = log("event_id,user_id,kind,occurred_at", lambda n: f"e{n % 20},u{n % 9},login,2024-03-{n % 28 + 1:02d}")
+    assert "key" not in roles(proposed(tmp_path, text)[0])
