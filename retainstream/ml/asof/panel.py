@@ -29,7 +29,17 @@ from retainstream.ml.features import FeatureSpec
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Outline", "Panel", "Split", "TooLittleHistory", "assemble", "observation_dates", "outline", "split"]
+__all__ = [
+    "Outline",
+    "Panel",
+    "Split",
+    "TooLittleHistory",
+    "assemble",
+    "observation_dates",
+    "outline",
+    "revenue_at",
+    "split",
+]
 PROFILE_SHARE = 0.5
 _PER_ROW = ("customer", "as_of", "y", "left_at", "revenue_minor", "treated")
 
@@ -241,7 +251,7 @@ def assemble(
         first, last = np.searchsorted(plan.as_of, [as_of, as_of + 1])
         part = slice(int(first), int(last))
         columns.fill(part, builder.at(as_of, plan.customer[part]))
-        revenue[part] = _revenue(history, as_of, plan.customer[part])
+        revenue[part] = revenue_at(history, as_of, plan.customer[part])
         if treated is not None:
             exposed[part] = _exposed(treated, plan.customer[part], as_of, as_of + rule.maturity_us)
         if progress is not None:
@@ -354,7 +364,11 @@ def _hashed(ids: np.ndarray, seed: int) -> np.ndarray:
     return x ^ (x >> np.uint64(31))
 
 
-def _revenue(history: History, as_of: int, customers: np.ndarray) -> np.ndarray:
+def revenue_at(history: History, as_of: int, customers: np.ndarray) -> np.ndarray:
+    """Return the monthly price, in minor units, of each customer's subscriptions that ran at a time, as known then.
+
+    `customers` are rising ids; float64 of their shape, NaN for nobody's price.
+    """
     revenue = np.full(len(customers), np.nan)
     if not len(history.subscriptions) or not len(customers):
         return revenue

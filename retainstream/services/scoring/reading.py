@@ -115,13 +115,14 @@ def forward_work(
         As of `current_revenue`; without it, revenue is what the subscriptions said at that time.
     """
     from retainstream.ml.asof.builder import features
+    from retainstream.ml.asof.panel import revenue_at
 
     here = standings.at(source.rule, history, moment)
     rows = Rows(
         features(history, source.predictor.features_, moment, here.active),
         here.active,
         None,
-        _revenue_at(history, moment, here.active) if revenue is None else _matched(*revenue, here.active),
+        revenue_at(history, moment, here.active) if revenue is None else _matched(*revenue, here.active),
         forward_training.newest_known(history),
     )
     model, predictor = source.model, source.predictor
@@ -135,18 +136,6 @@ def _matched(ids: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndar
         return np.full(len(wanted), np.nan)
     place = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
     return np.where(ids[place] == wanted, values[place], np.nan)
-
-
-def _revenue_at(history: History, moment: int, customers: np.ndarray) -> np.ndarray:
-    """Return the price of each customer's subscriptions that ran at a moment, float64 of shape (n,), NaN without any."""
-    import numpy as np
-
-    state = history.subscriptions.state_at(moment)
-    running = state.take((state.ended > moment) & ~np.isnan(state.price_minor))
-    order = np.argsort(running.customer, kind="stable")
-    ids, start = np.unique(running.customer[order], return_index=True)
-    total = np.add.reduceat(running.price_minor[order], start) if len(ids) else np.empty(0)
-    return _matched(ids, total, customers)
 
 
 def others_in_force(work: Work) -> np.ndarray:
