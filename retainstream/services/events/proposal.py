@@ -33,8 +33,6 @@ _FREE_TEXT = 20.0
 _CATEGORIES = 200
 _PROPERTIES = "properties."
 """What JSON lines in the shape of POST /events put before the names of properties: a file says the same as a request."""
-_PROPERTIES = "properties."
-"""What JSON lines in the shape of POST /events put before the names of properties: a file says the same as a request."""
 _ORDER_NUMBER = re.compile(r"([^\d\s]{0,5})\d+")
 _FEWEST_CANCELLED = 3
 ENDLESS = tuple(
