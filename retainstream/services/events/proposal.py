@@ -177,12 +177,13 @@ class _Proposer:
     def _key_score(self, at: int) -> float:
         """A name for one row: said so in the header, and different in every row.
 
-        Where the header can mean nothing else, a few repeats are rows that were sent twice, and a blank is a row without a name.
+        Under the names that requests use for it a few repeats are rows that were sent twice, and a blank is a row without a name;
+        under any other name that is not guessed.
         """
         column, words = self.profile.columns[at], self.words[at]
         if column.rows < 2 or words & hints.PERSON:
             return 0.0
-        if self.target == "events" and (words == {"key"} or {"event", "id"} <= words or "idempotency" in words):
+        if self.target == "events" and (words == {"key"} or "idempotency" in words):
             return 3.0 if column.filled and column.distinct >= hints.MOSTLY * column.filled else 0.0
         if not column.unique or column.filled < column.rows:
             return 0.0
