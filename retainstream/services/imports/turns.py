@@ -63,13 +63,24 @@ def purge(unit: Unit, batch_id: int, tick: Callable[[int], None] | None = None) 
         while True:
             with unit() as session:
                 dialect.prepare_bulk_load(session)
-                result = cast("CursorResult[Any]", session.execute(statement, {"batch": batch_id, "size": CHUNK}))
+                with dialect.unindexing_many(session):
+                    result = cast("CursorResult[Any]", session.execute(statement, {"batch": batch_id, "size": CHUNK}))
             removed += result.rowcount
             if tick is not None and result.rowcount:
                 tick(removed)
             if result.rowcount < CHUNK:
                 break
+    _tidy_search(unit)
     return removed
+
+
+def _tidy_search(unit: Unit) -> None:
+    """Let nothing of the removed customers stay in the search index; after every purge, because one that was cut off left some behind."""
+    begin = more = True
+    while more:
+        with unit() as session:
+            more = dialect.tidy_search(session, begin=begin)
+        begin = False
 
 
 def _purge_events(unit: Unit, batch_id: int, tick: Callable[[int], None] | None) -> int:

@@ -24,6 +24,7 @@ from retainstream.security.actor import SYSTEM
 from retainstream.services.events.preview import Asked
 from retainstream.services.imports import batches, turns
 from tests.services.events.filing import Filer, events_seen, people_seen, rows_in, statements_seen
+from tests.services.imports.loading import searched
 
 CHILD = """
 import os, signal, sys
@@ -109,6 +110,7 @@ def test_killed_at_any_statement_it_is_all_or_nothing_and_then_whole(
             session.execute(text("UPDATE job_runs SET lease_until = 0 WHERE state = 'running'"))
         run_queued(settings)  # nothing, where the job was over already
         assert (state(), rows_in()) == (end, end_rows), f"after a kill at statement {fatal} of {statements}"
+        assert searched("k12") == {row[0] for row in end[2] if "k12" in row[0]}
         with read_unit() as session:
             assert batches.get(session, number).state == ("undone" if undo else "applied")
         if not undo:

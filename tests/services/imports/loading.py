@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import select, text
 
+from retainstream import dialect
 from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.jobs.inline import run_queued
@@ -127,6 +128,15 @@ def seen() -> dict[str, dict[str, Any]]:
             }
             for customer, identity in rows
         }
+
+
+def searched(words: str) -> set[str]:
+    """Return the identifiers of everybody whom the search index finds, visible or not; the index must agree with what it was made of."""
+    with unit_of_work() as session:
+        session.execute(text("INSERT INTO customer_search (customer_search, rank) VALUES ('integrity-check', 1)"))
+    with read_unit() as session:
+        found = session.scalars(text("SELECT rowid FROM customer_search(:words)"), {"words": dialect.quoted_for_search(words)})  # fmt: skip
+        return set(session.scalars(select(Identity.user_id).where(Identity.customer_id.in_(list(found)))))
 
 
 def rows_in(*tables: str) -> dict[str, int]:

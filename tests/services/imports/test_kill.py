@@ -21,7 +21,7 @@ from retainstream.db import db, read_unit, unit_of_work
 from retainstream.jobs.inline import run_queued
 from retainstream.security.actor import SYSTEM
 from retainstream.services.imports import batches
-from tests.services.imports.loading import DATA, Loader, rows_in, seen, table
+from tests.services.imports.loading import DATA, Loader, rows_in, searched, seen, table
 
 CHILD = """
 import os, signal, sys
@@ -117,6 +117,7 @@ def test_killed_at_any_statement_it_is_all_or_nothing_and_then_whole(
         queue_again()
         run_queued(settings)  # nothing, where the job was over already
         assert state_of() == end, f"after a kill at statement {fatal} of {statements}"
+        assert searched("@example.com") == set(end[0]), f"after a kill at statement {fatal} of {statements}"
         with read_unit() as session:
             assert batches.get(session, number).state == ("applied" if kind == "import" else "undone")
         if kind == "import":

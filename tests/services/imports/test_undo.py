@@ -11,6 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 
+from retainstream import dialect
 from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import ConfirmationNeeded
@@ -19,7 +20,7 @@ from retainstream.security.actor import SYSTEM
 from retainstream.services import attributes
 from retainstream.services.imports import batches, turns
 from retainstream.services.jobs import JobLost
-from tests.services.imports.loading import DATA, Loader, csv_of, rows_in, seen
+from tests.services.imports.loading import DATA, Loader, csv_of, rows_in, searched, seen
 
 COLUMNS = ["customer_id", "email", "plan", "usage", "churn"]
 Row = tuple[Any, ...]
@@ -210,3 +211,53 @@ def test_an_import_finishes_a_dead_undo_first(loader: Loader, monkeypatch: pytes
     assert {user: one["attributes"]["usage"] for user, one in seen().items()} == {"P1": 7}
     with read_unit() as session:
         assert session.get_one(ImportBatch, number).state == "undone"
+
+
+def index_pages() -> list[bytes]:
+    with read_unit() as session:
+        return list(session.scalars(text("SELECT block FROM customer_search_data WHERE id > 10")))
+
+
+def test_an_undo_takes_its_customers_out_of_the_search_and_leaves_the_others(
+    loader: Loader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "CHUNK", 40)
+    load(loader, *(person(n, email=f"stays{n}@example.com") for n in range(70)))
+    before = index_pages()
+    second = load(loader, *(person(n, email=f"GOES{n}@example.com") for n in range(200, 330)))
+    assert len(searched("goes")) == 130 and len(searched("@example.com")) == 200
+    loader.undo(second)
+    assert searched("goes") == set() and searched("P210") == set()
+    assert searched("@example.com") == {f"P{n}" for n in range(70)} and searched("stays12@") == {"P12"}
+    assert sum(map(len, index_pages())) <= sum(map(len, before)), "entries of undone customers live on in the index"
+
+
+def test_a_purge_that_was_cut_off_leaves_nobody_in_the_index(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(loader, *(person(n, email=f"stays{n}@example.com") for n in range(30)))
+    before = index_pages()
+    second = load(loader, *(person(n, email=f"goes{n}@example.com") for n in range(100, 160)))
+    tidy = dialect.tidy_search
+
+    def die(session: Any, *, begin: bool) -> bool:
+        raise JobLost("killed here")
+
+    monkeypatch.setattr(dialect, "tidy_search", die)
+    with unit_of_work() as session:
+        batches.queue_undo(session, SYSTEM, second)
+    loader.run()
+    assert searched("goes") == set() and sum(map(len, index_pages())) > sum(map(len, before))
+    monkeypatch.setattr(dialect, "tidy_search", tidy)
+    turns.settle_others(unit_of_work)
+    assert len(searched("stays")) == 30 and sum(map(len, index_pages())) <= sum(map(len, before))
+
+
+def test_the_index_goes_on_to_wipe_what_is_deleted_after_a_unit_was_rolled_back(loader: Loader) -> None:
+    load(loader, *(person(n, email=f"stays{n}@example.com") for n in range(30)))
+    with pytest.raises(ZeroDivisionError), unit_of_work() as session, dialect.unindexing_many(session):
+        session.execute(text("DELETE FROM customers WHERE id < 10"))
+        _ = 1 / 0
+    assert len(searched("stays")) == 30
+    before = sum(map(len, index_pages()))
+    with unit_of_work() as session:
+        session.execute(text("DELETE FROM customers WHERE id > 20"))
+    assert sum(map(len, index_pages())) < before and len(searched("stays")) == 20
