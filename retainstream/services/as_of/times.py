@@ -15,6 +15,8 @@ from retainstream.services import revisions
 from retainstream.services.as_of.facts import applied
 
 _KEPT = 64
+_AHEAD_US = 5 * clock.MINUTE_US
+"""By so much a sender's clock may go ahead: what is dated further ahead of its arrival was announced. As where rows come in."""
 _found: dict[Hashable, int | None] = {}
 """What was read from the rows, by the state of the data and the hour; only past rows count, and the hour decides which those are."""
 _NOTHING = "There are no events and no subscriptions yet: send some, or load a file of them."
@@ -70,5 +72,7 @@ def _newest(session: Session, present: int, columns: tuple[InstrumentedAttribute
 
 
 def _newest_of(column: InstrumentedAttribute[Any], present: int) -> Select[tuple[Any]]:
+    """What was announced, as the end of a contract, tells nothing of how far the data goes when its day has passed."""
     model = column.class_
-    return select(func.max(column)).where(column <= present, applied(model.batch_id))
+    happened = column <= model.received_at + _AHEAD_US
+    return select(func.max(column)).where(column <= present, happened, applied(model.batch_id))

@@ -176,11 +176,15 @@ class SubscriptionWriter:
             moment = started if ended is None else ended
             self._received = max(self._received or 0, received)
             self._days.add(received // clock.DAY_US)
-            if moment > self.now + TOLERATED_AHEAD_US:
-                counts["future"] += 1
+            ahead = moment > self.now + TOLERATED_AHEAD_US
+            counts["future"] += ahead
+            if ahead and started > self.now + TOLERATED_AHEAD_US:
                 continue
-            counts["late"] += received - moment > LATE_US
-            counts["out_of_order"] += moment < self._newest
+            if ahead:
+                moment = started  # the end was only announced, the start is past
+            else:
+                counts["late"] += received - moment > LATE_US
+                counts["out_of_order"] += moment < self._newest
             self._newest = max(self._newest, moment)
             self._first = moment if self._first is None else min(self._first, moment)
             self._last = moment if self._last is None else max(self._last, moment)

@@ -11,7 +11,7 @@ from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import NotReady
 from retainstream.ml.asof.columns import NEVER, History
 from retainstream.models import AttributeVersion, Feed
-from retainstream.services import as_of
+from retainstream.services import as_of, revisions
 from retainstream.services.attributes import Wanted, allocate
 from tests.services.as_of import happened
 from tests.services.as_of.happened import DAY, START
@@ -152,3 +152,17 @@ def test_feeds_know_how_far_the_data_goes_until_something_was_taken_away(setting
         assert as_of.data_as_of(session) == START + 13 * DAY
         happened.turn(session, load, "undone")
         assert as_of.data_end(session) == START + 10 * DAY
+
+
+def test_what_was_announced_tells_nothing_of_how_far_the_data_goes_once_its_day_has_passed(settings: Settings) -> None:
+    """Else everybody would look silent since the last real row as soon as somebody is erased and the rows are asked instead of the feeds."""
+    with unit_of_work() as session:
+        ada = happened.customer(session, "ada")
+        happened.event(session, ada, day=10.5)
+        happened.event(session, ada, day=100.5, late=-90.0)
+        happened.statement(session, ada, "s", 5, 200)
+        session.query(Feed).update({"last_occurred_at": START + 10 * DAY + 5})
+        now = START + 300 * DAY
+        by_feeds = as_of.data_end(session, now=now)
+        revisions.bump(session, "removals")
+        assert as_of.data_end(session, now=now) == by_feeds == START + 10 * DAY

@@ -12,7 +12,8 @@ from retainstream.db import unit_of_work
 from retainstream.jobs.background import Background
 from retainstream.lib import clock
 from retainstream.services.events import standing
-from tests.services.events.conftest import DAY, NOW, batch, on_record, set_state, statement
+from retainstream.services.events.writing import SubscriptionWriter
+from tests.services.events.conftest import DAY, NOW, batch, nobody, on_record, set_state, statement
 
 Write = Callable[..., list[str]]
 STATEMENTS = "SELECT plan, ended_at, end_reason, received_at FROM subscriptions ORDER BY received_at, id"
@@ -54,6 +55,16 @@ def test_an_end_ahead_is_never_known_in_the_future(write: Write) -> None:
         assert standing.pass_time(session, NOW, NOW + DAY) == 0
         assert standing.pass_time(session, NOW + DAY, NOW + 21 * DAY) == 1
     assert on_record(CUSTOMER)[0][4:] == (1, NOW + 20 * DAY)
+
+
+def test_the_start_of_a_subscription_whose_end_is_announced_tells_how_far_the_data_goes(minimal_app: Flask) -> None:
+    writer = SubscriptionWriter("test", now=NOW, erased=nobody)
+    with unit_of_work() as session:
+        counts = writer.write(session, statement(started=NOW - DAY, ended=NOW + 20 * DAY, reason="voluntary")).counts
+    assert (counts["future"], counts["late"]) == (1, 0)
+    told = writer.arrival()
+    assert (told["first_occurred"], told["last_occurred"], told["received"]) == (NOW - DAY, NOW - DAY, NOW)
+    assert told["days"] == [NOW // DAY]
 
 
 def test_a_key_stays_with_its_customer(write: Write) -> None:
