@@ -69,8 +69,9 @@ class EventLog:
         )
 
     def cut(self, moment: int) -> Self:
-        """Return what was known before an instant."""
-        return self.take(self.known < moment)
+        """Return what was known before an instant: the log itself, and no copy of it, where that is everything."""
+        before = self.known < moment
+        return self if before.all() else self.take(before)
 
     @classmethod
     def of(cls, log: Self) -> Self:
@@ -94,7 +95,7 @@ class SubscriptionLog:
     plan : int32 array of shape (n,)
         Position in `plans`, -1 for none.
     price_minor : float64 array of shape (n,)
-        Monthly, in minor units; NaN for none.
+        Monthly, in hundredths of the currency's unit, whether or not it is divided so (100 yen are 10,000); NaN for none.
     plans : tuple of str
     """
 
