@@ -14,6 +14,7 @@ from sqlalchemy import cast as cast_sql
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from retainstream.config import Settings
+from retainstream.lib.money import exponent
 from retainstream.ml.asof.columns import NEVER, REASONS, EventLog, History, ProfileLog, SubscriptionLog
 from retainstream.models import (
     AttributeVersion,
@@ -167,7 +168,15 @@ class _Levels(dict[str | None, int]):
         return renumbered[codes], tuple(sorted(texts))
 
 
-Coding = _TextCodes | _Levels | None
+class _Hundredths(dict[str | None, float]):
+    """Currencies to how many hundredths of their unit one minor unit is: 1 for cents, 100 for yen, 0.1 for fils."""
+
+    def __missing__(self, currency: str | None) -> float:
+        factor = self[currency] = 1.0 if currency is None else 10.0 ** (2 - exponent(currency))
+        return factor
+
+
+Coding = _TextCodes | _Levels | _Hundredths | None
 
 
 def _property(name: str) -> ColumnElement[Any]:
@@ -233,13 +242,14 @@ def _subscriptions(session: Session, customer_ids: Sequence[int] | None) -> Subs
             Subscription.end_reason,
             Subscription.plan,
             Subscription.revenue_minor,
+            Subscription.currency,
         )
         .where(facts.applied(Subscription.batch_id))
         .order_by(Subscription.id)
     )
-    types = (np.int64, np.int64, "S8", np.int64, np.int64, np.int64, np.int8, np.int32, np.float64)
-    codings: list[Any] = [None, None, None, None, None, None, reasons, plans, None]
-    order, customer, key, received, started, ended, reason, plan, price = gathered(
+    types = (np.int64, np.int64, "S8", np.int64, np.int64, np.int64, np.int8, np.int32, np.float64, np.float64)
+    codings: list[Any] = [None, None, None, None, None, None, reasons, plans, None, _Hundredths()]
+    order, customer, key, received, started, ended, reason, plan, price, hundredths = gathered(
         session, query, Subscription.customer_id, customer_ids, types, codings
     )
     plan, names = plans.sort(plan)
@@ -252,7 +262,7 @@ def _subscriptions(session: Session, customer_ids: Sequence[int] | None) -> Subs
         ended=ended,
         reason=reason,
         plan=plan,
-        price_minor=price,
+        price_minor=price * hundredths,
         plans=names,
     )
     return log.take(np.lexsort((order, received)))

@@ -61,6 +61,26 @@ def test_only_some_customers_are_read_as_they_are_among_all(settings: Settings) 
     assert some.subscriptions.plans == ("Basic",) and len(some.subscriptions) == 1
 
 
+def test_prices_are_comparable_whatever_the_decimals_of_their_currency(settings: Settings) -> None:
+    prices = {"EUR": 950, "JPY": 950, "KRW": 9_900, "KWD": 3_500, None: 100}
+    with unit_of_work() as session:
+        ada = happened.customer(session, "ada")
+        for currency, minor in prices.items():
+            happened.statement(session, ada, f"in {currency}", 0, revenue_minor=minor, currency=currency)
+    # Hundredths of the unit: 9.50 euros, 950 yen, 9,900 won, 3.500 dinars.
+    np.testing.assert_allclose(_read(settings).subscriptions.price_minor, [950, 95_000, 990_000, 350, 100], rtol=1e-15)
+
+
+def test_a_cut_that_leaves_nothing_out_is_no_copy(settings: Settings) -> None:
+    with unit_of_work() as session:
+        ada = happened.customer(session, "ada")
+        for day in range(4):
+            happened.event(session, ada, "login", day)
+    log = _read(settings).events
+    assert log.cut(START + 4 * DAY) is log
+    assert log.cut(START + 3 * DAY).occurred.tolist() == [START, START + DAY, START + 2 * DAY]
+
+
 def test_what_an_unfinished_load_brought_does_not_exist(settings: Settings) -> None:
     with unit_of_work() as session:
         ada, load = happened.customer(session, "ada"), happened.batch(session)
