@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from flask import Response, current_app
 
-from retainstream.api.base import ApiBlueprint, actor, json_response, requires, with_etag
+from retainstream.api.base import ApiBlueprint, ErrorSchema, actor, json_response, requires, with_etag
 from retainstream.db import empty_log, read_unit, unit_of_work
 from retainstream.lib import clock
 from retainstream.models import Customer
@@ -151,6 +151,7 @@ def history(user_id: str) -> Response:
 @requires(Permission.CUSTOMERS_WRITE)
 @blueprint.arguments(CustomerChangeSchema)
 @blueprint.response(200, CustomerRecordSchema)
+@blueprint.alt_response(409, schema=ErrorSchema, description="Subscriptions tell another plan or revenue.")
 def change(body: dict[str, Any], user_id: str) -> Response:
     """Change a customer; the old values stay on record as an earlier version."""
     profile: dict[str, Any] = {name: body[name] for name in ("plan", "signup_at", "tenure_months") if name in body}

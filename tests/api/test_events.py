@@ -240,6 +240,36 @@ def test_nothing_that_is_sent_is_an_error_of_the_server(
         assert counts["accepted"] + counts["duplicate"] + counts["rejected"] == len(sent)
 
 
+def test_an_edit_cannot_gainsay_a_subscription(post: Any, read: Any, client: FlaskClient, cast: Cast) -> None:
+    told = {"user_id": "s", "plan": "pro", "revenue_minor": 1200, "currency": "EUR", "started_at": "2026-01-01T00:00:00Z"}  # fmt: skip
+    post({"source": "billing", "subscriptions": [told]}, "subscriptions")
+
+    def patch(body: dict[str, Any]) -> Any:
+        return client.patch("/api/v1/customers/s", json=body, headers=cast.token("agent"))
+
+    before = read("customers/s")
+    for body, fields in (
+        ({"plan": "basic", "tags": ["vip"]}, ["plan"]),
+        ({"revenue": {"amount_minor": 900, "currency": "EUR"}}, ["revenue"]),
+        ({"revenue": {"amount_minor": 1200, "currency": "USD"}, "plan": None}, ["plan", "revenue"]),
+    ):
+        answer = patch(body)
+        assert answer.status_code == 409 and sorted(answer.get_json()["error"]["fields"]) == fields
+        assert "of the feed billing tell" in answer.get_json()["error"]["message"]
+        assert read("customers/s") == before
+    assert patch({"plan": "pro", "tenure_months": 7}).status_code == 200
+    after = read("customers/s")
+    assert (after["plan"], after["revenue"], after["tenure_months"]) == ("pro", before["revenue"], 7)
+
+
+def test_an_edit_fills_what_no_subscription_tells(post: Any, read: Any, client: FlaskClient, cast: Cast) -> None:
+    post([{"user_id": "s", "revenue_minor": 1200, "currency": "EUR", "started_at": "2026-01-01T00:00:00Z"}], "subscriptions")  # fmt: skip
+    answer = client.patch("/api/v1/customers/s", json={"plan": "Gold"}, headers=cast.token("agent"))
+    assert answer.status_code == 200
+    found = read("customers/s")
+    assert (found["plan"], found["revenue"]) == ("Gold", {"amount_minor": 1200, "currency": "EUR"})
+
+
 def test_subscriptions_make_customers_what_they_are(post: Any, read: Any) -> None:
     told = {
         "user_id": "s",

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from retainstream.errors import InvalidInput, NotFound
+from retainstream.errors import Conflict, InvalidInput, NotFound
 from retainstream.lib import clock
 from retainstream.models import AttributeDefinition, Customer, Identity
 from retainstream.security.actor import Actor
@@ -17,10 +17,13 @@ from retainstream.security.permissions import Permission
 from retainstream.services import attributes, audit, revisions
 from retainstream.services.customers import lists
 from retainstream.services.customers.filters import by_user_id
+from retainstream.services.events import standing
 
 LONGEST_TEXT = 1_000
 PERSONAL = ("name", "email", "phone")
 PROFILE = ("plan", "revenue_minor", "currency", "signup_at", "tenure_months")
+SUBSCRIBED = {"plan": "plan", "revenue_minor": "revenue", "currency": "revenue"}
+"""What subscriptions tell, where there are any, and how the API names it."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,8 @@ def change(session: Session, actor: Actor, user_id: str, wanted: Change) -> dict
         For an unknown identifier.
     InvalidInput
         Naming each attribute that does not exist or whose value does not fit its kind; then nothing is changed.
+    Conflict
+        When the customer's subscriptions tell another plan or revenue; then nothing is changed either.
     """
     actor.require(Permission.CUSTOMERS_WRITE)
     if wanted.personal:
@@ -91,6 +96,7 @@ def change(session: Session, actor: Actor, user_id: str, wanted: Change) -> dict
     values = _cast(session, wanted.attributes)
     if wanted.profile or values:
         attributes.write_edit(session, customer, values=values, profile=wanted.profile)
+        _let_subscriptions_speak(session, customer, wanted.profile)
     for name, value in wanted.personal.items():
         setattr(identity, name, value)
     if wanted.tags is not None:
@@ -101,6 +107,26 @@ def change(session: Session, actor: Actor, user_id: str, wanted: Change) -> dict
         revisions.bump(session, "customers")
     session.flush()
     return read(session, actor, user_id)
+
+
+def _let_subscriptions_speak(session: Session, customer: Customer, wanted: Mapping[str, Any]) -> None:
+    """Have an edited customer show what its subscriptions tell; raises Conflict where that is not what was just asked for.
+
+    The next load or hour would put it back anyway: a person must not be told that it was changed.
+    """
+    if not standing.refresh(session, [customer.id], clock.now_us()):
+        return
+    session.refresh(customer)
+    names = dict.fromkeys(
+        field for name, field in SUBSCRIBED.items() if name in wanted and getattr(customer, name) != wanted[name]
+    )
+    if names:
+        feeds = " and ".join(standing.feeds_of(session, customer.id))
+        message = (
+            f"The subscriptions of the feed {feeds} tell this customer's {' and '.join(names)}: "
+            "send a newer statement to POST /subscriptions instead."
+        )
+        raise Conflict(message, fields={field: ["told by a subscription"] for field in names})
 
 
 def _cast(session: Session, given: Mapping[str, object]) -> dict[str, attributes.Value]:

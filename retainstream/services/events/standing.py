@@ -73,6 +73,8 @@ FROM (SELECT c.id, v.plan, v.revenue_minor, v.currency, v.signup_at FROM custome
 WHERE x.id = customers.id AND NOT EXISTS (SELECT 1 FROM subscriptions AS s WHERE s.customer_id = customers.id AND {visible})
 """
 
+_FEEDS = "SELECT DISTINCT f.name FROM subscriptions AS s JOIN feeds AS f ON f.id = s.feed_id WHERE s.customer_id = :id AND {visible}"
+
 
 def refresh(session: Session, customer_ids: Iterable[int], now: int) -> int:
     """Let the rows of some customers follow their subscriptions; return how many changed. Raises the revision `customers` when any did."""
@@ -112,6 +114,12 @@ def withdraw_batch(session: Session, batch_id: int, now: int) -> int:
 def pass_time(session: Session, since: int, now: int) -> int:
     """Let starts and ends that were announced take effect once their time has come, between two instants; return how many customers changed."""
     return _follow(session, _DUE, {"since": since, "now": now})
+
+
+def feeds_of(session: Session, customer_id: int) -> list[str]:
+    """Return the names of the feeds that tell of a customer's subscriptions, sorted."""
+    query = _FEEDS.format(visible=_VISIBLE.format("s"))
+    return sorted(session.scalars(text(query), {"id": customer_id}))
 
 
 def _follow(session: Session, chosen: str, values: dict[str, Any]) -> int:
