@@ -27,6 +27,10 @@ _AT_ONCE = 30_000
 _VISIBLE = (
     "(batch_id IS NULL OR batch_id = ? OR batch_id NOT IN (SELECT id FROM import_batches WHERE state <> 'applied'))"
 )
+_TAKE_OVER = (
+    "UPDATE subscriptions SET batch_id = NULL WHERE key = ? AND received_at = ? AND batch_id IS NOT NULL AND plan IS ? AND revenue_minor IS ? "
+    "AND currency IS ? AND started_at = ? AND ended_at IS ? AND end_reason IS ?"
+)
 _COLUMNS = (
     "key",
     "customer_id",
@@ -59,16 +63,16 @@ class _Past:
     received: list[int] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
 
-    def add(self, received: int, said: Said) -> bool:
-        """Add a statement unless it says what was known already; return whether it was added."""
+    def add(self, received: int, said: Said) -> int | None:
+        """Add a statement unless it says what was known already; return when that was said, None for a statement that was added."""
         at = bisect_right(self.received, received)
         if at and self.said[at - 1] == said:
-            return False
+            return self.received[at - 1]
         if any(self.said[one] == said for one in range(at - 1, -1, -1) if self.received[one] == received):
-            return False
+            return received
         self.received.insert(at, received)
         self.said.insert(at, said)
-        return True
+        return None
 
 
 class SubscriptionWriter:
@@ -106,6 +110,7 @@ class SubscriptionWriter:
         pasts = self._pasts(session, {key for key, user_id in zip(keys, rows.user_ids, strict=True) if user_id in ids})
         fates: list[str] = []
         new: list[tuple[Any, ...]] = []
+        again: list[tuple[Any, ...]] = []
         for at, (key, user_id) in enumerate(zip(keys, rows.user_ids, strict=True)):
             fate = refused.get(user_id)
             if fate is None:
@@ -114,13 +119,21 @@ class SubscriptionWriter:
                     fate = "other_customer"
                 else:
                     past.customer_id = customer_id
-                    taken = [(said, when) for when, said in self._told(rows, at) if past.add(when, said)]
-                    new += [(key, customer_id, *said, when) for said, when in taken]
-                    fate = "accepted" if taken else "duplicate"
+                    fate = "duplicate"
+                    for when, said in self._told(rows, at):
+                        known = past.add(when, said)
+                        if known is None:
+                            new.append((key, customer_id, *said, when))
+                            fate = "accepted"
+                        else:
+                            again.append((key, known, *said))
             fates.append(fate)
         if new:
             fixed = {"feed_id": self._feed} | ({"batch_id": self.batch_id} if self.batch_id is not None else {})
             insert(session, "subscriptions", fixed, dict(zip(_COLUMNS, zip(*new, strict=True), strict=True)))
+        if again and self.batch_id is None:
+            # What a load said too is no longer its own: it stays when the load is undone.
+            session.connection().exec_driver_sql(_TAKE_OVER, again)
         counts = Counter(fates) + Counter(statements=len(new), new_customers=self.people.made - made)
         counts += self._look_at_times(new)
         self.counts += counts

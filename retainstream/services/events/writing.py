@@ -196,13 +196,11 @@ class EventWriter:
 
 
 def _take_over(session: Session, keys: list[tuple[bytes]]) -> None:
-    """Keep events that came again while a load that brought them is unfinished, whatever becomes of it: they are no longer its own."""
+    """Keep events that a load brought and that came again by themselves, whatever becomes of the load: they are no longer its own."""
     connection = session.connection()
-    unfinished = "SELECT id FROM import_batches WHERE state IN ('applying', 'undoing') AND first_event_id IS NOT NULL"
-    if keys and connection.exec_driver_sql(unfinished).first() is not None:
-        connection.exec_driver_sql(
-            f"UPDATE events SET batch_id = NULL WHERE key = ? AND batch_id IN ({unfinished})", keys
-        )
+    loads = "SELECT 1 FROM import_batches WHERE first_event_id IS NOT NULL LIMIT 1"
+    if keys and connection.exec_driver_sql(loads).first() is not None:
+        connection.exec_driver_sql("UPDATE events SET batch_id = NULL WHERE key = ? AND batch_id IS NOT NULL", keys)
 
 
 def _insert_new(session: Session, fixed: dict[str, int], columns: list[Sequence[Any]]) -> int:

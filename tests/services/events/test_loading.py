@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from retainstream.services.events import preview as previews
 from retainstream.services.events.preview import Asked
 from retainstream.services.imports import batches, files
 from retainstream.services.jobs import JobCancelled, JobContext
+from tests.services.events.conftest import event_rows, on_record, statement
 from tests.services.events.filing import Filer, events_seen, people_seen, rows_in, statements_seen
 
 EVENTS = "user_id,event,occurred_at,amount,device\n" + "".join(
@@ -37,6 +39,7 @@ SUBSCRIPTIONS = (
     "b,pro,19.99,2024-02-01,,\n"
     "c,pro,19.99,2024-02-01,2024-03-01,card declined\n"
 )
+Write = Callable[..., list[str]]
 NONE = {"customers": 0, "identities": 0, "events": 0, "subscriptions": 0}
 
 
@@ -203,6 +206,36 @@ def test_undo_takes_back_what_only_the_load_brought(filer: Filer) -> None:
     with read_unit() as session:
         feed = session.query(Feed).filter(Feed.name == "events").one()
         assert (feed.n_rows, feed.last_occurred_at) == (0, None)
+
+
+def test_an_undo_leaves_what_was_sent_again_one_by_one(filer: Filer, write: Write) -> None:
+    content = "user_id,event,at,value\n" + "".join(f"u{n},watch,2024-03-0{n}T08:00:00Z,1.5\n" for n in range(1, 5))
+    number = filer.load("events", content, Asked(feed="site"))[0]
+    ((moment,),) = on_record("SELECT max(occurred_at) FROM events")
+    again = event_rows([("u4", "watch", moment, 1.5, None, None)])
+    assert write(again, feed="site") == ["duplicate"]
+    assert write(again, feed="another") == ["accepted"]
+    filer.undo(number)
+    assert events_seen() == {("u4", "watch", moment, moment, 1.5, None): 2} and [row[0] for row in people_seen()] == [
+        "u4"
+    ]
+    assert write(again, feed="site") == ["duplicate"]
+
+
+def test_an_undo_leaves_statements_that_were_sent_again_one_by_one(filer: Filer, write: Write) -> None:
+    number = filer.load("subscriptions", SUBSCRIPTIONS, Asked(feed="billing"))[0]
+    rows = on_record(
+        "SELECT i.user_id, s.plan, s.revenue_minor, s.currency, s.started_at, s.ended_at, s.end_reason FROM subscriptions AS s "
+        "JOIN identities AS i USING (customer_id) WHERE i.user_id IN ('a', 'b') ORDER BY s.received_at DESC, s.id DESC"
+    )
+    for user, plan, revenue, currency, started, ended, reason in {row[0]: row for row in reversed(rows)}.values():
+        told = {"plan": plan, "revenue_minor": revenue, "currency": currency, "started": started}
+        again = statement(user_id=user, **told, ended=ended, reason=reason)
+        assert write(again, feed="billing") == ["duplicate"]
+    before = people_seen()
+    filer.undo(number)
+    assert people_seen() == [row for row in before if row[0] in ("a", "b")]
+    assert {row[0] for row in statements_seen()} == {"a", "b"} and len(statements_seen()) == 2
 
 
 def test_an_undo_asks_before_it_takes_what_a_later_load_confirmed(filer: Filer) -> None:
