@@ -22,8 +22,31 @@ document.addEventListener("click", (event) => {
   if (close) dismiss(close.closest(".toast"));
 });
 
+const TYPING = "input, textarea, select, [contenteditable]";
+
+function closeMenus(except) {
+  document.querySelectorAll("details.menu[open]").forEach((menu) => {
+    if (menu !== except) menu.open = false;
+  });
+}
+
+document.addEventListener("click", (event) => closeMenus(event.target.closest("details.menu")));
+
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") dismiss(document.querySelector(".toast"));
+  if (event.key === "Escape") {
+    const open = document.querySelector("details.menu[open]");
+    if (open) {
+      open.open = false;
+      open.querySelector("summary").focus();
+    } else dismiss(document.querySelector(".toast"));
+  }
+  const search = document.getElementById("search");
+  const wanted = (event.key === "/" && !event.target.closest(TYPING)) || (event.key === "k" && (event.ctrlKey || event.metaKey));
+  if (search && wanted && !(event.key === "/" && (event.ctrlKey || event.metaKey || event.altKey))) {
+    event.preventDefault();
+    search.focus();
+    search.select();
+  }
 });
 
 document.addEventListener("submit", (event) => {

@@ -12,7 +12,17 @@ from retainstream.extensions import csrf
 
 def register(app: Flask) -> None:
     """Attach the pages, the browser's session, the form protection and what templates may use."""
-    from retainstream.web import account, api_docs, browser_session, current_jobs, home, set_up, sign_in, template_tools
+    from retainstream.web import (
+        account,
+        api_docs,
+        appearance,
+        browser_session,
+        current_jobs,
+        home,
+        set_up,
+        sign_in,
+        template_tools,
+    )
 
     settings: Settings = app.config["RETAINSTREAM"]
     app.config["PERMANENT_SESSION_LIFETIME"] = timedelta(days=settings.session_days)
@@ -20,7 +30,7 @@ def register(app: Flask) -> None:
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False
     browser_session.register(app)
     template_tools.register(app)
-    for module in (sign_in, set_up, account, home, current_jobs, api_docs):
+    for module in (sign_in, set_up, account, appearance, home, current_jobs, api_docs):
         app.register_blueprint(module.blueprint)
 
     @app.before_request

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from flask import Blueprint, current_app, flash, render_template, request
+from flask import Blueprint, current_app, flash, request
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -19,12 +19,11 @@ from retainstream.security.permissions import Permission
 from retainstream.services import dashboard, model_card, predictions, training
 from retainstream.services.customers import lists
 from retainstream.services.customers.filters import CustomerFilter
-from retainstream.web import current_jobs, home_view
+from retainstream.web import current_jobs, frame, home_view
 from retainstream.web.browser_session import go
 from retainstream.web.current_jobs import JobView
 from retainstream.web.guards import requires_page, signed_in_actor
 from retainstream.web.home_view import HomeView
-from retainstream.web.person_view import person_view
 
 blueprint = Blueprint("web_home", __name__)
 SHOWN_PEOPLE = 10
@@ -39,15 +38,7 @@ def show() -> BaseResponse:
     with read_unit() as session:
         jobs = current_jobs.read(session)
         view = read(session, settings, person, jobs.last)
-    html = render_template(
-        "home/home.html",
-        home=view,
-        jobs=jobs,
-        person=person_view(person),
-        here="home",
-        origin=request.host_url.rstrip("/"),
-    )
-    return current_app.make_response(html)
+        return frame.page(session, "home/home.html", here="home", home=view, origin=request.host_url.rstrip("/"))
 
 
 def read(session: Session, settings: Settings, person: Actor, last_job: JobView | None) -> HomeView:
@@ -61,7 +52,7 @@ def read(session: Session, settings: Settings, person: Actor, last_job: JobView 
         headline=title,
         lead=lead,
         kpis=home_view.kpis(metrics, refused) if stage != "empty" else (),
-        as_of=home_view.as_of(metrics),
+        stale=bool(metrics["stale"]),
         warnings=_warnings(last_job, refused),
         may_train=stage != "empty" and person.may(Permission.MODEL_TRAIN),
         may_score=stage in ("unscored", "scored") and person.may(Permission.PREDICTIONS_WRITE),

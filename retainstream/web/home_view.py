@@ -90,14 +90,6 @@ class Driver:
 
 
 @dataclass(frozen=True)
-class AsOf:
-    """The chip that says how old the figures are."""
-
-    words: str
-    stale: bool
-
-
-@dataclass(frozen=True)
 class HomeView:
     """Everything on the page. `stage` is `empty` (no customers), `untrained`, `unscored` or `scored`."""
 
@@ -111,7 +103,7 @@ class HomeView:
     chart: Chart | None = None
     drivers: tuple[Driver, ...] = ()
     drivers_note: str = ""
-    as_of: AsOf | None = None
+    stale: bool = False
     warnings: tuple[str, ...] = ()
     may_train: bool = False
     may_score: bool = False
@@ -311,11 +303,3 @@ def drivers(features: Answer) -> tuple[Driver, ...]:
     return tuple(
         Driver(str(item["title"]), percent(item["share"], 0), f"{100 * item['share'] / longest:.1f}%") for item in items
     )
-
-
-def as_of(metrics: Answer) -> AsOf | None:
-    """Return the chip; None before anything was scored."""
-    if metrics["scored_at"] is None:
-        return None
-    words = f"Data to {moment(metrics['data_as_of'])} · scored {moment(metrics['scored_at'])}"
-    return AsOf(f"{words} · out of date" if metrics["stale"] else words, bool(metrics["stale"]))

@@ -14,8 +14,10 @@ from flask import Flask, Response, current_app, request
 from retainstream.config import Settings
 from retainstream.lib import clock
 from retainstream.lib.money import exponent, to_major
+from retainstream.web import appearance
 
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹", "KRW": "₩", "CHF": "CHF ", "BRL": "R$"}
+_TWO_MONTHS = 61 * 86_400
 _A_YEAR = "public, max-age=31536000, immutable"
 _THIN = "\N{NARROW NO-BREAK SPACE}"
 
@@ -25,7 +27,8 @@ def register(app: Flask) -> None:
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals["static_url"] = static_url
-    app.jinja_env.filters.update(whole=whole, percent=percent, cash=cash, moment=moment)
+    app.jinja_env.filters.update(whole=whole, percent=percent, cash=cash, moment=moment, day=day, ago=ago)
+    app.context_processor(lambda: {"theme": appearance.theme(), "here_address": request.full_path.rstrip("?")})
 
     @app.after_request
     def cache_static(response: Response) -> Response:
@@ -70,11 +73,31 @@ def cash(value: dict[str, Any] | None, *, short: bool = False) -> str:
 
 def moment(value: str | None, *, today: datetime | None = None) -> str:
     """Return an ISO instant as "20 Nov, 06:10" in the box's time zone; with the year when it is not this one."""
+    return "–" if value is None else f"{day(value, today=today)}, {_local(datetime.fromisoformat(value)):%H:%M}"
+
+
+def day(value: str | None, *, today: datetime | None = None) -> str:
+    """Return the day of an ISO instant as "20 Nov" in the box's time zone; with the year when it is not this one."""
     if value is None:
         return "–"
+    local, now = _local(datetime.fromisoformat(value)), _local(today or clock.now())
+    return f"{local.day} {local:%b}" + ("" if local.year == now.year else f" {local.year}")
+
+
+def ago(value: str | None, *, today: datetime | None = None) -> str:
+    """Return how long an ISO instant lies back, roughly: "now", "5 min ago", "3 h ago", "6 days ago"; a day from two months on."""
+    if value is None:
+        return "–"
+    seconds = ((today or clock.now()) - datetime.fromisoformat(value)).total_seconds()
+    if seconds < 0 or seconds >= _TWO_MONTHS:
+        return day(value, today=today)
+    for length, word in ((86_400, "day"), (3_600, "h"), (60, "min")):
+        count = int(seconds // length)
+        if count:
+            return f"{count} {word}{'s' if word == 'day' and count > 1 else ''} ago"
+    return "now"
+
+
+def _local(instant: datetime) -> datetime:
     settings: Settings = current_app.config["RETAINSTREAM"]
-    zone = ZoneInfo(settings.time_zone)
-    local = datetime.fromisoformat(value).astimezone(zone)
-    now = (today or clock.now()).astimezone(zone)
-    year = "" if local.year == now.year else f" {local.year}"
-    return f"{local.day} {local:%b}{year}, {local:%H:%M}"
+    return instant.astimezone(ZoneInfo(settings.time_zone))

@@ -86,6 +86,12 @@ def test_filled_home_is_sound(open_tab: OpenTab, served: Served, size: str) -> N
     is_sound(page)
     shape = page.locator(".band__shape use").first
     assert shape.evaluate("use => use.getBoundingClientRect().width") > 0
+    page.locator(".account__mark").click()
+    is_sound(page)
+    page.get_by_role("button", name="Light theme").click()
+    page.locator("html[data-theme=light]").wait_for()
+    is_sound(page)
+    page.locator(".account__mark").click()
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url("**/sign-in")
 
@@ -97,9 +103,11 @@ def test_everything_is_reached_by_keyboard_with_visible_focus(open_tab: OpenTab,
     page: Any = open_tab().page
     sign_in(page)
     reached = []
-    for _ in range(12):
+    for _ in range(24):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("() => document.activeElement.innerText.trim()"))
+        if "Account of Ana Silva" in reached[-1]:
+            page.keyboard.press("Enter")
         style = page.evaluate(
             "() => { const s = getComputedStyle(document.activeElement); return [s.outlineStyle, parseFloat(s.outlineWidth)] }"
         )
@@ -108,7 +116,7 @@ def test_everything_is_reached_by_keyboard_with_visible_focus(open_tab: OpenTab,
         if reached[-1] == "As a table":
             break
     assert reached[0] == "Skip to the content"
-    assert {"RetainStream", "Home", "API docs", "Sign out", "Train", "Score now", "As a table"} <= set(reached)
+    assert {"RetainStream", "Home", "Light theme", "API docs", "Sign out", "Train", "Score now", "As a table"} <= set(reached)
 
 
 @pytest.mark.usefixtures("account")
