@@ -86,11 +86,14 @@ def score_command() -> None:
     "--model", default=replay.TRAIN, show_default=True, metavar="train|earlier|ID",
     help="Train one as of that day, take the newest that knew no more, or a version.",
 )  # fmt: skip
-@click.option("--keep-scores/--no-keep-scores", default=True, help="Put the scores into the customers' history.")
+@click.option(
+    "--keep-scores/--no-keep-scores", default=None,
+    help="Put the scores into the customers' history; by default unless the model knew of later days.",
+)  # fmt: skip
 @click.option("--trials", type=click.IntRange(1, 500), help="Trials of the hyper-parameter search.")
 @in_app
 def replay_command(
-    as_of: datetime, definition_id: int | None, model: str, keep_scores: bool, trials: int | None
+    as_of: datetime, definition_id: int | None, model: str, keep_scores: bool | None, trials: int | None
 ) -> None:
     """Say what this would have said on a past day, and who really left."""
     if model not in (replay.TRAIN, replay.EARLIER) and not model.isdigit():

@@ -222,6 +222,10 @@ class HistoryItemSchema(ma.Schema):
     kind = ma.fields.String(required=True)
     definition = ma.fields.Nested(DefinitionInShortSchema, required=True)
     role = ma.fields.String(required=True)
+    hindsight = ma.fields.Boolean(
+        required=True,
+        metadata={"description": "A replay by a model that knew of later days than as_of: no score that anybody could have had then"},
+    )
     outcome = ma.fields.Nested(
         OutcomeSchema,
         required=True,
@@ -233,7 +237,8 @@ class HistoryItemSchema(ma.Schema):
         required=True,
         allow_none=True,
         metadata={
-            "description": "Since the score before under the same definition; null for the first, for older ones, and where it cannot be rebuilt"
+            "description": "Since the score before under the same definition, both with hindsight or both without; null for the first, for older"
+            " ones, and where it cannot be rebuilt"
         },
     )
 

@@ -162,7 +162,9 @@ class ReplaySchema(ma.Schema):
     )
     model = ModelChoiceField()
     keep_scores = TrueOrFalse(
-        metadata={"description": "Put the scores into the customers' history; true when left out"}
+        metadata={
+            "description": "Put the scores into the customers' history; when left out they are, unless the model knew of later days (hindsight)"
+        }
     )
     seed = ma.fields.Integer(strict=True, validate=ma.validate.Range(min=0, max=2**31 - 1))
     trials = ma.fields.Integer(strict=True, validate=ma.validate.Range(min=1, max=500))

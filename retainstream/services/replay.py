@@ -48,15 +48,15 @@ class Wanted:
         The day, microseconds UTC at its start.
     model : str or int
         `train`: one trained as of that day; `earlier`: the newest version that knew no more than that day; or a version's id.
-    keep_scores : bool
-        Whether the scores go into the customers' history.
+    keep_scores : bool, optional
+        Whether the scores go into the customers' history; None keeps them unless the model has hindsight.
     training : Asked
         How a model is trained, where one is.
     """
 
     as_of: int
     model: str | int
-    keep_scores: bool
+    keep_scores: bool | None
     training: Asked
 
     @classmethod
@@ -64,7 +64,7 @@ class Wanted:
         """Return what a job's payload asks for."""
         asked = Asked.of(payload, settings)
         assert asked.as_of is not None
-        return cls(asked.as_of, payload.get("model") or TRAIN, bool(payload.get("keep_scores", True)), asked)
+        return cls(asked.as_of, payload.get("model") or TRAIN, payload.get("keep_scores"), asked)
 
 
 def request(session: Session, actor: Actor, options: dict[str, Any]) -> JobRun:
@@ -149,7 +149,8 @@ def run(context: jobs.JobContext) -> dict[str, object]:
         data_end = as_of.data_end(session)
     context.progress("features", _TRAINED_TO + 0.02)
     work = reading.forward_work(source, history.cut(wanted.as_of), wanted.as_of, scope="all", role=ROLE)
-    run_id = writing.begin(context, work) if wanted.keep_scores else None
+    keep = not _hindsight(work) if wanted.keep_scores is None else wanted.keep_scores
+    run_id = writing.begin(context, work) if keep else None
     try:
         scores = computing.score(
             context, work, lambda part, so_far: _keep(context, work, so_far, run_id, part), _TRAINED_TO
@@ -166,6 +167,11 @@ def run(context: jobs.JobContext) -> dict[str, object]:
     if run_id is not None:
         performance.judge_runs(context, [run_id], history, data_end, part=(0.96, 1.0))
     return result
+
+
+def _hindsight(work: Work) -> bool:
+    """Tell whether the model knew of later days than the one that it scores."""
+    return work.model.as_of is not None and work.model.as_of > work.as_of
 
 
 def _taken_up(context: jobs.JobContext, done: ScoringRun) -> dict[str, object]:
@@ -241,7 +247,7 @@ def _finish(
     """Make the run count, in one commit, and return what the job says of it."""
     summary = {
         **computing.summary(work, scores, ranks),
-        "hindsight": work.model.as_of is not None and work.model.as_of > work.as_of,
+        "hindsight": _hindsight(work),
         "outcome": judged.outcome,
         "top": _top(work, scores, ranks, judged.y),
     }

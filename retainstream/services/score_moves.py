@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from retainstream.config import Settings
 from retainstream.errors import Conflict, NotFound
 from retainstream.lib import clock
-from retainstream.models import Customer, RunPerformance, ScoreHistory, ScoreOutcome, ScoringRun
+from retainstream.models import Customer, ModelVersion, RunPerformance, ScoreHistory, ScoreOutcome, ScoringRun
 from retainstream.services import as_of, datasets, predictions, preferences, registry
 from retainstream.services.preferences import BAND_NAMES, Preferences
 from retainstream.services.scoring import single
@@ -43,18 +43,27 @@ _calibrators: registry.LoadedModels[ServedModel] = registry.LoadedModels(_CALIBR
 
 @dataclass(frozen=True)
 class _Score:
-    """A score on record; `outcome` is None until the run was judged, and where the judgement left the customer out."""
+    """A score on record; `outcome` is None until the run was judged, and where the judgement left the customer out.
+
+    `knew_until` is the as-of of its model, None for a snapshot.
+    """
 
     run: ScoringRun
     margin: float
     attributes: int | None
     outcome: int | None
     left_at: int | None
+    knew_until: int | None
+
+    @property
+    def hindsight(self) -> bool:
+        """Whether the model had learnt from days after the one it scored, so that nobody could have seen this score then."""
+        return self.knew_until is not None and self.knew_until > self.run.as_of
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """Two consecutive scores under one definition."""
+    """Two consecutive scores under one definition, both with hindsight or both without."""
 
     first: _Score
     second: _Score
@@ -79,7 +88,8 @@ def history(
     """Return the scores of a customer, newest as-of first.
 
     Each has the probability that its own model gave it (None where withheld), the band by the preferences in force, its outcome once
-    judged, and its `move` since the score before under the same definition: for the `moves` newest, where both can be rebuilt.
+    judged, and its `move` since the score before under the same definition: for the `moves` newest, where both can be rebuilt. A score with
+    `hindsight` is compared with others of its sort only: what somebody could have seen on a day never moved from what nobody could.
 
     Raises
     ------
@@ -102,9 +112,10 @@ def _scores(session: Session, customer_id: int, limit: int) -> list[_Score]:
     query = (
         select(
             ScoringRun, ScoreHistory.margin, ScoreHistory.version_id, case((judged, ScoreOutcome.state)),
-            case((judged, ScoreOutcome.left_at)),
+            case((judged, ScoreOutcome.left_at)), ModelVersion.as_of,
         )
         .join(ScoreHistory, ScoreHistory.run_id == ScoringRun.id)
+        .join(ModelVersion, ModelVersion.id == ScoringRun.model_version_id)
         .outerjoin(RunPerformance, RunPerformance.run_id == ScoringRun.id)
         .outerjoin(ScoreOutcome, told)
         .where(ScoreHistory.customer_id == customer_id, ScoringRun.state == "complete")
@@ -115,14 +126,15 @@ def _scores(session: Session, customer_id: int, limit: int) -> list[_Score]:
 
 
 def _pairs(scores: Sequence[_Score]) -> list[_Pair]:
-    """Return consecutive scores under the same definition, by the later one, newest first."""
-    newer: dict[int, _Score] = {}
+    """Return consecutive scores of the same definition and sort, by the later one, newest first."""
+    newer: dict[tuple[int, bool], _Score] = {}
     found: dict[int, _Pair] = {}
     for score in scores:
-        after = newer.get(score.run.definition_id)
+        sort = (score.run.definition_id, score.hindsight)
+        after = newer.get(sort)
         if after is not None:
             found[after.run.id] = _Pair(score, after)
-        newer[score.run.definition_id] = score
+        newer[sort] = score
     return [found[score.run.id] for score in scores if score.run.id in found]
 
 
@@ -153,6 +165,7 @@ def _item(
         "kind": words.kind,
         "definition": words.definition,
         "role": run.role,
+        "hindsight": score.hindsight,
         "outcome": outcome,
         "move": move,
     }

@@ -47,7 +47,7 @@ def replayed_file(tmp_path_factory: pytest.TempPathFactory, looking_ahead: dict[
     shutil.copy(looking_ahead["scored"], settings.database_file)
     with create_minimal_app(settings).app_context():
         for days, model in ((65, "train"), (50, 2), (120, 1), (120, "train")):
-            result = run_job(settings, "replay", {"as_of": past.end - days * DAY, "model": model})
+            result = run_job(settings, "replay", {"as_of": past.end - days * DAY, "model": model, "keep_scores": True})
             assert result["outcome"]["closed"]
         assert result["average_probability"] is None
         with unit_of_work() as session:

@@ -220,6 +220,10 @@ def test_an_earlier_model_and_a_later_one(ahead_box: Settings, past: Past) -> No
     assert (earlier["model_version"], earlier["hindsight"]) == (own, False)
     champion = run_job(ahead_box, "replay", {"as_of": day, "model": 1})
     assert (champion["model_version"], champion["hindsight"]) == (1, True)
+    assert earlier["run_id"] is not None
+    assert champion["run_id"] is None  # nobody could have had these scores that day
+    kept = run_job(ahead_box, "replay", {"as_of": day, "model": 1, "keep_scores": True})
+    assert kept["run_id"] is not None
     with read_unit() as session:
         assert session.scalar(select(func.count()).select_from(ModelVersion)) == 2
         current = registry.champion(session)

@@ -50,7 +50,7 @@ def moved_file(tmp_path_factory: pytest.TempPathFactory, looking_ahead: dict[str
     with create_minimal_app(settings).app_context():
         for days in reversed(DAYS):
             model = {69: "train", 62: 2}.get(days, 1)
-            run_job(settings, "replay", {"as_of": past.end - days * DAY, "model": model})
+            run_job(settings, "replay", {"as_of": past.end - days * DAY, "model": model, "keep_scores": True})
         db.engine.dispose()
     return settings.database_file
 
@@ -77,6 +77,12 @@ def _scored_in(runs: int) -> list[int]:
         return list(session.scalars(query.order_by(ScoreHistory.customer_id)))
 
 
+def _compared(items: list[Item]) -> list[tuple[Item, Item]]:
+    """Return newer and older scores that a move may compare: of models that knew of later days, or of models that did not."""
+    sorts = [[item for item in items if item["hindsight"] is hindsight] for hindsight in (False, True)]
+    return [pair for sort in sorts for pair in itertools.pairwise(sort)]
+
+
 def _total(parts: dict[str, float]) -> float:
     return sum(parts[name] for name in ("features", "model", "calibration", "unexplained"))
 
@@ -86,8 +92,9 @@ def test_parts_add_up_for_many_customers_within_a_model_and_across_two(box: Sett
     for customer_id in _scored_in(6)[:60]:
         items = _items(box, customer_id)
         assert [item["model_version"] for item in items] == [1, 1, 1, 1, 2, 2]
-        assert items[-1]["move"] is None
-        for newer, older in itertools.pairwise(items):
+        assert [item["hindsight"] for item in items] == [False, True, True, True, False, False]
+        assert [item["move"] is None for item in items] == [False, False, False, True, False, True]
+        for newer, older in _compared(items):
             move = newer["move"]
             assert (move["from_run_id"], move["from_as_of"]) == (older["run_id"], older["as_of"])
             on_margin, probability = move["margin"], move["probability"]
@@ -110,9 +117,9 @@ def test_parts_add_up_for_many_customers_within_a_model_and_across_two(box: Sett
 
 def test_parts_are_those_of_the_stated_order_by_hand(box: Settings) -> None:
     customer_id, items = next(
-        (one, items) for one in _scored_in(6) if len((items := _items(box, one))[3]["move"]["features"]) > 2
+        (one, items) for one in _scored_in(6) if len((items := _items(box, one))[0]["move"]["features"]) > 2
     )
-    newer, older = items[3], items[4]
+    newer, older = items[0], items[4]
     with read_unit() as session:
         runs = [session.get_one(ScoringRun, item["run_id"]) for item in (older, newer)]
         m1, m2 = (registry.load(session, run.model_version_id).served_ for run in runs)
@@ -154,7 +161,7 @@ def test_who_joined_later_has_fewer_scores_and_who_left_keeps_them(box: Settings
     late = next(one for one in _scored_in(5) if started[names[one]] > past.end - 69 * DAY)
     items = _items(box, late)
     assert [item["model_version"] for item in items] == [1, 1, 1, 1, 2]  # none of the first day
-    assert items[-1]["move"] is None and items[-2]["move"] is not None
+    assert [item["move"] is None for item in items] == [False, False, False, True, True]
     gone = next(one for one in _scored_in(3) if (ended[names[one]] or past.end) < past.end - 32 * DAY)
     told = [item["outcome"] for item in _items(box, gone) if item["outcome"] is not None]
     assert {one["state"] for one in told} <= {"left", "stayed"} and any(one["state"] == "left" for one in told)
@@ -202,7 +209,7 @@ def test_a_model_whose_bytes_are_gone_takes_its_moves_with_it(box: Settings) -> 
     score_moves._models.clear()  # as after a start
     score_moves._calibrators.clear()
     items = _items(box, _scored_in(6)[0])
-    assert [item["move"] is not None for item in items] == [True, True, True, False, False, False]
+    assert [item["move"] is not None for item in items] == [False, True, True, False, False, False]
     assert [item["churn_probability"] is not None for item in items] == [True] * 4 + [False] * 2
     assert items[-1]["risk_band"] is None
 
