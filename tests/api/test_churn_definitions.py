@@ -12,6 +12,7 @@ from sqlalchemy import insert
 
 from retainstream.db import unit_of_work
 from retainstream.models import Event
+from retainstream.services import as_of, revisions
 from tests.conftest import Cast
 from tests.services.as_of import happened
 from tests.services.as_of.happened import DAY, START
@@ -127,6 +128,36 @@ def test_a_proposal_can_be_posted_as_it_is(client: FlaskClient, cast: Cast) -> N
     made = client.post(API, json=found["definition"], headers=analyst)
     assert made.status_code == 201
     assert made.json["in_force"] is True
+
+
+@pytest.mark.usefixtures("people")
+def test_the_same_question_is_answered_from_memory_until_the_data_changes(
+    app: Flask, client: FlaskClient, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[object] = []
+    history = as_of.history
+
+    def count(*args: Any, **options: Any) -> Any:
+        reads.append(args)
+        return history(*args, **options)
+
+    monkeypatch.setattr(as_of, "history", count)
+
+    def ask(**body: Any) -> Any:
+        answer = client.post(f"{API}/propose", json=body, headers=cast.token("analyst"))
+        assert answer.status_code == 200
+        return answer.json
+
+    first = ask()
+    assert ask() == first and len(reads) == 1
+    assert ask(horizon_days=60)["definition"]["horizon_days"] == 60 and len(reads) == 2
+    with app.app_context(), unit_of_work() as session:
+        ada = happened.customer(session, "ada")
+        session.add(Event(customer_id=ada, kind_id=1, feed_id=1, occurred_at=START, received_at=START, key=b"one more"))
+        revisions.bump(session, "events")
+    changed = ask()
+    assert changed["lateness"]["n"] == first["lateness"]["n"] + 1 and len(reads) == 3
+    assert ask() == changed and len(reads) == 3
 
 
 @pytest.mark.usefixtures("people")
