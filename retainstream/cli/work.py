@@ -124,7 +124,7 @@ def describe_replay(found: dict[str, Any]) -> str:
         figure = "" if auc is None else f"; AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f})"
         lines.append(f"{outcome['churners']:,.0f} of {outcome['n']:,} left in the window{figure}.")
         lines += [
-            f"  among the first {part['reached']:,}: {part['churners']:,.0f} who left, {part['lift']:.1f} times as many as at random"
+            f"  among the first {part['reached']:,} ({part['share_reached']:.0%}): {part['churners']:,.0f} who left, {part['lift']:.1f} times as many as at random"
             for part in outcome["caught"]
             if part["lift"] is not None
         ]

@@ -29,8 +29,9 @@ class EstimateSchema(ma.Schema):
 
 
 class CaughtSchema(ma.Schema):
-    """Leavers among the `reached` customers with the highest scores."""
+    """Leavers among the `reached` customers with the highest scores; the capacities are those of `promised`."""
 
+    share_reached = ma.fields.Float(required=True)
     reached = ma.fields.Integer(required=True)
     churners = ma.fields.Float(required=True)
     share_of_churners = ma.fields.Float(required=True, allow_none=True)
@@ -38,9 +39,10 @@ class CaughtSchema(ma.Schema):
 
 
 class PromisedCaughtSchema(ma.Schema):
-    """What reaching a share of the customers found in the model's test window."""
+    """What reaching a share of the customers found in the model's test window; `reached` is that share of the run's customers."""
 
     share_reached = ma.fields.Float(required=True)
+    reached = ma.fields.Integer(required=True)
     share_of_churners = ma.fields.Nested(EstimateSchema, required=True)
     lift = ma.fields.Nested(EstimateSchema, required=True)
 
@@ -78,6 +80,16 @@ class FiguresSchema(ma.Schema):
     caught = ma.fields.List(ma.fields.Nested(CaughtSchema), required=True)
 
 
+class UntreatedSchema(ma.Schema):
+    """How a run did among customers on whom nobody acted."""
+
+    n = ma.fields.Integer(required=True)
+    churners = ma.fields.Float(required=True)
+    mean_probability = ma.fields.Float(required=True, allow_none=True)
+    observed_share = ma.fields.Float(required=True, allow_none=True)
+    metrics = _metrics()
+
+
 class RealisedSchema(FiguresSchema):
     """How a run did by what was known at `data_end`; judged once."""
 
@@ -88,6 +100,18 @@ class RealisedSchema(FiguresSchema):
         metadata={"description": "Customers of the run that the figures leave out, by the reason"},
     )
     other_reason = ma.fields.Integer(required=True)
+    treated = ma.fields.Integer(
+        required=True,
+        metadata={
+            "description": "Customers of the run who were treated between its day and the close of its window; the figures include them"
+        },
+    )
+    untreated = ma.fields.Nested(
+        UntreatedSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "The figures without those who were treated; null where nobody was"},
+    )
     data_end = ma.fields.String(required=True, metadata=MOMENT)
     judged_at = ma.fields.String(required=True, metadata=MOMENT)
 
@@ -224,7 +248,9 @@ class HistoryItemSchema(ma.Schema):
     role = ma.fields.String(required=True)
     hindsight = ma.fields.Boolean(
         required=True,
-        metadata={"description": "A replay by a model that knew of later days than as_of: no score that anybody could have had then"},
+        metadata={
+            "description": "A replay by a model that knew of later days than as_of: no score that anybody could have had then"
+        },
     )
     outcome = ma.fields.Nested(
         OutcomeSchema,

@@ -134,6 +134,15 @@ def treated(session: Session, until: int | None = None) -> tuple[np.ndarray, np.
     return found[:, 0], found[:, 1]
 
 
+def treated_between(session: Session, start: int, end: int) -> np.ndarray:
+    """Return who was treated from `start` on and before `end` (microseconds UTC): an int64 array, rising, each customer once."""
+    import numpy as np
+
+    query = select(Exposure.customer_id).where(Exposure.arm == TREATED, Exposure.at >= start, Exposure.at < end)
+    found = list(session.scalars(query.distinct().order_by(Exposure.customer_id)))
+    return np.array(found, dtype=np.int64)
+
+
 def _customer(session: Session, user_id: str) -> int:
     query = select(Customer.id).join(Identity, Identity.customer_id == Customer.id)
     found = session.scalar(query.where(Identity.user_id == user_id, Customer.visible()))

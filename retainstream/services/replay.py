@@ -20,6 +20,7 @@ from retainstream.models import Identity, JobRun, ModelVersion, ScoringRun
 from retainstream.security.actor import Actor
 from retainstream.services import as_of, audit, forward_training, jobs, performance, registry, training
 from retainstream.services.forward_training import Asked
+from retainstream.services.performance import figures
 from retainstream.services.preferences import BAND_NAMES
 from retainstream.services.scoring import computing, reading, single, writing
 from retainstream.services.scoring.job import done_before
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 ROLE = "replay"
 TRAIN, EARLIER = "train", "earlier"
-CAPACITY_SHARES = (0.01, 0.05, 0.10, 0.20)
 TOP = 20
 _TRAINED_TO = 0.6
 
@@ -236,9 +236,9 @@ def judge(rule: ChurnRule, history: History, work: Work, scores: Scores, data_en
     judged = found.y >= 0
     probability = None if scores.probability is None else scores.probability[judged]
     n = int(judged.sum())
-    capacities = sorted({max(1, round(share * n)) for share in CAPACITY_SHARES}) if n else []
-    figures = realised(scores.margin[judged], probability, found.y[judged], capacities=capacities)
-    return Judged({"closed": True, "open_until": None, "left_out": found.left_out, **figures.to_dict()}, found.y)
+    turned_out = realised(scores.margin[judged], probability, found.y[judged], capacities=figures.capacities(n))
+    told = {"left_out": found.left_out, **figures.presented(turned_out)}
+    return Judged({"closed": True, "open_until": None, **told}, found.y)
 
 
 def _finish(

@@ -22,6 +22,7 @@ from retainstream.lib import clock
 from retainstream.lib.pagination import PageRequest
 from retainstream.models import (
     Customer,
+    Exposure,
     Identity,
     RunPerformance,
     ScoreHistory,
@@ -124,6 +125,48 @@ def test_realised_figures_are_those_of_sklearn_on_labels_counted_by_hand(box: Se
                 ).all()
             )
             assert states == {row.customer_id: int(row.customer_id in left) for row in rows}
+
+
+def test_customers_who_were_treated_are_counted_and_set_apart(box: Settings, past: Past) -> None:
+    with unit_of_work() as session:
+        moment = session.get_one(ScoringRun, 2).as_of
+        scored = list(session.scalars(select(ScoreHistory.customer_id).where(ScoreHistory.run_id == 2)))
+        left = _left(session, past, moment)
+        called = set(scored[::7])
+        acts = [(one, moment + 3 * DAY, "treated") for one in called]
+        acts += [(one, moment + 3 * DAY, "held_out") for one in scored[1::7]]  # on whom nothing was done
+        acts += [(one, at, "treated") for one in scored[2::7] for at in (moment - 1, moment + 31 * DAY)]
+        for one, at, arm in acts:
+            session.add(_act(one, at, arm))
+    run_job(box, "judge")
+    with read_unit() as session:
+        items = _by_run(session)
+        rows = session.execute(select(ScoreHistory.customer_id, ScoreHistory.margin).where(ScoreHistory.run_id == 2))
+        alone = [(row.margin, row.customer_id in left) for row in rows if row.customer_id not in called]
+    found = items[2]["realised"]
+    assert (found["treated"], found["n"]) == (len(called), len(scored))
+    untreated = found["untreated"]
+    assert (untreated["n"], untreated["churners"]) == (len(scored) - len(called), len(left & set(scored) - called))
+    expected = roc_auc_score([y for _, y in alone], [margin for margin, _ in alone])
+    assert untreated["metrics"]["auc"]["value"] == pytest.approx(expected)
+    assert "calibration_slope" in untreated["metrics"]
+    assert (items[5]["realised"]["treated"], items[5]["realised"]["untreated"]) == (0, None)
+
+
+def _act(customer_id: int, at: int, arm: str) -> Exposure:
+    return Exposure(customer_id=customer_id, at=at, kind="call", source="t", arm=arm, propensity=0.9, recorded_at=at)
+
+
+def test_promised_and_realised_are_told_of_the_same_capacities(box: Settings) -> None:
+    run_job(box, "judge")
+    with read_unit() as session:
+        items = _by_run(session)
+    for item in items.values():
+        told = item["realised"] or item["estimated"]
+        capacities = [(one["share_reached"], one["reached"]) for one in told["caught"]]
+        assert capacities == [(one["share_reached"], one["reached"]) for one in item["promised"]["caught"]]
+        assert [share for share, _ in capacities] == [0.01, 0.02, 0.05, 0.1, 0.2, 0.3]
+        assert all(heads == max(1, round(share * told["n"])) for share, heads in capacities)
 
 
 def test_promised_stands_beside_realised_and_replays_are_told_from_the_champions_runs(box: Settings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from retainstream.ml import ChurnPredictor
+    from retainstream.ml.performance import Performance
 
-CAPACITY_SHARES = (0.01, 0.05, 0.10)
-CAPACITY_COUNTS = (100, 500)
 ESTIMATE = "estimated_performance"
 """Where a run's summary keeps its estimate."""
 _PROMISED = (
@@ -72,16 +72,39 @@ def rows_of(session: Session, run_id: int, version_id: int) -> Rows:
     return Rows(ids, margin, probability, predictor.report_.threshold)
 
 
+def shares() -> Sequence[float]:
+    """Return the shares of customers that might be reached, rising: those for which a model's own test window tells what that finds."""
+    from retainstream.ml.forward.stability import CAPACITY_SHARES
+
+    return CAPACITY_SHARES
+
+
+def heads(share: float, n: int) -> int:
+    """Return how many of n customers a share is: at least one, where there is anybody."""
+    return min(n, max(1, round(share * n)))
+
+
 def capacities(n: int) -> list[int]:
-    """Return how many customers of n might be reached: 1, 5 and 10 percent, and 100 and 500 where there are more than that."""
-    shares = {max(1, round(share * n)) for share in CAPACITY_SHARES} if n else set()
-    return sorted(shares | {count for count in CAPACITY_COUNTS if count < n})
+    """Return how many customers of n each of the `shares` is."""
+    return [heads(share, n) for share in shares()]
 
 
-def promised(version: ModelVersion) -> dict[str, object]:
+def presented(found: Performance) -> dict[str, Any]:
+    """Return figures at the `capacities` of their customers as the API has them: each capacity as a share and as heads."""
+    plain = found.to_dict()
+    caught = zip(shares(), plain["caught"], strict=bool(found.n))  # nobody scored: nobody to reach
+    return {**plain, "caught": [{"share_reached": share, **one} for share, one in caught]}
+
+
+def promised(version: ModelVersion, n: int) -> dict[str, object]:
     """Return what a version's own test window promised, in the terms in which a run is judged.
 
     Figures made of probabilities are left out where the version's are withheld.
+
+    Parameters
+    ----------
+    n : int
+        Customers of the run, of whom each share that might be reached is so many heads.
     """
     report: dict[str, Any] = version.report
     metrics = {
@@ -91,7 +114,12 @@ def promised(version: ModelVersion) -> dict[str, object]:
     }
     forward: dict[str, Any] = report.get("forward") or {}
     caught = [
-        {"share_reached": one["share_reached"], "share_of_churners": one["share_churners"], "lift": one["lift"]}
+        {
+            "share_reached": one["share_reached"],
+            "reached": heads(one["share_reached"], n),
+            "share_of_churners": one["share_churners"],
+            "lift": one["lift"],
+        }
         for one in forward.get("capacities") or ()
     ]
     return {"n": report["n"], "observed_share": report["base_rate"], "metrics": metrics, "caught": caught}
@@ -130,7 +158,7 @@ def estimate(session: Session, run_id: int, version_id: int) -> dict[str, object
 
     rows = rows_of(session, run_id, version_id)
     assert rows.probability is not None
-    found = estimated(rows.margin, rows.probability, capacities=capacities(len(rows.ids))).to_dict()
+    found = presented(estimated(rows.margin, rows.probability, capacities=capacities(len(rows.ids))))
     _estimates.put(_key(session, run_id), found)
     return found
 

@@ -18,7 +18,7 @@ from retainstream.db import read_unit
 from retainstream.errors import Conflict, NotReady
 from retainstream.lib import clock
 from retainstream.models import ChurnDefinition, ModelVersion, RunPerformance, ScoreOutcome, ScoringRun
-from retainstream.services import as_of, churn_definitions, jobs
+from retainstream.services import as_of, churn_definitions, exposures, jobs
 from retainstream.services.performance import figures
 from retainstream.services.score_history import THINNED
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from retainstream.ml.asof.columns import History
     from retainstream.ml.asof.outcomes import Labels, Outcomes
     from retainstream.ml.asof.rules import ChurnRule
+    from retainstream.ml.performance import Performance
 
 ROLES = ("champion", "replay")
 STAYED, LEFT, LEFT_WITHIN_LEAD = 0, 1, 2
@@ -159,30 +160,25 @@ def judge_runs(
 
 def _judge_one(context: jobs.JobContext, run: Waiting, outcomes: Outcomes) -> bool:
     """Judge one run; False when its model cannot be loaded."""
-    from retainstream.ml.performance import realised
+    import numpy as np
 
     with read_unit() as session:
         try:
             rows = figures.rows_of(session, run.run_id, run.version_id)
         except Conflict:
             return False
-        promised = figures.promised(session.get_one(ModelVersion, run.version_id))
+        version = session.get_one(ModelVersion, run.version_id)
+        acts = exposures.treated_between(session, run.as_of, run.as_of + outcomes.rule.maturity_us)
     found = outcomes.labels(rows.ids, run.as_of)
-    kept = found.y >= 0
-    n = int(kept.sum())
-    turned_out = realised(
-        rows.margin[kept],
-        None if rows.probability is None else rows.probability[kept],
-        found.y[kept],
-        capacities=figures.capacities(n),
-        threshold=rows.threshold,
-    )
+    kept, treated = found.y >= 0, np.isin(rows.ids, acts)
     gone = run.n_scored - len(rows.ids)
     metrics: dict[str, object] = {
-        **turned_out.to_dict(),
+        **figures.presented(_realised(rows, found, kept)),
         "left_out": {**found.left_out, **({"erased": gone} if gone > 0 else {})},
         "other_reason": found.other_reason,
-        "promised": promised,
+        "treated": int(treated.sum()),
+        "untreated": _untreated(rows, found, kept & ~treated) if treated.any() else None,
+        "promised": figures.promised(version, int(kept.sum())),
     }
     _remove(context, run.run_id, rows.ids)
     for values in _outcome_rows(run, rows.ids, found, outcomes.rule):
@@ -193,6 +189,24 @@ def _judge_one(context: jobs.JobContext, run: Waiting, outcomes: Outcomes) -> bo
             RunPerformance(run_id=run.run_id, data_end=outcomes.data_end, evaluated_at=clock.now_us(), metrics=metrics)
         )
     return True
+
+
+def _realised(rows: figures.Rows, found: Labels, kept: np.ndarray) -> Performance:
+    from retainstream.ml.performance import realised
+
+    return realised(
+        rows.margin[kept],
+        None if rows.probability is None else rows.probability[kept],
+        found.y[kept],
+        capacities=figures.capacities(int(kept.sum())),
+        threshold=rows.threshold,
+    )
+
+
+def _untreated(rows: figures.Rows, found: Labels, kept: np.ndarray) -> dict[str, object]:
+    """Return how the scores did among customers on whom nobody acted in the window: an act that works makes a right score look wrong."""
+    plain = figures.presented(_realised(rows, found, kept))
+    return {name: plain[name] for name in ("n", "churners", "mean_probability", "observed_share", "metrics")}
 
 
 def _outcome_rows(

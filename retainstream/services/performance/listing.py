@@ -166,7 +166,7 @@ def _item(row: _Row, state: str, estimated: dict[str, object] | None) -> dict[st
             "closes_at": clock.iso(run.as_of + rule.maturity_us),
         },
         "state": state,
-        "promised": promised or figures.promised(row.version),
+        "promised": promised or figures.promised(row.version, run.n_scored),
         "realised": realised,
         "estimated": estimated,
     }
