@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from retainstream.config import Settings
 from retainstream.lib import clock
+from retainstream.services.events import listing
 from tests.conftest import Cast
 
 JSON = {"Content-Type": "application/json"}
@@ -238,6 +239,25 @@ def test_nothing_that_is_sent_is_an_error_of_the_server(
     if answer.status_code == 200:
         counts = answer.get_json()["counts"]
         assert counts["accepted"] + counts["duplicate"] + counts["rejected"] == len(sent)
+
+
+def test_a_long_list_is_walked_stretch_by_stretch(post: Any, read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    post(
+        {
+            "events": [
+                login(user_id=f"u-{n % 3}", key=str(n), kind="rare" if n % 70 == 3 else "login") for n in range(200)
+            ]
+        }
+    )
+    monkeypatch.setattr(listing, "STRETCH", 40)
+    pages = [read("events?kind=rare&limit=1")]
+    while cursor := pages[-1]["next_cursor"]:
+        pages.append(read(f"events?kind=rare&limit=1&cursor={cursor}"))
+    assert {page["total"] for page in pages} == {None}
+    ids = [item["id"] for page in pages for item in page["items"]]
+    assert len(ids) == 3 and ids == sorted(ids, reverse=True) and len(pages) <= 3 + 200 // 40 + 1
+    for nobody in ("kind=unheard_of", "source=nowhere", "user_id=nobody"):
+        assert read(f"events?{nobody}") == {"items": [], "next_cursor": None, "total": 0}
 
 
 def test_an_edit_cannot_gainsay_a_subscription(post: Any, read: Any, client: FlaskClient, cast: Cast) -> None:
