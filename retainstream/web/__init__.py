@@ -18,6 +18,7 @@ def register(app: Flask) -> None:
         appearance,
         browser_session,
         current_jobs,
+        data,
         home,
         set_up,
         sign_in,
@@ -30,7 +31,7 @@ def register(app: Flask) -> None:
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False
     browser_session.register(app)
     template_tools.register(app)
-    for module in (sign_in, set_up, account, appearance, home, current_jobs, api_docs):
+    for module in (sign_in, set_up, account, appearance, home, current_jobs, api_docs, data):
         app.register_blueprint(module.blueprint)
 
     @app.before_request
