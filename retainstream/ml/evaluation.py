@@ -155,7 +155,7 @@ def compare(
     progress: Callable[[float], None],
 ) -> tuple[RivalResult, ...]:
     """Compare rivals with the model on the same rows; every draw of the groups is used for both."""
-    rankings = {rival.name: Ranking(y, rival.probability) for rival in rivals}
+    rankings = {rival.name: Ranking(y, rival.order) for rival in rivals}
     losses = {rival.name: mean_of(row_log_loss(y, rival.probability)) for rival in rivals}
     own = [Ranking(y, repeat.margin) for repeat in repeats]
     own_loss = mean_of(np.mean([row_log_loss(y, repeat.probability) for repeat in repeats], axis=0))

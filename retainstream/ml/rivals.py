@@ -5,7 +5,7 @@ A rival's probabilities are out of fold like the model's. Comparing them is ``tr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ import numpy as np
 from retainstream.ml.encoding import CategoryEncoder
 from retainstream.ml.features import FeatureSpec, infer_features
 from retainstream.ml.folds import group_folds, possible_folds, row_groups
+from retainstream.ml.logistic import fit_logistic
 from retainstream.ml.report import Giveaway
 
 if TYPE_CHECKING:
@@ -26,17 +27,27 @@ _PURE_ROWS = 30  # a value that only churners have counts from so many rows ...
 _PURE_SHARE = 0.25  # ... and from this share of all churners
 _BINS = 32
 _SMOOTHING = 5.0
-_ONE_HOT_LEVELS = 64
+_LOOKED_AT = 2  # inner folds of each fold that choose the penalty of the logistic regression
+_EDGE = 1e-4
 
 
 @dataclass(frozen=True)
 class Rival:
-    """Out-of-fold probabilities of one rival, shape (n,)."""
+    """Probabilities of one rival for rows that it never saw, shape (n,).
+
+    ``score`` is what ranks the rows, where calibrating made ties or there is a finer order; else the probabilities do.
+    """
 
     name: str
     title: str
     probability: np.ndarray
     feature: str | None = None
+    score: np.ndarray | None = None
+
+    @property
+    def order(self) -> np.ndarray:
+        """What ranks the rows."""
+        return self.probability if self.score is None else self.score
 
 
 def base_rate(y: np.ndarray) -> Rival:
@@ -101,50 +112,24 @@ def area_under_roc(y: np.ndarray, score: np.ndarray) -> float:
 def logistic_regression(
     y: np.ndarray, fold: np.ndarray, base: np.ndarray, specs: Sequence[FeatureSpec], seed: int
 ) -> Rival:
-    """Logistic regression on standardised numbers (missing: median and a flag) and one-hot categories."""
+    """Logistic regression as `retainstream.ml.logistic` fits it, out of fold; the other folds, two looked at in turn, choose its penalty.
+
+    Its probabilities stay as they are: folds are dealt at random, and the penalty with the smallest log loss leaves nothing to mend.
+    """
+    names = np.unique(fold).tolist()
     probability = np.empty(len(y))
-    for k in np.unique(fold):
-        held = fold == k
-        probability[held] = fit_logistic(base[~held], y[~held], specs, seed)(base[held])
+    for k in names:
+        held, others = fold == k, [j for j in names if j != k]
+        own = fold[~held]
+        inner = [(np.flatnonzero(own != j), np.flatnonzero(own == j)) for j in others[:_LOOKED_AT] if len(others) > 1]
+        probability[held] = fit_logistic(base[~held], y[~held], specs, inner, seed)(base[held])
     return Rival("logistic_regression", "Logistic regression", probability)
 
 
-def fit_logistic(
-    base: np.ndarray, y: np.ndarray, specs: Sequence[FeatureSpec], seed: int
-) -> Callable[[np.ndarray], np.ndarray]:
-    """Fit on a base matrix and return what gives probabilities, shape (m,), for another; all constants are frozen on the first."""
-    from sklearn.linear_model import LogisticRegression
-
-    design = _design(base, specs)
-    model = LogisticRegression(C=1.0, max_iter=500, random_state=seed).fit(design(base), y)
-    return lambda rows: np.asarray(model.predict_proba(design(rows))[:, 1])
-
-
-def _design(base: np.ndarray, specs: Sequence[FeatureSpec]) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the design matrix's maker, frozen on the training rows."""
-    numbers = [j for j, spec in enumerate(specs) if spec.kind != "category"]
-    categories = [j for j, spec in enumerate(specs) if spec.kind == "category"]
-    levels = {j: _common_levels(base[:, j]) for j in categories}
-    columns = base[:, numbers].astype(np.float64)
-    flagged = np.isnan(columns).any(axis=0)
-    centre = np.array([np.median(c[~np.isnan(c)]) if (~np.isnan(c)).any() else 0.0 for c in columns.T])
-    filled = np.where(np.isnan(columns), centre, columns)
-    mean, spread = filled.mean(axis=0), filled.std(axis=0)
-    spread[spread == 0] = 1.0
-
-    def design(rows: np.ndarray) -> np.ndarray:
-        values = rows[:, numbers].astype(np.float64)
-        missing = np.isnan(values)
-        parts = [(np.where(missing, centre, values) - mean) / spread, missing[:, flagged].astype(np.float64)]
-        parts += [(rows[:, [j]] == levels[j]).astype(np.float64) for j in categories]
-        return np.hstack(parts)
-
-    return design
-
-
-def _common_levels(column: np.ndarray) -> np.ndarray:
-    values, counts = np.unique(column[~np.isnan(column)], return_counts=True)
-    return np.asarray(values[np.argsort(-counts, kind="stable")][:_ONE_HOT_LEVELS])
+def log_odds(probability: np.ndarray) -> np.ndarray:
+    """Return log-odds, kept within those of 0.0001 and 0.9999: a rival that says never would bend its calibration line."""
+    p = np.clip(probability, _EDGE, 1 - _EDGE)
+    return np.asarray(np.log(p / (1 - p)))
 
 
 def suspects(y: np.ndarray, fold: np.ndarray, base: np.ndarray, *, auc_from: float = GIVEAWAY_AUC) -> dict[int, float]:

@@ -1,21 +1,24 @@
 """The simple rivals of a model that looks forward, and what a split that ignores time would have claimed for it.
 
-Rivals learn from the train window and are judged on the test window, like the model. How each one is fitted is
-`retainstream.ml.rivals`' where snapshot training has it too.
+Rivals learn from the train window, are calibrated on the next and judged on the test window, like the model. How each one is fitted is
+`retainstream.ml.rivals`' where snapshot training has it too, the logistic regression `retainstream.ml.logistic`'s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from retainstream.ml.asof.dictionary import RECENCY
+from retainstream.ml.calibration import fit_calibrator
 from retainstream.ml.encoding import CategoryEncoder
 from retainstream.ml.features import FeatureSpec
-from retainstream.ml.forward.folds import numbered, whole_customers
+from retainstream.ml.forward.folds import Pairs, numbered, whole_customers
+from retainstream.ml.logistic import fit_logistic
 from retainstream.ml.report import RandomSplit
-from retainstream.ml.rivals import RIVAL_ROWS, Rival, area_under_roc, bin_edges, bin_rates, binned, fit_logistic
+from retainstream.ml.rivals import RIVAL_ROWS, Rival, area_under_roc, bin_edges, bin_rates, binned, log_odds
 from retainstream.ml.tuning import boost
 
 _FOREST_TREES = 100
@@ -26,47 +29,67 @@ _RANDOM_SPLIT_ROWS = 60_000
 _JUDGED_SHARE = 0.25
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a window: a base matrix, float32 of shape (n, f), and their labels, shape (n,)."""
+
+    base: np.ndarray
+    y: np.ndarray
+
+
 def fit_rivals(
-    learn: np.ndarray,
-    y: np.ndarray,
+    learn: Rows,
+    calibrate: Rows,
     judged: np.ndarray,
     encoder: CategoryEncoder,
     *,
+    inner: Pairs,
     n_jobs: int,
     seed: int,
 ) -> list[Rival]:
-    """Fit every rival on rows of the train window and score rows of the test window.
+    """Fit every rival on rows of the train window, calibrate it on the next one as the model is, and score rows of the test window.
 
     Parameters
     ----------
-    learn : float32 array of shape (n, f)
-        Base matrix; NaN is missing.
-    y : array of shape (n,), 0 or 1
+    learn, calibrate : Rows
     judged : float32 array of shape (m, f)
         Base matrix of the rows to score; no label of theirs is seen.
     encoder : CategoryEncoder
         With one order of the levels, made on the train window.
+    inner : list of (learn, look)
+        Folds in time within ``learn``, which choose the penalty of the logistic regression.
     n_jobs, seed : int
 
     Returns
     -------
     list of Rival
-        Base rate, recency alone (where there is such a feature), best single feature, logistic regression, random forest;
-        probabilities of shape (m,).
+        Base rate (of the calibrate window, the newest that is known), recency alone (where there is such a feature), best single feature,
+        logistic regression, random forest. Probabilities of shape (m,) are the rival's log-odds on a line that was fitted on the calibrate window;
+        ``score`` is what the rival said itself.
     """
-    specs = encoder.specs
-    names = [spec.name for spec in specs]
-    rivals = [Rival("base_rate", "The same churn rate for everybody", np.full(len(judged), float(y.mean())))]
+    specs, names = encoder.specs, [spec.name for spec in encoder.specs]
+    asked = np.vstack([calibrate.base, judged])
+    found = [_best_single(learn.base, learn.y, asked, specs)]
     if RECENCY in names:
         j = names.index(RECENCY)
-        alone = monotone_rate(learn[:, j], y, judged[:, j])
-        rivals.append(Rival("recency", f"Only {specs[j].title}", alone, RECENCY))
-    rivals.append(_best_single(learn, y, judged, specs))
-    logistic = fit_logistic(learn, y, specs, seed)(judged)
-    rivals.append(Rival("logistic_regression", "Logistic regression", logistic))
-    forest = _forest(encoder.matrix(learn, 0), y, encoder.matrix(judged, 0), n_jobs, seed)
-    rivals.append(Rival("random_forest", "Random forest", forest))
-    return rivals
+        alone = monotone_rate(learn.base[:, j], learn.y, asked[:, j])
+        found.insert(0, Rival("recency", f"Only {specs[j].title}", alone, RECENCY))
+    logistic = fit_logistic(learn.base, learn.y, specs, inner, seed)(asked)
+    found.append(Rival("logistic_regression", "Logistic regression", logistic))
+    forest = _forest(encoder.matrix(learn.base, 0), learn.y, encoder.matrix(asked, 0), n_jobs, seed)
+    found.append(Rival("random_forest", "Random forest", forest))
+    base_rate = np.full(len(judged), float(calibrate.y.mean()))
+    return [
+        Rival("base_rate", "The same churn rate for everybody", base_rate),
+        *(_calibrated(rival, calibrate.y) for rival in found),
+    ]
+
+
+def _calibrated(rival: Rival, y: np.ndarray) -> Rival:
+    """Fit a line on the first rows, whose labels are given, and return the rival for those after them."""
+    raw, known = rival.probability, len(y)
+    line = fit_calibrator("sigmoid", log_odds(raw[:known]), y)
+    return replace(rival, probability=line.apply(log_odds(raw[known:])), score=raw[known:])
 
 
 def monotone_rate(column: np.ndarray, y: np.ndarray, judged: np.ndarray) -> np.ndarray:

@@ -265,16 +265,22 @@ def _judge(work: Work, scored: _Scored, calibrated: _Calibrated) -> dict[str, An
 
 
 def _compare_rivals(work: Work, scored: _Scored, served: OutOfFold, groups: np.ndarray) -> tuple[Any, ...]:
-    """Fit the rivals on the train window and compare them on the test window; each on 50,000 rows when it is large."""
-    phases, rng = work.phases, work.rng
+    """Fit the rivals on the train window, calibrate them on the next, compare them on the test window; 50,000 rows of each when it is large."""
+    phases, rng, panel = work.phases, work.rng, work.panel
     learn, judged = work.rows["train"], np.arange(len(groups))
     if len(learn) > PAIRED_ROWS:
         learn = learn[whole_customers(work.customer("train"), RIVAL_ROWS, rng)]
     if len(judged) > PAIRED_ROWS:
         judged = whole_customers(groups, RIVAL_ROWS, rng)
+    own = np.random.default_rng([work.plan.seed, 12])  # so that what rivals need moves no other figure
+    line = whole_customers(work.customer("calibrate"), PAIRED_ROWS, own)
+    inner = inner_folds(
+        panel.as_of[learn], panel.customer[learn], panel.y[learn], maturity_us=panel.rule.maturity_us, folds=3, rng=own
+    )
     found = rivals.fit_rivals(
-        work.base(learn), work.panel.y[learn], scored.base["test"][judged], work.encoder, n_jobs=work.plan.n_jobs,
-        seed=work.plan.seed,
+        rivals.Rows(work.base(learn), panel.y[learn]),
+        rivals.Rows(scored.base["calibrate"][line], work.y("calibrate")[line]),
+        scored.base["test"][judged], work.encoder, inner=inner.pairs, n_jobs=work.plan.n_jobs, seed=work.plan.seed,
     )  # fmt: skip
     phases.at(0.7)
     seen = OutOfFold(served.fold[judged], served.margin[judged], served.probability[judged])

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from retainstream.ml import ChurnPredictor, TrainingReport, assess
@@ -64,6 +65,33 @@ def test_rivals_learn_from_train_and_stand_beside_with_paired_differences(panel,
     for rival in rivals.values():
         assert rival.auc_difference.value == pytest.approx(report.auc.value - rival.auc.value)
         assert rival.rows == report.n
+
+
+def test_many_columns_with_long_tails_make_no_straw_man_of_the_logistic_regression():
+    """A hundred amounts that say nothing, fitted as they come, once left it behind the base rate and behind recency alone."""
+
+    def amounts(frame, y, when, rng):
+        tails = {f"amount_{j}": np.exp(2.5 * rng.normal(size=len(y))).astype(np.float32) for j in range(100)}
+        return pd.concat([frame, pd.DataFrame(tails)], axis=1)
+
+    report = train_forward(make_panel(300, level=-2.5, change=amounts), QUICK)[0].report
+    rivals = {rival.name: rival for rival in report.rivals}
+    fair = rivals["logistic_regression"]
+    assert fair.log_loss.value < min(rivals[name].log_loss.value for name in ("base_rate", "recency"))
+    assert fair.auc.value > max(rivals[name].auc.value for name in ("recency", "best_single_feature"))
+
+
+def test_rivals_too_are_calibrated_on_the_window_before_the_last():
+    """Twice as many leave from the calibrate window on: the model is told there, and so are those it is compared with."""
+    panel = make_panel(900, level=-3.0)
+    parts = split(panel)
+    rng, y = np.random.default_rng(5), panel.y.copy()
+    later = panel.as_of >= panel.as_of[parts.calibrate].min()
+    y[later & (rng.random(len(y)) < 0.15)] = 1
+    report = train_forward(replace(panel, y=y), QUICK)[0].report
+    untold = -np.mean(np.log(np.where(y[parts.test] == 1, y[parts.train].mean(), 1 - y[parts.train].mean())))
+    for rival in report.rivals:
+        assert rival.log_loss.value < untold - 0.02, rival.name
 
 
 def test_a_box_without_activity_has_no_recency_rival():
