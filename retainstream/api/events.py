@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from flask import Response
@@ -11,8 +10,6 @@ from retainstream.api.base import ApiBlueprint, ErrorSchema, json_response, requ
 from retainstream.api.idempotency import idempotent
 from retainstream.api.intake import take_in
 from retainstream.db import read_unit
-from retainstream.errors import InvalidInput
-from retainstream.lib import clock
 from retainstream.schemas.events import EVENT, EventListSchema, EventQuerySchema, IntakeSchema, batch_body
 from retainstream.schemas.paging import page_request
 from retainstream.security.permissions import Permission
@@ -43,17 +40,8 @@ def list_events(query: dict[str, Any]) -> Response:
         user_id=query["user_id"],
         kind=query["kind"],
         source=query["source"],
-        since=_instant("from", query["since"]),
-        until=_instant("to", query["until"]),
+        since=query["since"],
+        until=query["until"],
     )
     with read_unit() as session:
         return json_response(listing.events(session, wanted, page_request(query)))
-
-
-def _instant(name: str, moment: datetime | None) -> int | None:
-    if moment is None:
-        return None
-    try:
-        return clock.to_us(moment)
-    except (ValueError, OverflowError) as bad:
-        raise InvalidInput(f"{name} lies outside the years 1 to 9999.", fields={name: [str(bad)]}) from bad

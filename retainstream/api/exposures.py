@@ -8,8 +8,6 @@ from flask import Response
 
 from retainstream.api.base import ApiBlueprint, ErrorSchema, actor, json_response, requires, with_etag
 from retainstream.db import read_unit, unit_of_work
-from retainstream.errors import InvalidInput
-from retainstream.lib import clock
 from retainstream.schemas.exposures import ExposureInputSchema, ExposureListSchema, ExposureSchema
 from retainstream.schemas.paging import PageQuerySchema, page_request
 from retainstream.security.permissions import Permission
@@ -40,11 +38,6 @@ def list_exposures(query: dict[str, Any], user_id: str) -> Response:
 @blueprint.alt_response(409, schema=ErrorSchema, description="The customer belongs to the permanent hold-out.")
 def record(sent: dict[str, Any], user_id: str) -> Response:
     """Note that something was done to a customer: a call counts. Trainings set treated customers apart."""
-    try:
-        at = None if sent["at"] is None else clock.to_us(sent["at"])
-    except ValueError as bad:
-        raise InvalidInput("The time cannot be used.", fields={"at": [str(bad)]}) from bad
-    wanted = {name: sent[name] for name in ("kind", "source", "arm", "propensity", "override")}
     with unit_of_work() as session:
-        found = exposures.record(session, actor(), user_id, at=at, **wanted)
+        found = exposures.record(session, actor(), user_id, **sent)
     return json_response(found, 201)

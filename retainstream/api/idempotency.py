@@ -14,6 +14,7 @@ from flask import Response, current_app, request
 from retainstream.api.base import actor
 from retainstream.db import unit_of_work
 from retainstream.errors import InvalidInput
+from retainstream.schemas.base import Schema
 from retainstream.services import idempotency
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -22,7 +23,7 @@ LONGEST_KEY = 200
 _PIECE = 1 << 20
 
 
-class IdempotencyHeaderSchema(ma.Schema):
+class IdempotencyHeaderSchema(Schema):
     """The header in the specification."""
 
     key = ma.fields.String(

@@ -70,7 +70,7 @@ def _items(name: str) -> tuple[list[object], dict[str, Any]]:
     if isinstance(body, dict):
         options = {key: value for key, value in body.items() if key != name}
         body = body.get(name)
-    problem = BatchOptionsSchema().validate(options)
+    problem = BatchOptionsSchema(name).validate(options)
     if problem:
         fields = {str(field)[:80]: [str(line) for line in lines] for field, lines in problem.items()}
         raise InvalidInput("Some fields are not as expected.", fields=fields)
@@ -79,7 +79,7 @@ def _items(name: str) -> tuple[list[object], dict[str, Any]]:
             f"Send a list of 1 to {MOST_ITEMS:,} items, or an object with the list under {name!r}.",
             fields={name: [f"a list of 1 to {MOST_ITEMS:,} items"]},
         )
-    loaded: dict[str, Any] = BatchOptionsSchema().load(options)
+    loaded: dict[str, Any] = BatchOptionsSchema(name).load(options)
     return body, loaded
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import marshmallow as ma
 
+from retainstream.schemas.base import Schema
 from retainstream.schemas.paging import LARGEST_ID, MOMENT, ListSchema, text_field
 
 
-class AuditFilterSchema(ma.Schema):
+class AuditFilterSchema(Schema):
     """Filters of the trail."""
 
     action = text_field(60, load_default=None, metadata={"description": "Such as `user.change`"})
@@ -17,7 +18,7 @@ class AuditFilterSchema(ma.Schema):
     target_kind = text_field(40, load_default=None)
 
 
-class AuditActorSchema(ma.Schema):
+class AuditActorSchema(Schema):
     """Who acted; a machine has no user."""
 
     kind = ma.fields.String(required=True)
@@ -26,14 +27,14 @@ class AuditActorSchema(ma.Schema):
     api_token_id = ma.fields.Integer(required=True, allow_none=True)
 
 
-class AuditTargetSchema(ma.Schema):
+class AuditTargetSchema(Schema):
     """What was acted on."""
 
     kind = ma.fields.String(required=True)
     id = ma.fields.String(required=True, allow_none=True)
 
 
-class AuditEntrySchema(ma.Schema):
+class AuditEntrySchema(Schema):
     """One write or log-in."""
 
     id = ma.fields.Integer(required=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import marshmallow as ma
 
+from retainstream.schemas.base import Schema
 from retainstream.schemas.paging import MOMENT, ListSchema, TrueOrFalse, secret_field, text_field
 from retainstream.schemas.users import UserSchema
 from retainstream.security.permissions import Permission
@@ -11,7 +12,7 @@ from retainstream.security.permissions import Permission
 SCOPES = [permission.value for permission in Permission]
 
 
-class RegisterSchema(ma.Schema):
+class RegisterSchema(Schema):
     """A new account: the first needs the set-up code, later ones an invitation unless registration is open."""
 
     email = text_field(254, 3, required=True)
@@ -21,20 +22,20 @@ class RegisterSchema(ma.Schema):
     invitation = secret_field(200, load_default=None, allow_none=True)
 
 
-class LoginSchema(ma.Schema):
+class LoginSchema(Schema):
     """Who, and the proof."""
 
     email = text_field(254, 1, required=True)
     password = secret_field(1000, required=True)
 
 
-class RefreshSchema(ma.Schema):
+class RefreshSchema(Schema):
     """A refresh token; it holds for one use."""
 
     refresh_token = secret_field(200, required=True)
 
 
-class LogoutSchema(ma.Schema):
+class LogoutSchema(Schema):
     """How far the log-out goes."""
 
     everywhere = TrueOrFalse(
@@ -42,7 +43,7 @@ class LogoutSchema(ma.Schema):
     )
 
 
-class TokenPairSchema(ma.Schema):
+class TokenPairSchema(Schema):
     """A short-lived access token and the refresh token that gets the next pair."""
 
     access_token = ma.fields.String(required=True)
@@ -57,7 +58,7 @@ class SignedInSchema(TokenPairSchema):
     user = ma.fields.Nested(UserSchema, required=True)
 
 
-class MeSchema(ma.Schema):
+class MeSchema(Schema):
     """The caller, with what the token shown may do."""
 
     user = ma.fields.Nested(UserSchema, required=True)
@@ -65,7 +66,7 @@ class MeSchema(ma.Schema):
     means = ma.fields.String(required=True, validate=ma.validate.OneOf(["access_token", "api_token"]))
 
 
-class ApiTokenSchema(ma.Schema):
+class ApiTokenSchema(Schema):
     """A token for scripts, without its secret."""
 
     id = ma.fields.Integer(required=True)
@@ -90,7 +91,7 @@ class ApiTokenListSchema(ListSchema):
     items = ma.fields.List(ma.fields.Nested(ApiTokenSchema), required=True)
 
 
-class NewApiTokenSchema(ma.Schema):
+class NewApiTokenSchema(Schema):
     """What the token is for, what it may do, and for how long."""
 
     name = text_field(100, 1, required=True)

@@ -6,6 +6,7 @@ from typing import Final
 
 import marshmallow as ma
 
+from retainstream.schemas.base import Schema
 from retainstream.schemas.paging import MOMENT, ListSchema, TrueOrFalse, text_field
 
 _KINDS: Final = ("cancel", "payment_failure", "trial_end", "non_renewal", "inactivity")
@@ -25,7 +26,7 @@ def _activity() -> ma.fields.List[str]:
     )
 
 
-class CreateDefinitionSchema(ma.Schema):
+class CreateDefinitionSchema(Schema):
     """A definition that looks forward."""
 
     name = text_field(100, 1, required=True, metadata={"description": "One that is taken becomes its next version"})
@@ -48,7 +49,7 @@ class CreateDefinitionSchema(ma.Schema):
     activate = TrueOrFalse(load_default=True, metadata={"description": "Put it in force"})
 
 
-class DefinitionSchema(ma.Schema):
+class DefinitionSchema(Schema):
     """One version of one definition."""
 
     id = ma.fields.Integer(required=True)
@@ -73,7 +74,7 @@ class DefinitionListSchema(ListSchema):
     items = ma.fields.List(ma.fields.Nested(DefinitionSchema), required=True)
 
 
-class ProposeSchema(ma.Schema):
+class ProposeSchema(Schema):
     """What to propose; everything may be left out."""
 
     kind = ma.fields.String(
@@ -85,7 +86,7 @@ class ProposeSchema(ma.Schema):
     activity = _activity()
 
 
-class GroundsSchema(ma.Schema):
+class GroundsSchema(Schema):
     """What training would have under one definition."""
 
     churn_per_month = ma.fields.Float(required=True, allow_none=True, metadata={"description": "Mean over the months"})
@@ -122,7 +123,7 @@ class LeavingReasonSchema(GroundsSchema):
     ends = ma.fields.Integer(required=True, metadata={"description": "Departures on record"})
 
 
-class GapsSchema(ma.Schema):
+class GapsSchema(Schema):
     """Days between two days on which a customer did something."""
 
     gaps = ma.fields.Integer(required=True)
@@ -133,7 +134,7 @@ class GapsSchema(ma.Schema):
     )
 
 
-class LatenessSchema(ma.Schema):
+class LatenessSchema(Schema):
     """How late news arrives."""
 
     p99_days = ma.fields.Float(required=True, allow_none=True)
@@ -141,7 +142,7 @@ class LatenessSchema(ma.Schema):
     settle_days = ma.fields.Integer(required=True)
 
 
-class ProposalSchema(ma.Schema):
+class ProposalSchema(Schema):
     """A proposed definition with the figures behind it; `definition` is a ready body for POST /churn-definitions."""
 
     kind = ma.fields.String(required=True)

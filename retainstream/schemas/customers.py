@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import Any
 
 import marshmallow as ma
 
-from retainstream.lib import clock
+from retainstream.schemas.base import MomentField, Schema
 from retainstream.schemas.paging import MOMENT, ListSchema
 
 RISK_WORDS = ("low", "medium", "high", "very_high")
@@ -20,7 +19,7 @@ SORTS = tuple(
 MAX_MINOR = 10**15
 
 
-class MoneySchema(ma.Schema):
+class MoneySchema(Schema):
     """An amount in minor units."""
 
     amount_minor = ma.fields.Integer(
@@ -31,7 +30,7 @@ class MoneySchema(ma.Schema):
     )
 
 
-class ReasonSchema(ma.Schema):
+class ReasonSchema(Schema):
     """What the model saw, which way it moved the score, and how large a part of the margin that was."""
 
     feature = ma.fields.String(required=True)
@@ -46,7 +45,7 @@ class ReasonSchema(ma.Schema):
 MODEL_KINDS = ("snapshot", "forward", "simple_rule")
 
 
-class DefinitionInShortSchema(ma.Schema):
+class DefinitionInShortSchema(Schema):
     """The churn definition behind a score; a labelled column has neither horizon nor lead."""
 
     id = ma.fields.Integer(required=True)
@@ -56,7 +55,7 @@ class DefinitionInShortSchema(ma.Schema):
     lead_days = ma.fields.Integer(required=True, allow_none=True)
 
 
-class ScoreFieldsSchema(ma.Schema):
+class ScoreFieldsSchema(Schema):
     """The score in force of a customer; every field is null for one that was never scored."""
 
     churn_probability = ma.fields.Float(required=True, allow_none=True, validate=ma.validate.Range(min=0, max=1))
@@ -106,7 +105,7 @@ class CustomerSchema(ScoreFieldsSchema):
     phone = ma.fields.String(allow_none=True)
 
 
-class AttributeSchema(ma.Schema):
+class AttributeSchema(Schema):
     """One attribute with its definition."""
 
     name = ma.fields.String(required=True)
@@ -139,7 +138,7 @@ class WordsField(ma.fields.Field[tuple[str, ...]]):
         return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
-class ScoreFilterSchema(ma.Schema):
+class ScoreFilterSchema(Schema):
     """The filters that lists of customers and of scores have in common."""
 
     band = WordsField(
@@ -173,18 +172,6 @@ class CustomerFilterSchema(ScoreFilterSchema):
     sort = ma.fields.String(load_default="-risk", validate=ma.validate.OneOf(SORTS))
 
 
-class MomentField(ma.fields.String):
-    """An ISO 8601 instant or day, read as integer microseconds UTC."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        written = super()._deserialize(value, attr, data, **kwargs)
-        try:
-            moment = datetime.fromisoformat(written)
-            return clock.to_us(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-        except (ValueError, OverflowError):
-            raise ma.ValidationError("a date such as 2026-03-31 or 2026-03-31T12:00:00Z") from None
-
-
 class TagField(ma.fields.String):
     """A short word for a group of customers."""
 
@@ -195,12 +182,12 @@ class TagField(ma.fields.String):
         return written
 
 
-class CustomerChangeSchema(ma.Schema):
+class CustomerChangeSchema(Schema):
     """What may be changed; a key that is absent stays, null clears."""
 
     plan = ma.fields.String(allow_none=True, validate=ma.validate.Length(min=1, max=200))
     revenue = ma.fields.Nested(MoneySchema, allow_none=True)
-    signup_at = MomentField(allow_none=True, metadata={"description": "ISO 8601 date or date-time"})
+    signup_at = MomentField(allow_none=True)
     tenure_months = ma.fields.Float(allow_none=True, validate=ma.validate.Range(min=0, max=10_000))
     name = ma.fields.String(allow_none=True, validate=ma.validate.Length(min=1, max=300))
     email = ma.fields.String(allow_none=True, validate=ma.validate.Length(min=3, max=254))
@@ -211,7 +198,7 @@ class CustomerChangeSchema(ma.Schema):
     )
 
 
-class ErasedSchema(ma.Schema):
+class ErasedSchema(Schema):
     """How many rows of each table an erasure removed."""
 
     erased = ma.fields.Boolean(required=True)

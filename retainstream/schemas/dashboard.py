@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import marshmallow as ma
 
+from retainstream.schemas.base import Schema
 from retainstream.schemas.customers import RISK_WORDS, MoneySchema
 from retainstream.schemas.paging import MOMENT
 
 
-class ModelGlanceSchema(ma.Schema):
+class ModelGlanceSchema(Schema):
     """The champion at a glance."""
 
     version = ma.fields.Integer(required=True)
@@ -19,7 +20,7 @@ class ModelGlanceSchema(ma.Schema):
     trained_at = ma.fields.String(required=True, metadata=MOMENT)
 
 
-class AmountsSchema(ma.Schema):
+class AmountsSchema(Schema):
     """Monthly revenue and the part at risk in one currency."""
 
     monthly_revenue = ma.fields.Nested(MoneySchema, required=True, allow_none=True)
@@ -51,7 +52,7 @@ class MetricsSchema(AmountsSchema):
     stale = ma.fields.Boolean(required=True)
 
 
-class BinSchema(ma.Schema):
+class BinSchema(Schema):
     """One bar: customers whose measure is in [low, high)."""
 
     low = ma.fields.Float(required=True)
@@ -59,7 +60,7 @@ class BinSchema(ma.Schema):
     count = ma.fields.Integer(required=True)
 
 
-class BandSchema(ma.Schema):
+class BandSchema(Schema):
     """One risk band and where it begins."""
 
     band = ma.fields.String(required=True, validate=ma.validate.OneOf(RISK_WORDS))
@@ -67,7 +68,7 @@ class BandSchema(ma.Schema):
     begins = ma.fields.Float(required=True, data_key="from", attribute="from")
 
 
-class DistributionSchema(ma.Schema):
+class DistributionSchema(Schema):
     """How the scores of active customers spread."""
 
     n = ma.fields.Integer(required=True)
@@ -76,7 +77,7 @@ class DistributionSchema(ma.Schema):
     bands = ma.fields.List(ma.fields.Nested(BandSchema), required=True)
 
 
-class DriverSchema(ma.Schema):
+class DriverSchema(Schema):
     """One feature's part in the champion's scores."""
 
     feature = ma.fields.String(required=True)
@@ -86,14 +87,14 @@ class DriverSchema(ma.Schema):
     rank = ma.fields.Integer(required=True)
 
 
-class DriversSchema(ma.Schema):
+class DriversSchema(Schema):
     """What the champion looks at, strongest first."""
 
     model_version = ma.fields.Integer(required=True, allow_none=True)
     items = ma.fields.List(ma.fields.Nested(DriverSchema), required=True)
 
 
-class NothingSchema(ma.Schema):
+class NothingSchema(Schema):
     """The body of a request for new predictions: nothing, so that features sent here by mistake are not passed over."""
 
     @ma.pre_load

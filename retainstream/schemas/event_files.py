@@ -5,10 +5,11 @@ from __future__ import annotations
 import marshmallow as ma
 from flask_smorest.fields import Upload
 
+from retainstream.schemas.base import Schema
 from retainstream.schemas.imports import ImportWarningSchema, RowErrorSchema, WordField
 
 
-class EventFileFormSchema(ma.Schema):
+class EventFileFormSchema(Schema):
     """What goes with the file. A misspelt field is refused: without its `dry_run` a trial would load for good."""
 
     class Meta:
@@ -72,7 +73,7 @@ class KindFileSchema(KindFormSchema):
     )
 
 
-class EventPreviewSchema(ma.Schema):
+class EventPreviewSchema(Schema):
     """What a load would do."""
 
     filename = ma.fields.String(required=True)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import marshmallow as ma
 
+from retainstream.schemas.base import MomentField, Schema
 from retainstream.schemas.paging import LARGEST_ID, MOMENT, PageQuerySchema, TrueOrFalse, text_field
 
 MOST_ITEMS: Final = 10_000
@@ -108,11 +109,15 @@ SUBSCRIPTION: Final[dict[str, Any]] = {
 }
 
 
-class BatchOptionsSchema(ma.Schema):
+class BatchOptionsSchema(Schema):
     """What all items of a batch share, when they come in an object."""
 
     class Meta:
         unknown = ma.RAISE
+
+    def __init__(self, beside: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.error_messages["unknown"] = f"{self.error_messages['unknown']} The items stand under {beside!r}."
 
     source = text_field(80, 1, load_default="api")
     unknown_customers = ma.fields.String(load_default="create", validate=ma.validate.OneOf(("create", "skip")))
@@ -154,7 +159,7 @@ def _count(description: str) -> ma.fields.Integer:
     return ma.fields.Integer(required=True, metadata={"description": description})
 
 
-class IntakeCountsSchema(ma.Schema):
+class IntakeCountsSchema(Schema):
     """What became of the items."""
 
     accepted = _count("Taken in")
@@ -175,7 +180,7 @@ class IntakeCountsSchema(ma.Schema):
     too_many_kinds = _count("Rejected: it would be the 1,001st kind of event")
 
 
-class IntakeItemSchema(ma.Schema):
+class IntakeItemSchema(Schema):
     """What became of one item; code and message say why it was rejected."""
 
     index = ma.fields.Integer(required=True)
@@ -184,14 +189,14 @@ class IntakeItemSchema(ma.Schema):
     message = ma.fields.String()
 
 
-class IntakeSchema(ma.Schema):
+class IntakeSchema(Schema):
     """What became of a batch, item by item in the order in which they came."""
 
     counts = ma.fields.Nested(IntakeCountsSchema, required=True)
     items = ma.fields.List(ma.fields.Nested(IntakeItemSchema), required=True)
 
 
-class _NewestFirstSchema(ma.Schema):
+class _NewestFirstSchema(Schema):
     """A list by arrival, newest first: subclasses add `items`."""
 
     next_cursor = ma.fields.String(
@@ -214,15 +219,11 @@ class EventQuerySchema(PageQuerySchema):
     user_id = text_field(200, 1, load_default=None)
     kind = text_field(64, 1, load_default=None)
     source = text_field(80, 1, load_default=None)
-    since = ma.fields.AwareDateTime(
-        data_key="from", load_default=None, metadata={"description": "Occurred at or after, with a time zone"}
-    )
-    until = ma.fields.AwareDateTime(
-        data_key="to", load_default=None, metadata={"description": "Occurred before, with a time zone"}
-    )
+    since = MomentField(data_key="from", load_default=None, metadata={"description": "Occurred at or after"})
+    until = MomentField(data_key="to", load_default=None, metadata={"description": "Occurred before"})
 
 
-class EventSchema(ma.Schema):
+class EventSchema(Schema):
     """One event on record."""
 
     id = ma.fields.Integer(required=True, validate=ma.validate.Range(min=1, max=LARGEST_ID))
@@ -250,14 +251,14 @@ class SubscriptionQuerySchema(PageQuerySchema):
     plan = text_field(200, 1, load_default=None)
 
 
-class RevenueSchema(ma.Schema):
+class RevenueSchema(Schema):
     """An amount."""
 
     amount_minor = ma.fields.Integer(required=True)
     currency = ma.fields.String(required=True)
 
 
-class SubscriptionSchema(ma.Schema):
+class SubscriptionSchema(Schema):
     """One statement about a subscription; those with the same `subscription` are about the same one."""
 
     id = ma.fields.Integer(required=True, validate=ma.validate.Range(min=1, max=LARGEST_ID))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import marshmallow as ma
 
+from retainstream.schemas.base import MomentField, Schema
 from retainstream.schemas.paging import MOMENT, ListSchema, TrueOrFalse, text_field
 
 ARM = ma.validate.OneOf(("treated", "held_out"))
 
 
-class ExposureSchema(ma.Schema):
+class ExposureSchema(Schema):
     """One act on one customer."""
 
     id = ma.fields.Integer(required=True)
@@ -30,12 +31,12 @@ class ExposureListSchema(ListSchema):
     )
 
 
-class ExposureInputSchema(ma.Schema):
+class ExposureInputSchema(Schema):
     """What was done."""
 
     kind = text_field(40, 1, required=True, metadata={"description": "Such as call, email, offer"})
     source = text_field(80, 1, load_default="api")
-    at = ma.fields.AwareDateTime(load_default=None, metadata={"description": "When; now by default"})
+    at = MomentField(load_default=None, metadata={"description": "When; now by default"})
     arm = ma.fields.String(load_default=None, validate=ARM)
     propensity = ma.fields.Float(
         load_default=None,

@@ -7,13 +7,14 @@ from typing import Final
 import marshmallow as ma
 
 from retainstream.ml.features import KINDS
+from retainstream.schemas.base import MomentField, Schema
 from retainstream.schemas.paging import MOMENT, TrueOrFalse, plain_text, text_field
 
 ORIGINS: Final = ("built_in", "declared", "profile")
 _SOURCES: Final = ("events", "subscriptions", "profile")
 
 
-class RecipeSchema(ma.Schema):
+class RecipeSchema(Schema):
     """How a feature is made."""
 
     source = ma.fields.String(required=True, validate=ma.validate.OneOf(_SOURCES))
@@ -27,7 +28,7 @@ class RecipeSchema(ma.Schema):
     property = ma.fields.String(required=True, allow_none=True)
 
 
-class FeatureSchema(ma.Schema):
+class FeatureSchema(Schema):
     """One feature of the dictionary."""
 
     name = ma.fields.String(required=True)
@@ -46,7 +47,7 @@ class FeatureSchema(ma.Schema):
     sensitive = ma.fields.Boolean(required=True)
 
 
-class FeatureDictionarySchema(ma.Schema):
+class FeatureDictionarySchema(Schema):
     """Everything that this box can make for a model."""
 
     items = ma.fields.List(ma.fields.Nested(FeatureSchema), required=True)
@@ -56,7 +57,7 @@ class FeatureDictionarySchema(ma.Schema):
     )
 
 
-class DeclareSchema(ma.Schema):
+class DeclareSchema(Schema):
     """A feature of events that a person declares."""
 
     name = text_field(64, 1, required=True, metadata={"description": "Small letters, digits and _"})
@@ -83,23 +84,21 @@ class DeclareSchema(ma.Schema):
     sensitive = TrueOrFalse(load_default=False)
 
 
-class WithdrawnSchema(ma.Schema):
+class WithdrawnSchema(Schema):
     """What was withdrawn."""
 
     withdrawn = ma.fields.String(required=True)
 
 
-class AsOfSchema(ma.Schema):
+class AsOfSchema(Schema):
     """At which time to look."""
 
-    as_of = ma.fields.AwareDateTime(
-        format="iso",
-        load_default=None,
-        metadata={"description": "ISO 8601 with a time zone, not in the future; by default the end of the data"},
+    as_of = MomentField(
+        load_default=None, metadata={"description": "Not in the future; by default the end of the data"}
     )
 
 
-class FeatureValueSchema(ma.Schema):
+class FeatureValueSchema(Schema):
     """One feature with one customer's value."""
 
     name = ma.fields.String(required=True)
@@ -108,7 +107,7 @@ class FeatureValueSchema(ma.Schema):
     value = ma.fields.Raw(required=True, allow_none=True, metadata={"type": ["number", "string", "boolean", "null"]})
 
 
-class CustomerFeaturesSchema(ma.Schema):
+class CustomerFeaturesSchema(Schema):
     """One customer's features as of a time."""
 
     user_id = ma.fields.String(required=True, validate=plain_text)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import marshmallow as ma
 
+from retainstream.schemas.base import Schema
 from retainstream.schemas.paging import MOMENT, ListSchema, PageQuerySchema, TrueOrFalse
 
 
-class FeedSchema(ma.Schema):
+class FeedSchema(Schema):
     """A source of data and whether it is alive."""
 
     name = ma.fields.String(required=True)
@@ -30,13 +31,13 @@ class FeedSchema(ma.Schema):
     silent_since = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
 
 
-class FeedListSchema(ma.Schema):
+class FeedListSchema(Schema):
     """All feeds."""
 
     items = ma.fields.List(ma.fields.Nested(FeedSchema), required=True)
 
 
-class FeedChangeSchema(ma.Schema):
+class FeedChangeSchema(Schema):
     """What a person may say about a feed."""
 
     expected_seconds = ma.fields.Integer(
@@ -45,7 +46,7 @@ class FeedChangeSchema(ma.Schema):
     muted = TrueOrFalse()
 
 
-class FindingSchema(ma.Schema):
+class FindingSchema(Schema):
     """Something that is wrong with the data."""
 
     id = ma.fields.Integer(required=True)

@@ -7,6 +7,7 @@ from typing import Any
 import marshmallow as ma
 from flask_smorest.fields import Upload
 
+from retainstream.schemas.base import Schema
 from retainstream.schemas.jobs import JobAnswerSchema
 from retainstream.schemas.paging import MOMENT, ListSchema
 
@@ -22,7 +23,7 @@ class WordField(ma.fields.Boolean):
         return super()._deserialize(value, attr, data, **kwargs)
 
 
-class ImportFormSchema(ma.Schema):
+class ImportFormSchema(Schema):
     """What goes with the file. A misspelt field is refused: without its `dry_run` a trial would load for good."""
 
     class Meta:
@@ -62,7 +63,7 @@ class ImportUploadSchema(ImportFormSchema):
     )
 
 
-class UndoQuerySchema(ma.Schema):
+class UndoQuerySchema(Schema):
     """Whether an undo may take away what later imports rest on."""
 
     confirm = WordField(
@@ -73,7 +74,7 @@ class UndoQuerySchema(ma.Schema):
     )
 
 
-class RowErrorSchema(ma.Schema):
+class RowErrorSchema(Schema):
     """What is wrong with one row. The value is null for a caller who may not see personal details."""
 
     line = ma.fields.Integer(required=True)
@@ -83,7 +84,7 @@ class RowErrorSchema(ma.Schema):
     code = ma.fields.String(required=True)
 
 
-class ImportWarningSchema(ma.Schema):
+class ImportWarningSchema(Schema):
     """One thing to know before loading."""
 
     class Meta:
@@ -97,7 +98,7 @@ class ImportWarningSchema(ma.Schema):
     needs_confirmation = ma.fields.Boolean()
 
 
-class PreviewSchema(ma.Schema):
+class PreviewSchema(Schema):
     """What an import would do."""
 
     filename = ma.fields.String(required=True)
@@ -124,7 +125,7 @@ class ImportAcceptedSchema(JobAnswerSchema):
     import_id = ma.fields.Integer(required=True)
 
 
-class ImportSchema(ma.Schema):
+class ImportSchema(Schema):
     """One load, as the list shows it."""
 
     id = ma.fields.Integer(required=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import marshmallow as ma
 
+from retainstream.schemas.base import Schema
 from retainstream.schemas.paging import MOMENT, ListSchema
 
 JOB_STATES = ("queued", "running", "succeeded", "failed", "cancelled")
 
 
-class JobErrorSchema(ma.Schema):
+class JobErrorSchema(Schema):
     """Why a job failed; some failures add detail of their own."""
 
     class Meta:
@@ -19,7 +20,7 @@ class JobErrorSchema(ma.Schema):
     message = ma.fields.String(required=True, metadata={"description": "One sentence for people"})
 
 
-class JobSchema(ma.Schema):
+class JobSchema(Schema):
     """One run of long work."""
 
     id = ma.fields.Integer(required=True)
@@ -39,7 +40,7 @@ class JobSchema(ma.Schema):
     )
 
 
-class JobAnswerSchema(ma.Schema):
+class JobAnswerSchema(Schema):
     """A job in the envelope of 202."""
 
     job = ma.fields.Nested(JobSchema, required=True)
@@ -51,7 +52,7 @@ class JobListSchema(ListSchema):
     items = ma.fields.List(ma.fields.Nested(JobSchema), required=True)
 
 
-class JobQuerySchema(ma.Schema):
+class JobQuerySchema(Schema):
     """Filters of the list."""
 
     kind = ma.fields.String(load_default=None, validate=ma.validate.Length(min=1, max=20))

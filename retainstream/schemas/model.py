@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import marshmallow as ma
 
-from retainstream.schemas.customers import DefinitionInShortSchema, MomentField
+from retainstream.schemas.base import MomentField, Schema
+from retainstream.schemas.customers import DefinitionInShortSchema
 from retainstream.schemas.jobs import JobSchema
 from retainstream.schemas.paging import MOMENT, ListSchema, TrueOrFalse, id_field, text_field
 
 
-class VerdictSchema(ma.Schema):
+class VerdictSchema(Schema):
     """What was said of a training: `message` for people, `code` for programs, `needs` with the figures behind it."""
 
     ok = ma.fields.Boolean(required=True)
@@ -18,7 +19,7 @@ class VerdictSchema(ma.Schema):
     needs = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.Float(), required=True)
 
 
-class TrainSchema(ma.Schema):
+class TrainSchema(Schema):
     """How to train; everything may be left out."""
 
     seed = ma.fields.Integer(strict=True, validate=ma.validate.Range(min=0, max=2**31 - 1))
@@ -55,7 +56,7 @@ class TrainSchema(ma.Schema):
     ignore_silent_feeds = TrueOrFalse(metadata={"description": "Train although a feed went silent"})
 
 
-class VersionSchema(ma.Schema):
+class VersionSchema(Schema):
     """One line about a model version."""
 
     id = ma.fields.Integer(required=True)
@@ -89,7 +90,7 @@ class VersionListSchema(ListSchema):
     items = ma.fields.List(ma.fields.Nested(VersionSchema), required=True)
 
 
-class FigureSchema(ma.Schema):
+class FigureSchema(Schema):
     """A figure with its 95% interval and the number of rows behind it."""
 
     value = ma.fields.Float(required=True, allow_none=True)
@@ -98,7 +99,7 @@ class FigureSchema(ma.Schema):
     n = ma.fields.Integer(required=True)
 
 
-class ImportantFeatureSchema(ma.Schema):
+class ImportantFeatureSchema(Schema):
     """A feature as the model and a reader know it."""
 
     name = ma.fields.String(required=True)
@@ -114,7 +115,7 @@ class ImportantFeatureSchema(ma.Schema):
     )
 
 
-class ImportanceSchema(ma.Schema):
+class ImportanceSchema(Schema):
     """Mean absolute contribution of a feature to the margin (log-odds), and its share of all features' sum."""
 
     feature = ma.fields.String(required=True)
@@ -123,14 +124,14 @@ class ImportanceSchema(ma.Schema):
     rank = ma.fields.Integer(required=True)
 
 
-class ArtifactSchema(ma.Schema):
+class ArtifactSchema(Schema):
     """The stored bytes of a version."""
 
     sha256 = ma.fields.String(required=True)
     bytes = ma.fields.Integer(required=True, allow_none=True)
 
 
-class AliasMoveSchema(ma.Schema):
+class AliasMoveSchema(Schema):
     """When an alias came to a version, and why."""
 
     alias = ma.fields.String(required=True)
@@ -169,7 +170,7 @@ class CardSchema(VersionSchema):
     moves = ma.fields.List(ma.fields.Nested(AliasMoveSchema), required=True)
 
 
-class ChampionSchema(ma.Schema):
+class ChampionSchema(Schema):
     """The version in service."""
 
     version = ma.fields.Integer(required=True)
@@ -183,7 +184,7 @@ class ChampionSchema(ma.Schema):
     calibrated = ma.fields.Boolean(required=True)
 
 
-class StatusSchema(ma.Schema):
+class StatusSchema(Schema):
     """Where things stand: the model in service, what became of the last training, and what is running."""
 
     message = ma.fields.String(required=True, metadata={"description": "One sentence for people"})
@@ -205,7 +206,7 @@ class FeatureImportanceSchema(ImportantFeatureSchema):
     rank = ma.fields.Integer(required=True, allow_none=True)
 
 
-class FeatureListSchema(ma.Schema):
+class FeatureListSchema(Schema):
     """The features of the model in service, the most important first."""
 
     model_version = ma.fields.Integer(required=True)
@@ -213,7 +214,7 @@ class FeatureListSchema(ma.Schema):
     items = ma.fields.List(ma.fields.Nested(FeatureImportanceSchema), required=True)
 
 
-class ModelMetricsSchema(ma.Schema):
+class ModelMetricsSchema(Schema):
     """The figures of the model in service: out of fold for a snapshot, on a later test window for a model that looks ahead."""
 
     model_version = ma.fields.Integer(required=True)
@@ -239,7 +240,7 @@ class ModelMetricsSchema(ma.Schema):
     )
 
 
-class MovedSchema(ma.Schema):
+class MovedSchema(Schema):
     """What is in service now, and the scoring that follows."""
 
     model_version = ma.fields.Integer(required=True)

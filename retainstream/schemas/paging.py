@@ -9,6 +9,7 @@ import marshmallow as ma
 
 from retainstream.errors import InvalidInput
 from retainstream.lib.pagination import PageRequest
+from retainstream.schemas.base import Schema
 
 LARGEST_ID = 2**63 - 1
 MOMENT = {"format": "date-time"}
@@ -45,7 +46,7 @@ class TrueOrFalse(ma.fields.Boolean):
         return bool(super()._deserialize(value, attr, data, **kwargs))
 
 
-class ListSchema(ma.Schema):
+class ListSchema(Schema):
     """The answer of a list without its items: subclasses add `items`."""
 
     next_cursor = ma.fields.String(
@@ -54,7 +55,7 @@ class ListSchema(ma.Schema):
     total = ma.fields.Integer(required=True, metadata={"description": "Length of the whole list"})
 
 
-class PageQuerySchema(ma.Schema):
+class PageQuerySchema(Schema):
     """Paging of a list: a cursor (stable under inserts) or a page number."""
 
     limit = ma.fields.Integer(load_default=50, validate=ma.validate.Range(min=1, max=500))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import marshmallow as ma
 
+from retainstream.schemas.base import Schema
 from retainstream.schemas.customers import RISK_WORDS, DefinitionInShortSchema
 from retainstream.schemas.paging import LARGEST_ID, MOMENT, ListSchema, PageQuerySchema, id_field
 
@@ -20,7 +21,7 @@ class PerformanceQuerySchema(PageQuerySchema):
     role = ma.fields.String(load_default=None, validate=ma.validate.OneOf(ROLES))
 
 
-class EstimateSchema(ma.Schema):
+class EstimateSchema(Schema):
     """A figure with its 95% interval; an estimate made of probabilities alone has none."""
 
     value = ma.fields.Float(required=True, allow_none=True)
@@ -28,7 +29,7 @@ class EstimateSchema(ma.Schema):
     high = ma.fields.Float(required=True, allow_none=True)
 
 
-class CaughtSchema(ma.Schema):
+class CaughtSchema(Schema):
     """Leavers among the `reached` customers with the highest scores; the capacities are those of `promised`."""
 
     share_reached = ma.fields.Float(required=True)
@@ -38,7 +39,7 @@ class CaughtSchema(ma.Schema):
     lift = ma.fields.Float(required=True, allow_none=True)
 
 
-class PromisedCaughtSchema(ma.Schema):
+class PromisedCaughtSchema(Schema):
     """What reaching a share of the customers found in the model's test window; `reached` is that share of the run's customers."""
 
     share_reached = ma.fields.Float(required=True)
@@ -59,7 +60,7 @@ def _metrics() -> ma.fields.Dict:
     )
 
 
-class PromisedSchema(ma.Schema):
+class PromisedSchema(Schema):
     """What the model's own test window promised."""
 
     n = ma.fields.Integer(required=True)
@@ -68,7 +69,7 @@ class PromisedSchema(ma.Schema):
     caught = ma.fields.List(ma.fields.Nested(PromisedCaughtSchema), required=True)
 
 
-class FiguresSchema(ma.Schema):
+class FiguresSchema(Schema):
     """How a run did, or what its probabilities promise of themselves: `estimated` tells which."""
 
     estimated = ma.fields.Boolean(required=True)
@@ -80,7 +81,7 @@ class FiguresSchema(ma.Schema):
     caught = ma.fields.List(ma.fields.Nested(CaughtSchema), required=True)
 
 
-class UntreatedSchema(ma.Schema):
+class UntreatedSchema(Schema):
     """How a run did among customers on whom nobody acted."""
 
     n = ma.fields.Integer(required=True)
@@ -116,7 +117,7 @@ class RealisedSchema(FiguresSchema):
     judged_at = ma.fields.String(required=True, metadata=MOMENT)
 
 
-class WindowSchema(ma.Schema):
+class WindowSchema(Schema):
     """When leaving counts, and when what happened is known for certain."""
 
     opens_at = ma.fields.String(required=True, metadata=MOMENT)
@@ -124,7 +125,7 @@ class WindowSchema(ma.Schema):
     closes_at = ma.fields.String(required=True, metadata=MOMENT)
 
 
-class RunPerformanceSchema(ma.Schema):
+class RunPerformanceSchema(Schema):
     """One run: promised beside realised, or beside an estimate until its window has closed."""
 
     run_id = id_field(required=True)
@@ -150,7 +151,7 @@ class RunPerformanceSchema(ma.Schema):
     estimated = ma.fields.Nested(FiguresSchema, required=True, allow_none=True)
 
 
-class PerformanceSummarySchema(ma.Schema):
+class PerformanceSummarySchema(Schema):
     """All judged runs of the champions together, or of replays where there are no others; `message` says which, and why.
 
     Means count each run by its customers.
@@ -176,7 +177,7 @@ class PerformanceSchema(ListSchema):
     summary = ma.fields.Nested(PerformanceSummarySchema, required=True)
 
 
-class OutcomeSchema(ma.Schema):
+class OutcomeSchema(Schema):
     """What became of a customer in the window of a run."""
 
     state = ma.fields.String(required=True, validate=ma.validate.OneOf(OUTCOMES))
@@ -190,7 +191,7 @@ class OutcomeSchema(ma.Schema):
     )
 
 
-class PartsSchema(ma.Schema):
+class PartsSchema(Schema):
     """A change and its parts, in this order: what changed about the customer, the model, its calibration. They add up to `total`.
 
     `unexplained` is what is left when the past was changed since (an import undone, a late correction), so that what was scored cannot be
@@ -204,7 +205,7 @@ class PartsSchema(ma.Schema):
     unexplained = ma.fields.Float(required=True)
 
 
-class FeatureMoveSchema(ma.Schema):
+class FeatureMoveSchema(Schema):
     """One feature's share in the features' part on the margin."""
 
     feature = ma.fields.String(required=True)
@@ -215,7 +216,7 @@ class FeatureMoveSchema(ma.Schema):
     sentence = ma.fields.String(required=True)
 
 
-class ScoreMoveSchema(ma.Schema):
+class ScoreMoveSchema(Schema):
     """Why a score is another one than the one before. `features` and `other_features` add up to `margin.features`."""
 
     from_run_id = id_field(required=True)
@@ -232,7 +233,7 @@ class ScoreMoveSchema(ma.Schema):
     other_features = ma.fields.Float(required=True, metadata=LOG_ODDS)
 
 
-class HistoryItemSchema(ma.Schema):
+class HistoryItemSchema(Schema):
     """One score on record, with the probability that its own model gave it; the band is by the preferences in force."""
 
     run_id = id_field(required=True)
@@ -269,7 +270,7 @@ class HistoryItemSchema(ma.Schema):
     )
 
 
-class HistorySchema(ma.Schema):
+class HistorySchema(Schema):
     """Scores of one customer, newest first."""
 
     items = ma.fields.List(ma.fields.Nested(HistoryItemSchema), required=True)

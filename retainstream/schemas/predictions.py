@@ -6,10 +6,10 @@ from typing import Any
 
 import marshmallow as ma
 
+from retainstream.schemas.base import MomentField, Schema
 from retainstream.schemas.customers import (
     RISK_WORDS,
     DefinitionInShortSchema,
-    MomentField,
     ReasonSchema,
     ScoreFieldsSchema,
     ScoreFilterSchema,
@@ -33,7 +33,7 @@ class FeaturesField(ma.fields.Dict):
         )
 
 
-class PredictionRequestSchema(ma.Schema):
+class PredictionRequestSchema(Schema):
     """Either values by feature, or a customer."""
 
     features = FeaturesField()
@@ -46,7 +46,7 @@ class PredictionRequestSchema(ma.Schema):
             raise ma.ValidationError("Give either features or a user_id.", "features")
 
 
-class PredictionBatchSchema(ma.Schema):
+class PredictionBatchSchema(Schema):
     """Up to 1,000 predictions; one that cannot be made does not stop the others, and a wrong item is answered with its error."""
 
     items = ma.fields.List(
@@ -54,7 +54,7 @@ class PredictionBatchSchema(ma.Schema):
     )
 
 
-class NoticeSchema(ma.Schema):
+class NoticeSchema(Schema):
     """What a reader of one score should know about one value: it was missing, or the model does not know it."""
 
     feature = ma.fields.String(required=True)
@@ -63,7 +63,7 @@ class NoticeSchema(ma.Schema):
     sentence = ma.fields.String(required=True)
 
 
-class PredictionSchema(ma.Schema):
+class PredictionSchema(Schema):
     """A score made on the spot; nothing is stored. `base` plus all contributions is `margin`, in log-odds."""
 
     user_id = ma.fields.String(metadata={"description": "Only when a customer was asked for"})
@@ -89,7 +89,7 @@ class PredictionSchema(ma.Schema):
     data_as_of = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
 
 
-class ItemErrorSchema(ma.Schema):
+class ItemErrorSchema(Schema):
     """Why one item of a batch could not be scored."""
 
     code = ma.fields.String(required=True)
@@ -99,7 +99,7 @@ class ItemErrorSchema(ma.Schema):
     )
 
 
-class BatchItemSchema(ma.Schema):
+class BatchItemSchema(Schema):
     """The answer to one item: a score or an error, never both."""
 
     index = ma.fields.Integer(required=True)
@@ -107,7 +107,7 @@ class BatchItemSchema(ma.Schema):
     error = ma.fields.Nested(ItemErrorSchema, required=True, allow_none=True)
 
 
-class BatchAnswerSchema(ma.Schema):
+class BatchAnswerSchema(Schema):
     """Answers in the order of the items."""
 
     items = ma.fields.List(ma.fields.Nested(BatchItemSchema), required=True)
@@ -115,7 +115,7 @@ class BatchAnswerSchema(ma.Schema):
     failed = ma.fields.Integer(required=True)
 
 
-class GenerateSchema(ma.Schema):
+class GenerateSchema(Schema):
     """Whom to score: all customers that have not left, or those named."""
 
     scope = ma.fields.String(validate=ma.validate.Equal("all"))
@@ -150,7 +150,7 @@ class ModelChoiceField(ma.fields.Field[str | int]):
         raise ma.ValidationError("train, earlier, or the id of a model version")
 
 
-class ReplaySchema(ma.Schema):
+class ReplaySchema(Schema):
     """Which day to replay, and with which model."""
 
     as_of = MomentField(
@@ -170,7 +170,7 @@ class ReplaySchema(ma.Schema):
     trials = ma.fields.Integer(strict=True, validate=ma.validate.Range(min=1, max=500))
 
 
-class ReplayOutcomeSchema(ma.Schema):
+class ReplayOutcomeSchema(Schema):
     """What became of those who were scored, once the window has closed; until then `open_until` and `message`."""
 
     closed = ma.fields.Boolean(required=True)
@@ -186,7 +186,7 @@ class ReplayOutcomeSchema(ma.Schema):
     caught = ma.fields.List(ma.fields.Dict(keys=ma.fields.String()))
 
 
-class ReplayedSchema(ma.Schema):
+class ReplayedSchema(Schema):
     """One customer near the top of a replayed list; `left` is null while that is not known."""
 
     user_id = ma.fields.String(required=True)
@@ -197,7 +197,7 @@ class ReplayedSchema(ma.Schema):
     left = ma.fields.Boolean(required=True, allow_none=True)
 
 
-class ReplayAnswerSchema(ma.Schema):
+class ReplayAnswerSchema(Schema):
     """What a replay found."""
 
     class Meta:
@@ -238,7 +238,7 @@ class ResultListSchema(ListSchema):
     items = ma.fields.List(ma.fields.Nested(ResultSchema), required=True)
 
 
-class ContributionSchema(ma.Schema):
+class ContributionSchema(Schema):
     """What one feature added to the margin, in log-odds."""
 
     feature = ma.fields.String(required=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import marshmallow as ma
 
+from retainstream.schemas.base import Schema
 from retainstream.schemas.paging import MOMENT, ListSchema, TrueOrFalse, secret_field, text_field
 from retainstream.security.permissions import Role
 
@@ -15,7 +16,7 @@ def role_field(**options: object) -> ma.fields.String:
     return ma.fields.String(validate=ma.validate.OneOf(ROLES), **options)  # type: ignore[arg-type]
 
 
-class UserSchema(ma.Schema):
+class UserSchema(Schema):
     """A person who may sign in."""
 
     id = ma.fields.Integer(required=True)
@@ -33,14 +34,14 @@ class UserListSchema(ListSchema):
     items = ma.fields.List(ma.fields.Nested(UserSchema), required=True)
 
 
-class InviteSchema(ma.Schema):
+class InviteSchema(Schema):
     """Whom to invite, and as what."""
 
     email = text_field(254, 3, required=True)
     role = role_field(required=True)
 
 
-class LeaveSchema(ma.Schema):
+class LeaveSchema(Schema):
     """A secret that is shown this once."""
 
     token = ma.fields.String(required=True, metadata={"description": "Shown once; only its hash is kept"})
@@ -48,7 +49,7 @@ class LeaveSchema(ma.Schema):
     expires_at = ma.fields.String(required=True, metadata=MOMENT)
 
 
-class UserChangeSchema(ma.Schema):
+class UserChangeSchema(Schema):
     """What to change; what is left out stays."""
 
     name = text_field(200)
@@ -56,7 +57,7 @@ class UserChangeSchema(ma.Schema):
     active = TrueOrFalse()
 
 
-class ResetSchema(ma.Schema):
+class ResetSchema(Schema):
     """A new password by one-time token."""
 
     token = secret_field(required=True)

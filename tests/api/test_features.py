@@ -139,7 +139,7 @@ def test_a_customers_features_need_a_customer_a_past_and_a_time(client: FlaskCli
     with app.app_context(), unit_of_work() as session:
         happened.customer(session, "ada")
     _get(client, cast, path, status=409)
-    for moment in ("2999-01-01T00:00:00Z", "yesterday", "2024-01-01T00:00:00", "0001-01-01T00:00:00%2B10:00"):
+    for moment in ("2999-01-01T00:00:00Z", "yesterday", "0001-01-01T00:00:00%2B10:00"):
         error = _get(client, cast, f"{path}?as_of={moment}", status=422)
         assert "as_of" in error["error"]["fields"]
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from retainstream.lib import clock
+from retainstream.schemas.events import EventQuerySchema
+from retainstream.schemas.exposures import ExposureInputSchema
+from retainstream.schemas.features import AsOfSchema
+from retainstream.schemas.model import TrainSchema
+from retainstream.schemas.predictions import ReplaySchema
 from tests.conftest import Cast
 
 
@@ -39,6 +46,71 @@ def test_an_absent_body_is_still_none(client: FlaskClient) -> None:
     answer = client.post("/api/v1/auth/login")
     assert answer.status_code == 422 and answer.json is not None
     assert "email" in answer.json["error"]["fields"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field", "named"),
+    [
+        ("model/train", {"trails": 5}, "trails", "trials"),
+        ("churn-definitions", {"inactive_day": 30}, "inactive_day", "inactive_days"),
+        ("events", {"event": [], "sources": "app"}, "event", "events"),
+        ("predictions/replay", {"asof": "2026-01-01"}, "asof", "as_of"),
+        ("customers/u/exposures", {"kind": "call", "when": "2026-01-01"}, "when", "at"),
+    ],
+)
+def test_a_misspelt_field_is_told_the_fields_there_are(
+    client: FlaskClient, cast: Cast, path: str, body: dict[str, object], field: str, named: str
+) -> None:
+    answer = client.post(f"/api/v1/{path}", json=body, headers=cast.token("owner"))
+    assert answer.status_code == 422 and answer.json is not None
+    (sentence,) = answer.json["error"]["fields"][field]
+    assert re.search(rf"\b{named}\b", sentence)
+
+
+def test_a_misspelt_parameter_of_a_query_is_told_those_there_are(client: FlaskClient, cast: Cast) -> None:
+    answer = client.get("/api/v1/events?since=2026-01-01", headers=cast.token("owner"))
+    assert answer.status_code == 422 and answer.json is not None
+    assert "from, to" in answer.json["error"]["fields"]["since"][0]
+
+
+MOMENTS = [
+    ("2026-08-01", "2026-08-01T00:00:00Z"),
+    ("2026-08-01T00:30:00", "2026-08-01T00:30:00Z"),
+    ("2026-08-01T02:30:00+02:00", "2026-08-01T00:30:00Z"),
+    ("2026-08-01T00:30Z", "2026-08-01T00:30:00Z"),
+]
+
+
+@pytest.mark.parametrize(("written", "meant"), MOMENTS)
+def test_a_day_and_an_instant_with_or_without_a_zone_are_read_alike(written: str, meant: str) -> None:
+    for schema, field in ((ReplaySchema(), "as_of"), (TrainSchema(), "as_of"), (AsOfSchema(), "as_of")):
+        assert clock.iso(schema.load({field: written})[field]) == meant
+        assert clock.iso(schema.load({field: written.replace("+", " ")})[field]) == meant  # as a query has it
+    assert clock.iso(ExposureInputSchema().load({"kind": "call", "at": written})["at"]) == meant
+    events = EventQuerySchema().load({"from": written, "to": written})
+    assert clock.iso(events["since"]) == clock.iso(events["until"]) == meant
+
+
+@pytest.mark.parametrize("wrong", ["soon", "2026-13-01", "01.08.2026", "", "0001-01-01T00:00:00+14:00", 5, True, [1]])
+@pytest.mark.parametrize(
+    ("method", "path", "field"),
+    [
+        ("GET", "events", "from"),
+        ("GET", "events", "to"),
+        ("GET", "customers/u/features", "as_of"),
+        ("POST", "customers/u/exposures", "at"),
+        ("POST", "predictions/replay", "as_of"),
+        ("POST", "model/train", "as_of"),
+    ],
+)
+def test_a_wrong_time_says_what_was_expected_with_an_example(
+    client: FlaskClient, cast: Cast, method: str, path: str, field: str, wrong: object
+) -> None:
+    sent = {"query_string": {field: str(wrong)}} if method == "GET" else {"json": {field: wrong, "kind": "call"}}
+    answer = client.open(f"/api/v1/{path}", method=method, headers=cast.token("owner"), **sent)  # type: ignore[arg-type]
+    assert answer.status_code == 422 and answer.json is not None
+    (sentence,) = answer.json["error"]["fields"][field]
+    assert "2026-03-31T12:00:00Z" in sentence and "UTC" in sentence
 
 
 def test_a_misspelt_dry_run_loads_nothing(app: Flask, client: FlaskClient, cast: Cast) -> None:
