@@ -59,8 +59,24 @@ def entries(
     action: str | None = None,
     user_id: int | None = None,
     target_kind: str | None = None,
+    target_id: str | None = None,
+    since: int | None = None,
+    until: int | None = None,
 ) -> Page:
-    """Return entries, newest first; raises InvalidInput for a cursor of another list."""
+    """Return entries, newest first.
+
+    Parameters
+    ----------
+    target_id : str, optional
+        Only entries about this thing; means something together with `target_kind`.
+    since, until : int, optional
+        Only entries from this instant on and before that one, microseconds UTC.
+
+    Raises
+    ------
+    InvalidInput
+        For a cursor of another list.
+    """
     conditions = []
     if action:
         conditions.append(AuditEntry.action == action)
@@ -68,10 +84,28 @@ def entries(
         conditions.append(AuditEntry.actor_user_id == user_id)
     if target_kind:
         conditions.append(AuditEntry.target_kind == target_kind)
+    if target_id is not None:
+        conditions.append(AuditEntry.target_id == str(target_id))
+    if target_id:
+        conditions.append(AuditEntry.target_id == target_id)
+    if since is not None:
+        conditions.append(AuditEntry.at >= since)
+    if until is not None:
+        conditions.append(AuditEntry.at < until)
     total = session.scalar(select(func.count()).select_from(AuditEntry).where(*conditions)) or 0
     query = select(AuditEntry, User.email).outerjoin(User, User.id == AuditEntry.actor_user_id).where(*conditions)
     rows, following = page_by_id(session, query, AuditEntry.id, "audit", request)
     return Page([_present(entry, email) for entry, email in rows], following, total)
+
+
+def actions(session: Session) -> list[str]:
+    """Return every action that stands in the trail, sorted. Steps from one to the next in the index, so a long trail costs no more."""
+    found: list[str] = []
+    following = session.scalar(select(func.min(AuditEntry.action)))
+    while following is not None:
+        found.append(following)
+        following = session.scalar(select(func.min(AuditEntry.action)).where(AuditEntry.action > following))
+    return found
 
 
 def _present(entry: AuditEntry, email: str | None) -> dict[str, object]:

@@ -77,8 +77,15 @@ def read(session: Session, actor: Actor, user_id: str) -> dict[str, object]:
     return item
 
 
-def change(session: Session, actor: Actor, user_id: str, wanted: Change) -> dict[str, object]:
+def change(
+    session: Session, actor: Actor, user_id: str, wanted: Change, *, unchanged_since: str | None = None
+) -> dict[str, object]:
     """Change a customer and return it as it is now.
+
+    Parameters
+    ----------
+    unchanged_since : str, optional
+        The `updated_at` that the caller read: an edit made meanwhile is not written over.
 
     Raises
     ------
@@ -87,12 +94,14 @@ def change(session: Session, actor: Actor, user_id: str, wanted: Change) -> dict
     InvalidInput
         Naming each attribute that does not exist or whose value does not fit its kind; then nothing is changed.
     Conflict
-        When the customer's subscriptions tell another plan or revenue; then nothing is changed either.
+        When the customer's subscriptions tell another plan or revenue, or the customer was changed meanwhile; then nothing is changed either.
     """
     actor.require(Permission.CUSTOMERS_WRITE)
     if wanted.personal:
         actor.require(Permission.CUSTOMERS_PERSONAL)
     customer, identity = require(session, user_id)
+    if unchanged_since is not None and clock.iso(customer.updated_at) != unchanged_since:
+        raise Conflict("This customer was changed meanwhile: look at what it says now, and change it again if need be.")
     values = _cast(session, wanted.attributes)
     if wanted.profile or values:
         attributes.write_edit(session, customer, values=values, profile=wanted.profile)

@@ -1,0 +1,92 @@
+"""Everything that is on record about one person, for them to have (a request for access) and for whoever is about to erase it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from retainstream.lib import clock
+from retainstream.lib.pagination import PageRequest
+from retainstream.models import (
+    AttributeVersion,
+    Event,
+    Exposure,
+    Label,
+    ScoreHistory,
+    ScoringRun,
+    Subscription,
+)
+from retainstream.security.actor import Actor
+from retainstream.security.permissions import Permission
+from retainstream.services import audit, exposures
+from retainstream.services.customers import record
+from retainstream.services.events import listing
+
+_PAGE = 500
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much there is about a customer, in rows; `months` is how far back the counts go that stay after an erasure, 0 without any."""
+
+    events: int
+    subscriptions: int
+    versions: int
+    labels: int
+    scores: int
+    exposures: int
+    months: int
+
+
+def extent(session: Session, user_id: str) -> Extent:
+    """Return how much an erasure would remove, and what it leaves; raises NotFound."""
+    customer, _ = record.require(session, user_id)
+
+    def count(model: Any) -> int:
+        return session.scalar(select(func.count()).where(model.customer_id == customer.id)) or 0
+
+    first, last = session.execute(select(func.min(ScoringRun.as_of), func.max(ScoringRun.as_of))).one()
+    months = 0 if first is None else 1 + round((last - first) / (30.44 * clock.DAY_US))
+    models = (Event, Subscription, AttributeVersion, Label, ScoreHistory, Exposure)
+    return Extent(*(count(model) for model in models), months=months)
+
+
+def export(session: Session, actor: Actor, user_id: str) -> dict[str, object]:
+    """Return a customer with identity, attributes, score, events, statements about subscriptions and acts, as JSON; written into the audit.
+
+    Raises
+    ------
+    NotFound
+        For an unknown customer.
+    Forbidden
+        Without the permission to export, or to see personal details, which the answer holds.
+    """
+    actor.require(Permission.CUSTOMERS_EXPORT)
+    actor.require(Permission.CUSTOMERS_PERSONAL)
+    customer, _ = record.require(session, user_id)
+    wanted = listing.Wanted(user_id=user_id)
+    found: dict[str, object] = {
+        "exported_at": clock.iso(clock.now_us()),
+        "customer": record.read(session, actor, user_id),
+        "events": _all(lambda request: listing.events(session, wanted, request)),
+        "subscriptions": _all(lambda request: listing.subscriptions(session, wanted, request)),
+        "exposures": _all(lambda request: exposures.of_customer(session, user_id, request)[0].to_dict()),
+    }
+    audit.record(session, actor, "customer.export", "customer", customer.id)
+    return found
+
+
+def _all(page: Callable[[PageRequest], dict[str, Any]]) -> list[object]:
+    """Return the items of all pages of a list."""
+    items: list[object] = []
+    cursor: str | None = None
+    while True:
+        found = page(PageRequest(limit=_PAGE, cursor=cursor))
+        items += found["items"]
+        cursor = found["next_cursor"]
+        if cursor is None:
+            return items
