@@ -88,7 +88,7 @@ class TooManyRequests(RetainStreamError):
 
 
 class Busy(RetainStreamError):
-    """The database stayed locked for longer than the waiting time."""
+    """Something of which there is only one is in use: the database stayed locked for too long, or the same heavy work is under way."""
 
     code, status = "busy", 503
 

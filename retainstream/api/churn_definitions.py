@@ -13,8 +13,11 @@ from retainstream.schemas.churn_definitions import (
     CreateDefinitionSchema,
     DefinitionListSchema,
     DefinitionSchema,
+    MadeDefinitionSchema,
+    PreviewSchema,
     ProposalSchema,
     ProposeSchema,
+    WeighedSchema,
 )
 from retainstream.schemas.paging import PageQuerySchema, page_request
 from retainstream.security.permissions import Permission
@@ -24,6 +27,8 @@ blueprint = ApiBlueprint("churn_definitions", "/churn-definitions", "Churn defin
 _UNCHANGED = "Nothing changed since the ETag that was sent."
 _NOT_FOUND = "There is no such definition."
 _NOT_WHOLE = "The id is not a whole number."
+_NO_HISTORY = "There are no events and no subscriptions yet."
+_BUSY = "Another proposal is being made; `Retry-After` says when to ask again."
 
 
 @blueprint.route("", methods=["GET"])
@@ -54,13 +59,19 @@ def get_definition(definition_id: str) -> Response:
 @requires(Permission.MODEL_TRAIN)
 @idempotent
 @blueprint.arguments(CreateDefinitionSchema)
-@blueprint.response(201, DefinitionSchema)
+@blueprint.response(201, MadeDefinitionSchema)
 def create(body: dict[str, Any]) -> Response:
-    """Make a definition and put it in force. It is never changed; one with the name of another is its next version."""
+    """Make a definition and put it in force. It is never changed; one with the name of another is its next version.
+
+    Without `settle_days` it waits for as long as news of leaving has taken so far, as a proposal would, and the answer says so.
+    """
+    measured = "settle_days" not in body
+    if measured:
+        body["settle_days"] = proposals.settle_days(current_app.config["RETAINSTREAM"], body)
     with unit_of_work() as session:
         made = churn_definitions.create(session, actor(), body, activate=body.pop("activate"))
         item = churn_definitions.present(made, churn_definitions.in_force(session))
-    return json_response(item, 201)
+    return json_response({**item, "settle_days_measured": measured}, 201)
 
 
 @blueprint.route("/<string:definition_id>/activate", methods=["POST"])
@@ -80,8 +91,19 @@ def activate(definition_id: str) -> Response:
 @requires(Permission.MODEL_TRAIN)
 @blueprint.arguments(ProposeSchema)
 @blueprint.response(200, ProposalSchema)
-@blueprint.alt_response(409, schema=ErrorSchema, description="There are no events and no subscriptions yet.")
+@blueprint.alt_response(409, schema=ErrorSchema, description=_NO_HISTORY)
+@blueprint.alt_response(503, schema=ErrorSchema, description=_BUSY)
 def propose(body: dict[str, Any]) -> Response:
     """Propose a definition from the customers' own histories, with churn per month and what training would have. Nothing is stored."""
-    with read_unit() as session:
-        return json_response(proposals.propose(session, current_app.config["RETAINSTREAM"], body))
+    return json_response(proposals.propose(current_app.config["RETAINSTREAM"], body))
+
+
+@blueprint.route("/preview", methods=["POST"])
+@requires(Permission.MODEL_TRAIN)
+@blueprint.arguments(PreviewSchema)
+@blueprint.response(200, WeighedSchema)
+@blueprint.alt_response(409, schema=ErrorSchema, description=_NO_HISTORY)
+@blueprint.alt_response(503, schema=ErrorSchema, description=_BUSY)
+def preview(body: dict[str, Any]) -> Response:
+    """Weigh a definition before it is made: what it says, churn per month under it, and what training would have. Nothing is stored."""
+    return json_response(proposals.weigh(current_app.config["RETAINSTREAM"], body))

@@ -8,7 +8,7 @@ from typing import Any, cast
 import click
 
 from retainstream.cli.terminal import in_app, settings
-from retainstream.db import read_unit, unit_of_work
+from retainstream.db import unit_of_work
 from retainstream.security.actor import COMMAND
 from retainstream.services import churn_definitions, proposals
 
@@ -28,8 +28,7 @@ _KINDS = ("cancel", "payment_failure", "trial_end", "non_renewal", "inactivity")
 @in_app
 def propose_churn_command(use: bool, **asked: Any) -> None:
     """Say who counts as gone, from the customers' own histories, and what training would have."""
-    with read_unit() as session:
-        found = proposals.propose(session, settings(), asked)
+    found = proposals.propose(settings(), asked)
     wanted = cast("Mapping[str, Any]", found["definition"])
     click.echo(describe_proposal(found))
     if not use:

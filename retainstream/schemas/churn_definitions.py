@@ -45,7 +45,9 @@ class CreateDefinitionSchema(Schema):
         metadata={"description": "Of subscriptions: reasons of an end that count; the kind's own when left out"},
     )
     grace_days = _days(0, 365, "Of subscriptions: whoever subscribes again within so many days has not left")
-    settle_days = _days(0, 90, "How late news of leaving comes")
+    settle_days = _days(
+        0, 90, "How late news of leaving comes; as late as 99 of 100 rows have come so far, when left out"
+    )
     activate = TrueOrFalse(load_default=True, metadata={"description": "Put it in force"})
 
 
@@ -66,6 +68,17 @@ class DefinitionSchema(Schema):
     )
     sentence = ma.fields.String(required=True)
     created_at = ma.fields.String(required=True, metadata=MOMENT)
+
+
+class MadeDefinitionSchema(DefinitionSchema):
+    """A definition that was made just now."""
+
+    settle_days_measured = ma.fields.Boolean(
+        required=True,
+        metadata={
+            "description": "Whether settle_days was left out, so that parameters.settle_days is how late news has come so far"
+        },
+    )
 
 
 class DefinitionListSchema(ListSchema):
@@ -115,12 +128,51 @@ class CandidateSchema(GroundsSchema):
     silences = ma.fields.Integer(required=True, metadata={"description": "Silences that reached so many days"})
 
 
+class PreviewSchema(CreateDefinitionSchema):
+    """A definition that is weighed and not made, so it needs no name."""
+
+    class Meta:
+        exclude = ("name", "activate")
+
+
+class WeighedSchema(GroundsSchema):
+    """What a definition would say, and what training would have under it."""
+
+    sentence = ma.fields.String(required=True)
+    maturity_days = ma.fields.Integer(required=True)
+    data_end = ma.fields.String(required=True, metadata=MOMENT)
+    came_back = ma.fields.Float(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Of inactivity: share of silences that long after which a customer came back"},
+    )
+    silences = ma.fields.Integer(
+        required=True, metadata={"description": "Of inactivity: silences that reached so many days"}
+    )
+    departures = ma.fields.Integer(required=True, metadata={"description": "Certain ones on record"})
+
+
 class LeavingReasonSchema(GroundsSchema):
     """One way in which subscriptions end."""
 
     kind = ma.fields.String(required=True)
     reason = ma.fields.String(required=True)
     ends = ma.fields.Integer(required=True, metadata={"description": "Departures on record"})
+
+
+class GapBinSchema(Schema):
+    """Gaps of a length, both days included."""
+
+    from_days = ma.fields.Integer(required=True)
+    to_days = ma.fields.Integer(required=True)
+    gaps = ma.fields.Integer(required=True)
+
+
+class ReturningSchema(Schema):
+    """How many come back after a silence of so many days."""
+
+    days = ma.fields.Integer(required=True)
+    came_back = ma.fields.Float(required=True)
 
 
 class GapsSchema(Schema):
@@ -132,6 +184,8 @@ class GapsSchema(Schema):
     followed_days = ma.fields.Integer(
         required=True, metadata={"description": "Longest silence of which enough were seen to say what came after"}
     )
+    distribution = ma.fields.List(ma.fields.Nested(GapBinSchema), required=True)
+    returning = ma.fields.List(ma.fields.Nested(ReturningSchema), required=True)
 
 
 class LatenessSchema(Schema):

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from retainstream.errors import InvalidInput, NotFound
 from retainstream.lib import clock
 from retainstream.lib.pagination import FIRST_PAGE, Page, PageRequest
-from retainstream.models import ChurnDefinition, EventKind, ImportBatch, Label, Setting
+from retainstream.models import ChurnDefinition, EventKind, ImportBatch, Label, ModelVersion, Setting
 from retainstream.security.actor import Actor
 from retainstream.services import audit, revisions
 from retainstream.services.paging import page_by_id
@@ -42,7 +42,7 @@ def create(session: Session, actor: Actor, wanted: Mapping[str, Any], *, activat
     InvalidInput
         Naming the field that is out of range, does not belong to the kind, or names a kind of event that is not on record.
     """
-    rule = _checked(session, wanted)
+    rule = checked(session, wanted)
     name = " ".join(str(wanted["name"]).split())
     if not name:
         raise InvalidInput("A definition needs a name.", fields={"name": ["a text"]})
@@ -98,6 +98,12 @@ def in_force(session: Session) -> ChurnDefinition | None:
             return definition
     labelled = newest_labelled(session)
     return None if labelled is None else session.get(ChurnDefinition, labelled)
+
+
+def uses(session: Session) -> dict[int, int]:
+    """Return how many model versions learnt each definition, by its id; one that none learnt is not there."""
+    counted = select(ModelVersion.definition_id, func.count()).group_by(ModelVersion.definition_id)
+    return {int(definition): int(count) for definition, count in session.execute(counted)}
 
 
 def newest_labelled(session: Session) -> int | None:
@@ -165,7 +171,8 @@ def _days(n: int) -> str:
     return "1 day" if n == 1 else f"{n} days"
 
 
-def _checked(session: Session, wanted: Mapping[str, Any]) -> ChurnRule:
+def checked(session: Session, wanted: Mapping[str, Any]) -> ChurnRule:
+    """Return the rule that a definition would have; parameters and errors as in `create`, whose `name` it does not need."""
     from retainstream.ml.asof.rules import ChurnRule
 
     given = {name: wanted[name] for name in PARAMETERS if wanted.get(name) is not None}

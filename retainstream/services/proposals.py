@@ -1,23 +1,29 @@
-"""A proposed churn definition, in figures and in words, from the customers' own histories. Nothing is stored; the newest answers are kept in memory."""
+"""A proposed churn definition from the customers' own histories, or one that is weighed; its sentences are `proposal_words`.
+
+Nothing is stored; the newest answers are kept in memory.
+"""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Hashable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+import threading
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from retainstream.config import Settings
-from retainstream.errors import InvalidInput, NotReady
+from retainstream.db import read_unit
+from retainstream.errors import Busy, InvalidInput, NotReady
 from retainstream.lib import clock
 from retainstream.models import EventKind
-from retainstream.services import as_of, revisions
+from retainstream.services import as_of, churn_definitions, proposal_words, revisions
 
 if TYPE_CHECKING:
     from retainstream.ml.asof.columns import History
-    from retainstream.ml.asof.proposal import Candidate, Grounds, InactivityProposal, Lateness, SubscriptionProposal
+    from retainstream.ml.asof.proposal import Grounds, Lateness
     from retainstream.ml.asof.rules import ChurnRule, RuleKind
 
 _NAMES = {
@@ -26,14 +32,53 @@ _NAMES = {
     "trial_end": "Trial ends",
     "non_renewal": "Does not renew",
 }
-_LATE_DAYS = 30
-_MOST_KEPT = 16
+_MOST_KEPT = 32
 _kept: dict[Hashable, dict[str, object]] = {}
 """Answers by the state of the data, the end of the data and the question: the same question takes seconds on millions of events, and comes again."""
+_alone = threading.Lock()
+_AGAIN_IN = 15
+"""Seconds after which a refused caller may ask again."""
 
 
-def propose(session: Session, settings: Settings, asked: Mapping[str, Any]) -> dict[str, object]:
-    """Return a proposed definition with the figures behind it.
+@dataclass(frozen=True)
+class _State:
+    """Of which data something is asked, and how far those reach, in microseconds UTC."""
+
+    database: str
+    counters: tuple[int, ...]
+    end: int
+
+    @classmethod
+    def of(cls, session: Session) -> _State:
+        """Return the present one; raises NotReady without a history."""
+        counters = revisions.read(session)
+        known = tuple(counters[name] for name in ("events", "removals", "customers"))
+        return cls(str(session.get_bind().engine.url), known, as_of.data_end(session))
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What a proposal is asked for."""
+
+    kind: str | None
+    horizon_days: int
+    lead_days: int
+    activity: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Weighing:
+    """A rule that is to be weighed; `measure` when it is to wait for as long as news has taken."""
+
+    rule: ChurnRule
+    measure: bool
+
+
+Asked = TypeVar("Asked", _Question, _Weighing)
+
+
+def propose(settings: Settings, asked: Mapping[str, Any]) -> dict[str, object]:
+    """Return a proposed definition with the figures behind it. Opens units of its own, which are closed before anything is computed.
 
     Parameters
     ----------
@@ -51,34 +96,114 @@ def propose(session: Session, settings: Settings, asked: Mapping[str, Any]) -> d
         Without events and subscriptions, and without what the kind needs.
     InvalidInput
         When `activity` names an unknown kind of event, or is given with a kind that is about subscriptions.
+    Busy
+        While this process computes another one: each holds the whole history in memory, so that they must not pile up.
     """
-    end = as_of.data_end(session)
-    kind, activity = asked.get("kind"), tuple(dict.fromkeys(asked.get("activity") or ()))
+    return _answered(settings, lambda session: _question(session, asked), _proposed)
+
+
+def weigh(settings: Settings, wanted: Mapping[str, Any]) -> dict[str, object]:
+    """Return what a definition would say and what training would have under it; nothing is stored. Units as of `propose`.
+
+    Parameters
+    ----------
+    wanted : mapping
+        As for `churn_definitions.create`, without a name.
+
+    Raises
+    ------
+    NotReady, Busy
+        As `propose`.
+    InvalidInput
+        For a definition that cannot be made.
+    """
+    measure = wanted.get("settle_days") is None
+    return _answered(settings, lambda session: _Weighing(churn_definitions.checked(session, wanted), measure), _weighed)
+
+
+def settle_days(settings: Settings, wanted: Mapping[str, Any]) -> int:
+    """Return for how many whole days the outcomes of a definition must wait, by how late news of leaving has come so far.
+
+    Parameters
+    ----------
+    wanted : mapping
+        As for `churn_definitions.create`.
+
+    Returns
+    -------
+    int
+        0 to 90: what covers 99 of 100 rows; 0 where there is nothing to measure it by.
+
+    Raises
+    ------
+    InvalidInput
+        For a definition that cannot be made.
+    """
+    with read_unit() as session:
+        rule = churn_definitions.checked(session, wanted)
+        past = as_of.history(session, settings, properties=())
+    return _lateness(rule, past).settle_days
+
+
+def _answered(
+    settings: Settings, ask: Callable[[Session], Asked], work: Callable[[History, int, Asked], dict[str, object]]
+) -> dict[str, object]:
+    """Return the kept answer to a question, or make and keep it, unless another one is being made."""
+    with read_unit() as session:
+        found = _kept.get((_State.of(session), ask(session)))
+    if found is not None:
+        return copy.deepcopy(found)
+    if not _alone.acquire(blocking=False):
+        raise Busy("Another proposal is being made; ask again when it is done.", retry_after=_AGAIN_IN)
+    try:
+        with read_unit() as session:
+            state, question = _State.of(session), ask(session)  # anew: something may have arrived in between
+            past = as_of.history(session, settings, properties=())
+        made = work(past, state.end, question)
+    finally:
+        _alone.release()
+    if len(_kept) >= _MOST_KEPT:
+        _kept.clear()
+    _kept[state, question] = made
+    return copy.deepcopy(made)
+
+
+def _question(session: Session, asked: Mapping[str, Any]) -> _Question:
+    activity = tuple(dict.fromkeys(asked.get("activity") or ()))
     known = set(session.scalars(select(EventKind.name))) if activity else set()
     if strangers := sorted(set(activity) - known):
         raise InvalidInput(
             "The activity is not on record.",
             fields={"activity": [f"no event of the kind {strangers[0]!r} is on record"]},
         )
-    window: dict[str, int] = {"horizon_days": asked.get("horizon_days") or 30, "lead_days": asked.get("lead_days") or 0}
-    key = (str(session.get_bind().engine.url), *_state(session), end, kind, activity, *window.values())
-    found = _kept.get(key)
-    if found is None:
-        found = _proposed(as_of.history(session, settings, properties=()), end, window, kind, activity)
-        if len(_kept) >= _MOST_KEPT:
-            _kept.clear()
-        _kept[key] = found
-    return copy.deepcopy(found)
+    return _Question(asked.get("kind"), asked.get("horizon_days") or 30, asked.get("lead_days") or 0, activity)
 
 
-def _state(session: Session) -> tuple[int, ...]:
-    counters = revisions.read(session)
-    return tuple(counters[name] for name in ("events", "removals", "customers"))
+def _lateness(rule: ChurnRule, past: History) -> Lateness:
+    from retainstream.ml.asof.proposal import lateness_of_ends, lateness_of_events
+
+    return lateness_of_events(rule, past) if rule.kind == "inactivity" else lateness_of_ends(past)
 
 
-def _proposed(
-    past: History, end: int, window: dict[str, int], kind: str | None, activity: tuple[str, ...]
-) -> dict[str, object]:
+def _weighed(past: History, end: int, asked: _Weighing) -> dict[str, object]:
+    from retainstream.ml.asof import proposal
+
+    rule = replace(asked.rule, settle_days=_lateness(asked.rule, past).settle_days) if asked.measure else asked.rule
+    found = proposal.weigh(rule, past, data_end=end)
+    return {
+        **_figures(found.grounds),
+        "sentence": churn_definitions.describe(rule),
+        "maturity_days": rule.maturity_us // clock.DAY_US,
+        "data_end": clock.iso(end),
+        "came_back": found.came_back,
+        "silences": found.silences,
+        "departures": found.grounds.departures,
+    }
+
+
+def _proposed(past: History, end: int, asked: _Question) -> dict[str, object]:
+    kind, activity = asked.kind, asked.activity
+    window = {"horizon_days": asked.horizon_days, "lead_days": asked.lead_days}
     if kind is None:
         kind = "cancel" if len(past.subscriptions) and not activity else "inactivity"
     if activity and kind != "inactivity":
@@ -102,12 +227,16 @@ def _of_inactivity(past: History, end: int, window: dict[str, int], activity: tu
     counted = found.silences
     return {
         **_head(chosen.grounds, found.lateness, past, end),
-        "sentences": _words_of_inactivity(found),
+        "sentences": proposal_words.of_inactivity(found),
         "gaps": {
             "gaps": int(counted.ended.sum()),
             "median_days": counted.quantile(0.5),
             "p95_days": counted.quantile(0.95),
             "followed_days": counted.followed_days,
+            "distribution": [
+                {"from_days": low, "to_days": high, "gaps": count} for low, high, count in counted.spread()
+            ],
+            "returning": [{"days": days, "came_back": share} for days, share in counted.curve()],
         },
         "candidates": [
             {
@@ -132,7 +261,7 @@ def _of_subscriptions(past: History, end: int, window: dict[str, int], kind: Rul
     found = propose_subscription(past, kind, data_end=end, **window)
     return {
         **_head(found.chosen, found.lateness, past, end),
-        "sentences": _words_of_subscriptions(found),
+        "sentences": proposal_words.of_subscriptions(found),
         "gaps": None,
         "candidates": [],
         "reasons": [
@@ -189,89 +318,3 @@ def _figures(found: Grounds) -> dict[str, object]:
         "needed_days": found.needed_days,
         "problem": found.problem,
     }
-
-
-def _words_of_inactivity(found: InactivityProposal) -> list[str]:
-    from retainstream.ml.asof.proposal import ACCEPTED_RETURNS
-
-    chosen, n = found.chosen, found.chosen.grounds.rule.inactive_days
-    accepted = f"{ACCEPTED_RETURNS:.0%}"
-    words = []
-    if chosen.came_back is None:
-        words.append(
-            f"No silence of {n} days was watched for long enough to say how many customers come back after it."
-        )
-    else:
-        words.append(
-            f"Of {chosen.silences:,} silences that reached {n} days, {chosen.came_back:.0%} ended with the customer coming back,"
-            f" as far as the record shows (up to {found.silences.followed_days} days; silences that still go on are allowed for)."
-        )
-    later = _first_settled(found)
-    if later is not None and later is not chosen:
-        words.append(
-            f"After {later.grounds.rule.inactive_days} days at most {accepted} would come back, but that cannot be trained yet:"
-            f" {later.grounds.problem or _few_dates(later.grounds)}"
-        )
-    if chosen.came_back is not None and chosen.came_back > ACCEPTED_RETURNS:
-        words.append(
-            f"That is more than {accepted}: about {round(chosen.came_back * 10)} in 10 customers who are called gone are only away,"
-            " so read the score as the chance of a long pause."
-        )
-        longest = next((each.grounds for each in reversed(found.candidates) if each.grounds.trainable), chosen.grounds)
-        if longest.rule.inactive_days != n and longest is not (later and later.grounds):
-            words.append(
-                f"{longest.rule.inactive_days} days could be trained, too, but not well. {_few_dates(longest)}"
-            )
-    return [*words, *_words_of_grounds(chosen.grounds), *_words_of_lateness(found.lateness, "Activity")]
-
-
-def _first_settled(found: InactivityProposal) -> Candidate | None:
-    """Return the smallest number of days after which few enough come back, whether or not it can be trained."""
-    from retainstream.ml.asof.proposal import ACCEPTED_RETURNS
-
-    few = (each for each in found.candidates if each.came_back is not None and each.came_back <= ACCEPTED_RETURNS)
-    return next(few, None)
-
-
-def _few_dates(found: Grounds) -> str:
-    dates = "1 observation date" if found.training_dates == 1 else f"{found.training_dates} observation dates"
-    return f"There would be {dates} to learn from, which is too few to go by."
-
-
-def _words_of_subscriptions(found: SubscriptionProposal) -> list[str]:
-    words = [
-        f"{found.ends:,} subscriptions have ended; {found.chosen.departures:,} of their customers left in this way."
-    ]
-    if found.without_reason:
-        words.append(f"{found.without_reason:,} ends came without a reason, and count as “other”.")
-    if found.chosen.rule.kind == "cancel" and "other" in found.chosen.rule.reasons:
-        words.append("Most ends that may be cancellations give no reason, so “other” counts as a cancellation too.")
-    return [*words, *_words_of_grounds(found.chosen), *_words_of_lateness(found.lateness, "News of an end")]
-
-
-def _words_of_grounds(found: Grounds) -> list[str]:
-    words = []
-    if found.churn_per_month is not None:
-        words.append(
-            f"{found.churn_per_month:.1%} of the active customers left in a month, over {found.months} whole months."
-        )
-    if found.trainable:
-        counted = found.rule.kind == "inactivity" and found.rule.already_silent == "count"
-        silent = " or had left already, unnoticed" if counted else ""
-        words.append(
-            f"Training would have {found.rows:,} rows on {found.dates} dates, {found.churners:,} of which left within the window{silent}."
-        )
-    else:
-        words.append(f"It cannot be trained yet: {found.problem}")
-    return words
-
-
-def _words_of_lateness(late: Lateness, what: str) -> list[str]:
-    if late.p99_days is None or late.settle_days == 0:
-        return []
-    words = [
-        f"{what} arrives late: 99 of 100 rows within {late.p99_days:.1f} days, so an outcome waits {late.settle_days} days more."
-    ]
-    if late.p99_days > _LATE_DAYS:
-        words.append("So late a record was probably loaded afterwards; load it as known at the time, if it was.")
-    return words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from retainstream.ml.asof.columns import DAY_US
 from retainstream.ml.asof.outcomes import Activity
 
 ENOUGH_AT_RISK = 20
+EDGES = (1, 2, 3, 4, 5, 7, 10, 14, 21, 30, 45, 60, 90, 120, 180, 270, 365, 545, 730)
+"""Days at which bins of a distribution of silences begin: about equally wide on a scale of powers."""
+CURVE_POINTS = 48
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,23 @@ class Silences:
             return None
         at_risk = self.at_risk[days : last + 1]
         return float(1.0 - np.prod(1.0 - self.ended[days : last + 1] / at_risk))
+
+    def spread(self) -> list[tuple[int, int, int]]:
+        """Return how the silences that ended spread over `EDGES`: first day, last day, and how many; up to the last bin that has any."""
+        longest = len(self.ended) - 1
+        edges = [*(edge for edge in EDGES if edge <= longest), longest + 1]
+        bins = [(low, high - 1, int(self.ended[low:high].sum())) for low, high in pairwise(edges) if high > low]
+        while bins and bins[-1][2] == 0:
+            bins.pop()
+        return bins
+
+    def curve(self) -> list[tuple[int, float]]:
+        """Return `came_back` over days, about equally far apart on a scale of powers, up to `followed_days`; 0 to 1."""
+        last = self.followed_days
+        if last < 1:
+            return []
+        days = np.unique(np.geomspace(1, last, CURVE_POINTS).round().astype(int))
+        return [(int(day), share) for day in days if (share := self.came_back(int(day))) is not None]
 
 
 def silences(activity: Activity, data_end: int) -> Silences:

@@ -206,6 +206,25 @@ def propose_subscription(
     return SubscriptionProposal(chosen, tuple(found), len(ended), int((ended.reason == NO_CODE).sum()), late)
 
 
+def weigh(rule: ChurnRule, history: History, *, data_end: int) -> Candidate:
+    """Return what any one rule would give; `came_back` is None and `silences` 0 for a rule about subscriptions.
+
+    Parameters
+    ----------
+    rule : ChurnRule
+    history : History
+    data_end : int
+        Microseconds UTC, the start of a day.
+    """
+    history = history.cut(data_end)
+    if rule.inactive_days is None:
+        return Candidate(None, 0, grounds(rule, history, data_end))
+    done = activity_of(rule, history.events, data_end)
+    counted = silences(done, data_end)
+    found = grounds(rule, history, data_end, thinned(done))
+    return Candidate(counted.came_back(rule.inactive_days), counted.reached(rule.inactive_days), found)
+
+
 def grounds(rule: ChurnRule, history: History, data_end: int, activity: Activity | None = None) -> Grounds:
     """Return what a training would have under a rule; `history` holds nothing that was known later than `data_end`."""
     outcomes = Outcomes(rule, history, data_end, activity)
