@@ -66,5 +66,5 @@ def change(sent: dict[str, Any], name: str) -> Response:
 def list_findings(query: dict[str, Any]) -> Response:
     """List what is wrong with the data, newest first: what is open, or all that ever was."""
     with read_unit() as session:
-        page = findings.listed(session, page_request(query), open_only=query["state"] == "open")
+        page = findings.listed(session, page_request(query), state=query["state"])
     return with_etag(page.to_dict())

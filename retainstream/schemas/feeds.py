@@ -69,4 +69,4 @@ class FindingListSchema(ListSchema):
 class FindingQuerySchema(PageQuerySchema):
     """Which findings."""
 
-    state = ma.fields.String(load_default="open", validate=ma.validate.OneOf(("open", "all")))
+    state = ma.fields.String(load_default="open", validate=ma.validate.OneOf(("open", "closed", "all")))

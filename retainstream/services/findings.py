@@ -56,9 +56,16 @@ def _open(kind: str) -> Select[Finding]:
     return select(Finding).where(Finding.kind == kind, Finding.closed_at.is_(None))
 
 
-def listed(session: Session, request: PageRequest = FIRST_PAGE, *, open_only: bool = True) -> Page:
-    """Return findings, newest first; raises InvalidInput for a cursor of another list."""
-    conditions: list[ColumnElement[bool]] = [Finding.closed_at.is_(None)] if open_only else []
+def listed(session: Session, request: PageRequest = FIRST_PAGE, *, state: str = "open") -> Page:
+    """Return findings, newest first; raises InvalidInput for a cursor of another list.
+
+    Parameters
+    ----------
+    state : {"open", "closed", "all"}
+    """
+    conditions: list[ColumnElement[bool]] = []
+    if state != "all":
+        conditions.append(Finding.closed_at.is_(None) if state == "open" else Finding.closed_at.is_not(None))
     total = session.scalar(select(func.count()).select_from(Finding).where(*conditions)) or 0
     rows, following = page_by_id(session, select(Finding).where(*conditions), Finding.id, "findings", request)
     return Page([_present(row[0]) for row in rows], following, total)

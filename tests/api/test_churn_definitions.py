@@ -280,9 +280,7 @@ def test_a_definition_is_weighed_as_the_proposal_weighs_it(client: FlaskClient, 
         ({"kind": "cancel", "horizon_days": 30}, 200),
     ],
 )
-def test_what_cannot_be_weighed_is_refused(
-    client: FlaskClient, cast: Cast, body: dict[str, Any], status: int
-) -> None:
+def test_what_cannot_be_weighed_is_refused(client: FlaskClient, cast: Cast, body: dict[str, Any], status: int) -> None:
     assert client.post(f"{API}/preview", json=body, headers=cast.token("analyst")).status_code == status
     assert client.post(f"{API}/preview", json=body, headers=cast.token("viewer")).status_code == 403
 

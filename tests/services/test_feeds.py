@@ -53,7 +53,7 @@ def test_a_daily_feed_is_silent_after_its_pauses_and_back_with_its_next_rows(min
         assert _watch() == [] and _open_findings() == []
         with read_unit() as session:
             feeds.require_alive(session)
-            (closed,) = findings.listed(session, open_only=False).items
+            (closed,) = findings.listed(session, state="all").items
     assert closed["closed_at"] is not None
 
 

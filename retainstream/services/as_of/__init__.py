@@ -5,6 +5,7 @@
     times      how far the data goes
     facts      what kinds of event there are, and the features that this box can make
     singly     the features of one customer
+    spread     how one feature spreads over all customers
 
 numpy is imported on use, so that a web worker starts without it. Nothing here trains, scores, or writes to the database.
 """
@@ -19,13 +20,15 @@ from sqlalchemy.orm import Session
 from retainstream.config import Settings
 from retainstream.services.as_of.facts import dictionary
 from retainstream.services.as_of.singly import customer_features
+from retainstream.services.as_of.spread import Spread, spread
 from retainstream.services.as_of.times import data_as_of, data_end
 
 if TYPE_CHECKING:
     from retainstream.ml.asof.columns import History
 
 __all__ = [
-    "customer_features", "data_as_of", "data_end", "dictionary", "forget_columns", "forget_outdated_columns", "history",
+    "Spread", "customer_features", "data_as_of", "data_end", "dictionary", "forget_columns", "forget_outdated_columns", "history",
+    "spread",
 ]  # fmt: skip
 
 
