@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-from itertools import groupby
 from typing import Any
 
 import marshmallow as ma
@@ -131,23 +129,13 @@ def get_import(import_id: str) -> Response:
 @blueprint.alt_response(404, schema=ErrorSchema, description=_NO_IMPORT)
 def bad_rows(import_id: str) -> Response:
     """Return the rows that were not taken (the first 10,000) as a CSV to mend and load again as it is. Needs `customers:personal`, too."""
-    from retainstream.services.imports.badrows import BadRow, RowError, bad_rows_csv
+    from retainstream.services.imports.offered import bad_rows_text
 
     actor().require(Permission.CUSTOMERS_PERSONAL)
     number = path_id(import_id, "import")
-    text = io.StringIO(newline="")
     with read_unit() as session:
-        columns = batches.column_names(session, number)
-        rows = (
-            BadRow(
-                line, first.cells or [], tuple(RowError(e.line, e.column, e.value, e.expected, e.code) for e in errors)
-            )
-            for line, group in groupby(batches.row_errors(session, number), key=lambda error: error.line)
-            for errors in [list(group)]
-            for first in errors[:1]
-        )
-        bad_rows_csv(text, columns, rows)
-    response = current_app.response_class(text.getvalue().encode("utf-8", "replace"), mimetype="text/csv")
+        text = bad_rows_text(session, number)
+    response = current_app.response_class(text.encode("utf-8", "replace"), mimetype="text/csv")
     response.headers["Content-Disposition"] = f'attachment; filename="import-{number}-bad-rows.csv"'
     response.headers["Cache-Control"] = "private, no-store"
     return response

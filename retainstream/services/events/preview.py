@@ -81,6 +81,7 @@ class EventPreview:
 
     filename: str
     table: Table
+    profile: TableProfile
     mapping: EventMapping
     complete: bool
     counts: dict[str, int]
@@ -193,7 +194,7 @@ def preview(
     except UnicodeEncodeError as error:
         raise UnsupportedMedia(_NOT_UNICODE, fields={"file": [_NOT_UNICODE]}) from error
     warnings = [item.to_dict() for item in warned]
-    return EventPreview(filename, whole_table, found, complete, counts, warnings, errors, sample, samples)
+    return EventPreview(filename, whole_table, profile, found, complete, counts, warnings, errors, sample, samples)
 
 
 def _look_further(table: Table, profile: TableProfile, blanks: Blanks) -> TableProfile:

@@ -213,6 +213,12 @@ def _letters(name: str) -> str:
     return "".join(char for char in name.casefold() if char.isalnum()) or name
 
 
+def latest_job(session: Session, batch_id: int) -> JobRun | None:
+    """Return the job that worked on a batch last: the one that applied it, or the one that takes it back."""
+    query = select(JobRun).where(JobRun.dedupe_key == f"batch:{batch_id}").order_by(JobRun.id.desc()).limit(1)
+    return session.scalar(query)
+
+
 def list_batches(session: Session, request: PageRequest = FIRST_PAGE) -> Page:
     """Return imports, newest first; raises InvalidInput for a cursor of another list."""
     total = session.scalar(select(func.count()).select_from(ImportBatch)) or 0
