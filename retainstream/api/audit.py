@@ -26,7 +26,7 @@ class AuditQuerySchema(AuditFilterSchema, PageQuerySchema):
 @blueprint.response(200, AuditListSchema)
 def list_entries(query: dict[str, Any]) -> Response:
     """List every write and log-in, refused log-ins too, newest first."""
-    filters = {name: query[name] for name in ("action", "user_id", "target_kind")}
+    filters = {name: query[name] for name in ("action", "user_id", "target_kind", "target_id", "since", "until")}
     with read_unit() as session:
         page = audit.entries(session, page_request(query), **filters)
     return with_etag(page.to_dict())

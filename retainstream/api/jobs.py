@@ -19,7 +19,7 @@ from retainstream.db import read_unit, unit_of_work
 from retainstream.schemas.jobs import JobAnswerSchema, JobListSchema, JobQuerySchema, JobSchema
 from retainstream.schemas.paging import PageQuerySchema, page_request
 from retainstream.security.permissions import Permission
-from retainstream.services import jobs
+from retainstream.services import jobs, retrying
 
 blueprint = ApiBlueprint(
     "jobs", "/jobs", "Long work: train, score, import, undo. Follow a job by polling with If-None-Match."
@@ -66,4 +66,18 @@ def cancel_job(job_id: str) -> Response:
     caller = actor()
     with unit_of_work() as session:
         job = jobs.present(jobs.cancel(session, caller, path_id(job_id, "job")))
+    return accepted(job)
+
+
+@blueprint.route("/<string:job_id>/retry", methods=["POST"])
+@requires(Permission.JOBS_READ)
+@blueprint.response(202, JobAnswerSchema)
+@blueprint.alt_response(403, schema=ErrorSchema, description="The caller may not ask for this kind of work.")
+@blueprint.alt_response(404, schema=ErrorSchema, description="There is no such job.")
+@blueprint.alt_response(409, schema=ErrorSchema, description="The job did not fail, or the same work is open already.")
+def retry_job(job_id: str) -> Response:
+    """Ask again for work that failed or was cancelled. Needs, too, what the first request of this kind needed."""
+    caller = actor()
+    with unit_of_work() as session:
+        job = jobs.present(retrying.retry(session, caller, path_id(job_id, "job")))
     return accepted(job)

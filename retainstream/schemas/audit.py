@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import marshmallow as ma
 
-from retainstream.schemas.base import Schema
+from retainstream.schemas.base import MomentField, Schema
 from retainstream.schemas.paging import LARGEST_ID, MOMENT, ListSchema, text_field
 
 
@@ -16,6 +16,9 @@ class AuditFilterSchema(Schema):
         load_default=None, validate=ma.validate.Range(min=1, max=LARGEST_ID), metadata={"description": "Who did it"}
     )
     target_kind = text_field(40, load_default=None)
+    target_id = text_field(40, load_default=None, metadata={"description": "Together with `target_kind`"})
+    since = MomentField(data_key="from", load_default=None, metadata={"description": "Done at or after"})
+    until = MomentField(data_key="to", load_default=None, metadata={"description": "Done before"})
 
 
 class AuditActorSchema(Schema):

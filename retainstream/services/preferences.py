@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from retainstream.errors import InvalidInput
@@ -53,10 +54,13 @@ class Preferences:
         return sum(value >= edge for edge in edges)
 
 
+NAMES = tuple(asdict(Preferences()))
+"""The names of all preferences."""
+
+
 def read(session: Session) -> Preferences:
     """Return the preferences in force."""
-    known = set(asdict(Preferences()))
-    stored: dict[str, Any] = {row.name: row.value for row in session.scalars(select(Setting)) if row.name in known}
+    stored: dict[str, Any] = {row.name: row.value for row in session.scalars(select(Setting)) if row.name in NAMES}
     chosen: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
     }
@@ -73,6 +77,27 @@ def write(session: Session, actor: Actor, changes: dict[str, Any]) -> Preference
     audit.record(session, actor, "settings.change", "settings", fields=changes)
     revisions.bump(session, "settings")
     session.flush()
+    return read(session)
+
+
+def changed(session: Session) -> frozenset[str]:
+    """Return the names of the preferences that somebody set; the others follow the product's defaults."""
+    return frozenset(session.scalars(select(Setting.name).where(Setting.name.in_(NAMES))))
+
+
+def reset(session: Session, actor: Actor, names: Iterable[str] = NAMES) -> Preferences:
+    """Set preferences back to the defaults and return all; raises InvalidInput naming what is no preference, and then sets none back."""
+    wanted = sorted(set(names))
+    if strangers := {name: ["there is no such preference"] for name in wanted if name not in NAMES}:
+        raise InvalidInput("Some preferences are not as expected.", fields=strangers)
+    stored = sorted(changed(session) & set(wanted))
+    if stored:
+        # Other rows of the table are not preferences: the salt of the hold-out, the definition in force.
+        session.execute(delete(Setting).where(Setting.name.in_(stored)))
+        session.expire_all()
+        audit.record(session, actor, "settings.reset", "settings", fields=stored)
+        revisions.bump(session, "settings")
+        session.flush()
     return read(session)
 
 

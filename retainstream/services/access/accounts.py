@@ -275,6 +275,36 @@ def _revoke_api_tokens(session: Session, user: User) -> None:
     )
 
 
+def change_password(session: Session, actor: Actor, current_hash: str, password_hash: str) -> User:
+    """Set the actor's own password and end every session and log-in, the asking one too; API tokens stay.
+
+    Parameters
+    ----------
+    current_hash : str
+        The hash that the current password was checked against a moment ago.
+
+    Raises
+    ------
+    Conflict
+        When the password was changed meanwhile by somebody else.
+    """
+    _insist_on_hash(password_hash)
+    user = get(session, actor.user_id or 0)
+    if user.password_hash != current_hash:
+        raise Conflict("The password was changed a moment ago; sign in with the new one.")
+    user.password_hash = password_hash
+    end_everything(session, user)
+    audit.record(session, actor, "user.password", "user", user.id, fields=["password"])
+    session.flush()
+    return user
+
+
+def names(session: Session) -> dict[int, str]:
+    """Return what everybody is called, by id; somebody without a name goes by the e-mail address."""
+    rows = session.execute(select(User.id, User.name, User.email).order_by(User.id))
+    return {user_id: name or email for user_id, name, email in rows}
+
+
 def start_reset(session: Session, actor: Actor, user_id: int) -> Leave:
     """Return a one-time token with which a person chooses a new password; earlier ones end. The old password holds until then."""
     user = get(session, user_id)

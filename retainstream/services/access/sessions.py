@@ -72,3 +72,21 @@ def revoke(session: Session, actor: Actor, session_id: int) -> None:
         row.revoked_at = clock.now_us()
     audit.record(session, actor, "logout.session", "session", session_id)
     session.flush()
+
+
+def revoke_others(session: Session, actor: Actor) -> int:
+    """End all of the actor's sessions but the one that asks, and return how many; log-ins of scripts and API tokens stay."""
+    others = session.scalars(
+        select(UserSession).where(
+            UserSession.user_id == actor.user_id,
+            UserSession.id != (actor.session_id or 0),
+            UserSession.revoked_at.is_(None),
+            UserSession.expires_at > clock.now_us(),
+        )
+    ).all()
+    for row in others:
+        row.revoked_at = clock.now_us()
+    if others:
+        audit.record(session, actor, "logout.others", "user", actor.user_id)
+    session.flush()
+    return len(others)
