@@ -120,7 +120,7 @@ def _sentence(error: HTTPException) -> str:
         possible = ", ".join(sorted(error.valid_methods or ())) or "others"
         return f"{request.method} is not possible here; possible are: {possible}."
     if isinstance(error, RequestEntityTooLarge):
-        largest = (current_app.config["MAX_CONTENT_LENGTH"] or 0) // 1024**2
+        largest = (request.max_content_length or 0) // 1024**2
         return f"The request is larger than the limit of {largest:,} MB."
     return str(error.description or error.name)
 

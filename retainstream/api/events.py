@@ -6,11 +6,10 @@ from typing import Any
 
 from flask import Response
 
-from retainstream.api.base import ApiBlueprint, ErrorSchema, json_response, requires
-from retainstream.api.idempotency import idempotent
-from retainstream.api.intake import take_in
+from retainstream.api.base import ApiBlueprint, json_response, requires
+from retainstream.api.intake import batches, take_in
 from retainstream.db import read_unit
-from retainstream.schemas.events import EVENT, EventListSchema, EventQuerySchema, IntakeSchema, batch_body
+from retainstream.schemas.events import EVENT, EventListSchema, EventQuerySchema
 from retainstream.schemas.paging import page_request
 from retainstream.security.permissions import Permission
 from retainstream.services.events import accept, listing
@@ -21,10 +20,7 @@ blueprint = ApiBlueprint("events", "/events", "What customers did, and what happ
 
 @blueprint.route("", methods=["POST"])
 @requires(Permission.EVENTS_WRITE)
-@idempotent
-@blueprint.doc(requestBody=batch_body("events", EVENT))
-@blueprint.response(200, IntakeSchema, description="What became of each event; bad ones do not stop good ones.")
-@blueprint.alt_response(413, schema=ErrorSchema, description="More than 32 MB, unpacked.")
+@batches(blueprint, "events", EVENT, "What became of each event; bad ones do not stop good ones.")
 def add_events() -> Response:
     """Take in 1 to 10,000 events, each once."""
     return take_in("events", Reading.events, accept.events)

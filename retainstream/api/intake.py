@@ -1,7 +1,11 @@
-"""Reads bodies of many items: plain or gzip, a list or an object around it, with an end to how much they may unpack to. No route lives here."""
+"""What the routes of many items share: their decorator, and the reading of bodies. No route lives here.
+
+A body is plain or gzip, a list or an object around it, with an end to how much it may hold, packed and unpacked.
+"""
 
 from __future__ import annotations
 
+import functools
 import json
 import zlib
 from collections.abc import Callable
@@ -10,12 +14,13 @@ from typing import Any, Final, cast
 from flask import Response, current_app, request
 from webargs.core import is_json
 
-from retainstream.api.base import actor, json_response
+from retainstream.api.base import ApiBlueprint, ErrorSchema, View, actor, json_response
+from retainstream.api.idempotency import idempotent
 from retainstream.config import Settings
 from retainstream.db import unit_of_work
 from retainstream.errors import BadRequest, InvalidInput, TooLarge, UnsupportedMedia
 from retainstream.lib import clock
-from retainstream.schemas.events import MOST_ITEMS, BatchOptionsSchema
+from retainstream.schemas.events import MOST_ITEMS, BatchOptionsSchema, IntakeSchema, batch_body
 from retainstream.security.actor import Actor
 from retainstream.services.events.items import Read, Reading
 
@@ -24,7 +29,48 @@ _GZIP = 31
 _MOST_MEMBERS = 100
 """Parts that gzip data may be joined of: what is left is copied for each, so that very many tiny ones would cost the square of their number."""
 
+_REFUSALS = {
+    400: "The body is not JSON, or not the gzip that its Content-Encoding says.",
+    413: f"More than {LARGEST_BODY // 1024**2} MB, packed or unpacked.",
+    415: "The body is not declared as JSON, or its Content-Encoding is not gzip.",
+    422: f"Neither 1 to {MOST_ITEMS:,} items nor an object with them, or an option is not as expected.",
+}
+
 Take = Callable[..., dict[str, object]]
+
+
+def batches(blueprint: ApiBlueprint, name: str, item: dict[str, Any], description: str) -> Callable[[View], View]:
+    """Decorate a route that takes batches; stands inside `@requires`.
+
+    Its body is measured before a byte of it is read, its calls may be repeated under an Idempotency-Key, and the specification describes both.
+
+    Parameters
+    ----------
+    name : str
+        What the list is called in an object.
+    item : dict
+        The OpenAPI description of one item.
+    description : str
+        Of the answer.
+    """
+
+    def decorate(view: View) -> View:
+        described = view
+        for status, text in _REFUSALS.items():
+            described = blueprint.alt_response(status, schema=ErrorSchema, description=text)(described)
+        described = blueprint.response(200, IntakeSchema, description=description)(described)
+        once = idempotent(blueprint.doc(requestBody=batch_body(name, item))(described))
+
+        @functools.wraps(once)
+        def measured(*args: Any, **kwargs: Any) -> Any:
+            request.max_content_length = LARGEST_BODY  # also of a body that does not say its length
+            if (request.content_length or 0) > LARGEST_BODY:
+                raise _too_large()
+            return once(*args, **kwargs)
+
+        return cast(View, measured)
+
+    return decorate
 
 
 def take_in(name: str, read: Callable[[Reading, list[object]], Read[Any]], take: Take) -> Response:

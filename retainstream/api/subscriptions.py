@@ -6,16 +6,13 @@ from typing import Any
 
 from flask import Response
 
-from retainstream.api.base import ApiBlueprint, ErrorSchema, json_response, requires
-from retainstream.api.idempotency import idempotent
-from retainstream.api.intake import take_in
+from retainstream.api.base import ApiBlueprint, json_response, requires
+from retainstream.api.intake import batches, take_in
 from retainstream.db import read_unit
 from retainstream.schemas.events import (
     SUBSCRIPTION,
-    IntakeSchema,
     SubscriptionListSchema,
     SubscriptionQuerySchema,
-    batch_body,
 )
 from retainstream.schemas.paging import page_request
 from retainstream.security.permissions import Permission
@@ -27,10 +24,7 @@ blueprint = ApiBlueprint("subscriptions", "/subscriptions", "Paid periods: what 
 
 @blueprint.route("", methods=["POST"])
 @requires(Permission.EVENTS_WRITE)
-@idempotent
-@blueprint.doc(requestBody=batch_body("subscriptions", SUBSCRIPTION))
-@blueprint.response(200, IntakeSchema, description="What became of each statement; bad ones do not stop good ones.")
-@blueprint.alt_response(413, schema=ErrorSchema, description="More than 32 MB, unpacked.")
+@batches(blueprint, "subscriptions", SUBSCRIPTION, "What became of each statement; bad ones do not stop good ones.")
 def add_subscriptions() -> Response:
     """Take in 1 to 10,000 statements about subscriptions. A change is a new statement under the same key; one that says nothing new is a duplicate."""
     return take_in("subscriptions", Reading.subscriptions, accept.subscriptions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -148,6 +149,28 @@ def test_history_that_was_known_at_the_time(post: Any, read: Any) -> None:
 )
 def test_bodies_that_cannot_be_read(post: Any, body: bytes, expected: int) -> None:
     assert post(body, expected=expected)["error"]["message"]
+
+
+class Unread(io.BytesIO):
+    """A body of which nobody may read a byte."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        raise AssertionError("a body that is too large was read")
+
+
+@pytest.mark.parametrize("door", ["events", "subscriptions", "orders"])
+@pytest.mark.parametrize("repeatable", [True, False])
+def test_a_body_that_is_too_large_is_refused_before_it_is_read(
+    client: FlaskClient, cast: Cast, door: str, repeatable: bool
+) -> None:
+    answer = client.post(
+        f"/api/v1/{door}",
+        input_stream=Unread(),
+        headers=cast.token("analyst") | JSON | ({"Idempotency-Key": "large"} if repeatable else {}),
+        environ_overrides={"CONTENT_LENGTH": str(40 * 1024 * 1024)},
+    )
+    assert answer.status_code == 413 and answer.json is not None
+    assert "32 MB" in answer.json["error"]["message"]
 
 
 def test_compressed_bodies_that_cannot_be_read(post: Any) -> None:
