@@ -1,7 +1,9 @@
 """Venn-Abers intervals: how well the data at hand pin down a probability.
 
-Here live the inductive Venn-Abers predictor and the figure ``confidence`` made from it. Not here: the calibrator that
-makes the shown probability, and the share of probabilities outside their interval, which the training report states.
+Here live the inductive Venn-Abers predictor, and the interval and the ``confidence`` that people see: the hull of p0, p1 and the calibrated
+probability. Two calibrations of one score, the isotonic pair and the calibrator's curve, need not agree; where they do not, that is what is not
+known of the probability, and the hull is as wide. Not here: the calibrator that makes the probability, and the share of probabilities outside
+[p0, p1], which the training report states.
 
 For a new margin s, p0 is the isotonic regression of the calibration rows plus (s, 0), read at s, and p1 the same with
 (s, 1): Vovk, Petej and Fedorova (2015), "Large-scale probabilistic predictors with and without guarantees of validity".
@@ -25,14 +27,39 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["VennAbers", "confidence"]
+__all__ = ["VennAbers", "confidence", "hull", "shown"]
 
 Vector = npt.NDArray[np.float64]
 
 
-def confidence(p0: npt.ArrayLike, p1: npt.ArrayLike) -> Vector:
-    """Confidence of a prediction, 0..1: 1 - (p1 - p0), element by element."""
-    return 1.0 - (np.asarray(p1, dtype=np.float64) - np.asarray(p0, dtype=np.float64))
+def hull(p0: npt.ArrayLike, p1: npt.ArrayLike, probability: npt.ArrayLike) -> tuple[Vector, Vector]:
+    """Return the smallest interval that holds the Venn-Abers pair and the probability, element by element.
+
+    Parameters
+    ----------
+    p0, p1, probability : float arrays of one shape, 0..1, p0 <= p1
+        NaN in any gives NaN.
+
+    Returns
+    -------
+    low, high : float64 arrays
+        low <= probability <= high, to the bit.
+    """
+    p = np.asarray(probability, dtype=np.float64)
+    return np.asarray(np.minimum(p0, p)), np.asarray(np.maximum(p1, p))
+
+
+def confidence(low: npt.ArrayLike, high: npt.ArrayLike) -> Vector:
+    """Confidence of a prediction, 0..1: 1 - (high - low) of its interval as shown, element by element."""
+    return 1.0 - (np.asarray(high, dtype=np.float64) - np.asarray(low, dtype=np.float64))
+
+
+def shown(p0: float, p1: float, probability: float | None) -> tuple[tuple[float, float] | None, float | None]:
+    """Return interval and confidence of one score as people see them; None and None where the probability is withheld."""
+    if probability is None:
+        return None, None
+    low, high = min(p0, probability), max(p1, probability)
+    return (low, high), 1.0 - (high - low)
 
 
 @dataclass(frozen=True, eq=False)

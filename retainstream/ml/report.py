@@ -92,7 +92,10 @@ class Giveaway:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Share of calibrated probabilities that lie outside their own Venn-Abers interval, and its median width."""
+    """Share of calibrated probabilities that lie outside the raw Venn-Abers pair [p0, p1], and the median of p1 - p0.
+
+    A diagnostic of two calibrations that disagree; the interval that people see is the hull of both (`retainstream.ml.confidence`).
+    """
 
     share_outside: float
     median_width: float

@@ -15,7 +15,7 @@ import numpy as np
 
 from retainstream.ml.artifact import ArtifactError, pack, unpack
 from retainstream.ml.calibration import Calibrator, mean_probability
-from retainstream.ml.confidence import VennAbers, confidence
+from retainstream.ml.confidence import VennAbers, confidence, hull, shown
 from retainstream.ml.contributions import Contributions, exact_contributions
 from retainstream.ml.encoding import CategoryEncoder, Notice
 from retainstream.ml.features import FeatureSpec
@@ -41,9 +41,11 @@ class ScoreBatch:
     margin : float64 array of shape (n,), log-odds
     probability : float64 array of shape (n,), or None when the calibration failed its gate
     p0, p1 : float64 arrays of shape (n,)
-        Venn-Abers interval.
-    confidence : float64 array of shape (n,), 0 to 1
-        1 - (p1 - p0).
+        Venn-Abers pair of the margin, which need not hold the probability.
+    low, high : float64 arrays of shape (n,), or None as ``probability``
+        The interval that is shown: the hull of p0, p1 and the probability.
+    confidence : float64 array of shape (n,), 0 to 1, or None as ``probability``
+        1 - (high - low).
     percentile : float64 array of shape (n,), 0 to 100
         Share of the training customers with a lower margin.
     contributions : Contributions
@@ -58,7 +60,9 @@ class ScoreBatch:
     probability: np.ndarray | None
     p0: np.ndarray
     p1: np.ndarray
-    confidence: np.ndarray
+    low: np.ndarray | None
+    high: np.ndarray | None
+    confidence: np.ndarray | None
     percentile: np.ndarray
     contributions: Contributions
     reasons: list[list[Reason]]
@@ -68,13 +72,14 @@ class ScoreBatch:
 
 @dataclass(frozen=True)
 class Score:
-    """The score of one row; fields as in :class:`ScoreBatch`."""
+    """The score of one row; fields as in :class:`ScoreBatch`. ``interval`` is (low, high)."""
 
     margin: float
     probability: float | None
     p0: float
     p1: float
-    confidence: float
+    interval: tuple[float, float] | None
+    confidence: float | None
     percentile: float
     base: float
     contributions: dict[str, float]
@@ -240,12 +245,16 @@ class ServedModel:
         fold = self.folds_of(len(frame), row_ids)
         margin, found = self.explained(base, fold, n_jobs)
         p0, p1 = self.intervals(margin, fold)
+        probability = self.calibrated(margin, fold) if self.report.calibration.passed else None
+        low, high = (None, None) if probability is None else hull(p0, p1, probability)
         return ScoreBatch(
             margin=margin,
-            probability=self.calibrated(margin, fold) if self.report.calibration.passed else None,
+            probability=probability,
             p0=p0,
             p1=p1,
-            confidence=confidence(p0, p1),
+            low=low,
+            high=high,
+            confidence=None if low is None or high is None else confidence(low, high),
             percentile=self.percentile(margin),
             contributions=found,
             reasons=top_reasons(
@@ -278,13 +287,16 @@ class ServedModel:
         fold = self.folds_of(1, None if row_id is None else np.array([row_id]))
         margin, found = self._explained_row(base, int(fold[0]))
         p0, p1 = self.venn_abers[int(fold[0])].single(float(margin[0]))
+        probability = float(self.calibrated(margin, fold)[0]) if self.report.calibration.passed else None
+        interval, certainty = shown(p0, p1, probability)
         compact = compact_reasons(found.values, groups=self.correlated, top=top)[0]
         return Score(
             margin=float(margin[0]),
-            probability=float(self.calibrated(margin, fold)[0]) if self.report.calibration.passed else None,
+            probability=probability,
             p0=p0,
             p1=p1,
-            confidence=1.0 - (p1 - p0),
+            interval=interval,
+            confidence=certainty,
             percentile=float(self.percentile(margin)[0]),
             base=float(found.base[0]),
             contributions={s.name: float(v) for s, v in zip(self.specs, found.values[0], strict=True)},

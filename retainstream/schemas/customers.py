@@ -17,6 +17,10 @@ SORTS = tuple(
     for name in ("risk", "revenue", "tenure", "signup", "plan", "created", "user_id")
 )
 MAX_MINOR = 10**15
+INTERVAL = {
+    "description": "[low, high], the smallest that holds the probability and its Venn-Abers pair; null where the probability is withheld"
+}
+CONFIDENCE = {"description": "1 - (high - low) of the interval; null where the probability is withheld"}
 
 
 class MoneySchema(Schema):
@@ -60,10 +64,8 @@ class ScoreFieldsSchema(Schema):
 
     churn_probability = ma.fields.Float(required=True, allow_none=True, validate=ma.validate.Range(min=0, max=1))
     risk_percentile = ma.fields.Float(required=True, allow_none=True)
-    confidence = ma.fields.Float(required=True, allow_none=True)
-    interval = ma.fields.List(
-        ma.fields.Float(), required=True, allow_none=True, metadata={"description": "Venn-Abers [p0, p1]"}
-    )
+    confidence = ma.fields.Float(required=True, allow_none=True, metadata=CONFIDENCE)
+    interval = ma.fields.List(ma.fields.Float(), required=True, allow_none=True, metadata=INTERVAL)
     risk_band = ma.fields.String(required=True, allow_none=True, validate=ma.validate.OneOf(RISK_WORDS))
     predicted = ma.fields.Boolean(required=True, allow_none=True)
     margin = ma.fields.Float(required=True, allow_none=True)

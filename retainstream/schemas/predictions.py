@@ -8,6 +8,8 @@ import marshmallow as ma
 
 from retainstream.schemas.base import MomentField, Schema
 from retainstream.schemas.customers import (
+    CONFIDENCE,
+    INTERVAL,
     RISK_WORDS,
     DefinitionInShortSchema,
     ReasonSchema,
@@ -69,8 +71,10 @@ class PredictionSchema(Schema):
     user_id = ma.fields.String(metadata={"description": "Only when a customer was asked for"})
     churn_probability = ma.fields.Float(required=True, allow_none=True, validate=ma.validate.Range(min=0, max=1))
     risk_percentile = ma.fields.Float(required=True, validate=ma.validate.Range(min=0, max=1))
-    confidence = ma.fields.Float(required=True, validate=ma.validate.Range(min=0, max=1))
-    interval = ma.fields.List(ma.fields.Float(), required=True, metadata={"description": "Venn-Abers [p0, p1]"})
+    confidence = ma.fields.Float(
+        required=True, allow_none=True, validate=ma.validate.Range(min=0, max=1), metadata=CONFIDENCE
+    )
+    interval = ma.fields.List(ma.fields.Float(), required=True, allow_none=True, metadata=INTERVAL)
     risk_band = ma.fields.String(required=True, validate=ma.validate.OneOf(RISK_WORDS))
     predicted = ma.fields.Boolean(required=True)
     margin = ma.fields.Float(required=True)

@@ -110,7 +110,7 @@ class Scorer:
             "churn_probability": score.probability,
             "risk_percentile": percentile,
             "confidence": score.confidence,
-            "interval": [score.p0, score.p1],
+            "interval": None if score.interval is None else list(score.interval),
             "risk_band": BAND_NAMES[band],
             "predicted": band >= PREDICTED_FROM_BAND,
             "margin": score.margin,

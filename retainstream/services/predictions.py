@@ -218,7 +218,7 @@ def _values_behind(row: ScoreRow, by_version: Mapping[int, dict[str, Any]]) -> d
 def present_score(
     row: ScoreRow, words: Vocabulary, values: Mapping[str, Any], *, fresh: Freshness
 ) -> dict[str, object]:
-    """Return the API's form of a score.
+    """Return the API's form of a score; where its probability is withheld, so are interval and confidence, which speak of it.
 
     Parameters
     ----------
@@ -227,15 +227,17 @@ def present_score(
     fresh : Freshness
         How things stand now: what makes a score `stale`.
     """
+    from retainstream.ml.confidence import shown
     from retainstream.ml.wording import expand_reasons
 
     score = row.score
+    interval, certainty = shown(score.p0, score.p1, score.probability)
     stale = fresh.stale_reasons(row, forward=words.forward)
     return {
         "churn_probability": score.probability,
         "risk_percentile": score.percentile,
-        "confidence": 1.0 - (score.p1 - score.p0),
-        "interval": [score.p0, score.p1],
+        "confidence": certainty,
+        "interval": None if interval is None else list(interval),
         "risk_band": BAND_NAMES[score.band],
         "predicted": score.predicted,
         "margin": score.margin,

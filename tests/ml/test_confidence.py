@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 from venn_abers.venn_abers import calc_p0p1, calc_probs
 
-from retainstream.ml.confidence import VennAbers, confidence
+from retainstream.ml.confidence import VennAbers, confidence, hull, shown
 
 
 def made_rows(rows: int, decimals: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -119,3 +119,18 @@ def test_damaged_saved_form_is_refused(change: dict[str, object]) -> None:
     VennAbers.from_dict(sound)
     with pytest.raises(ValueError, match=r"saved intervals"):
         VennAbers.from_dict(sound | change)
+
+
+probabilities = st.floats(0, 1, allow_subnormal=True)
+
+
+@given(probabilities, probabilities, probabilities)
+def test_the_interval_that_is_shown_holds_the_probability_and_the_pair(one: float, other: float, p: float) -> None:
+    p0, p1 = sorted((one, other))
+    (low, high), certainty = shown(p0, p1, p)
+    assert 0 <= low <= p <= high <= 1
+    assert low <= p0 <= p1 <= high
+    assert {low, high} <= {p0, p1, p}  # and is no wider than it must be
+    assert 0 <= certainty <= 1 and certainty == confidence(low, high)
+    assert (low, high) == tuple(float(edge) for edge in hull(p0, p1, p))
+    assert shown(p0, p1, None) == (None, None)

@@ -77,8 +77,11 @@ def test_contributions_add_up_for_training_rows_and_new_rows(model, features_of)
 
 def test_score_rows_gives_everything_a_page_shows(model, features_of):
     batch = model.score_rows(features_of.head(50), IDS[:50], top=3)
-    assert batch.confidence == pytest.approx(1 - (batch.p1 - batch.p0))
     assert (batch.p0 <= batch.p1).all()
+    if batch.probability is not None:
+        assert ((batch.low <= batch.probability) & (batch.probability <= batch.high)).all()
+        assert ((batch.low <= batch.p0) & (batch.p1 <= batch.high)).all()
+        assert np.array_equal(batch.confidence, 1 - (batch.high - batch.low))
     assert ((batch.percentile >= 0) & (batch.percentile <= 100)).all()
     assert all(1 <= len(reasons) <= 3 for reasons in batch.reasons)
     if model.report_.calibration.passed:
@@ -95,6 +98,8 @@ def test_one_row_scores_like_the_same_row_in_a_table(model, features_of, row_id)
     assert (one.margin, one.p0, one.p1, one.percentile) == (
         batch.margin[0], batch.p0[0], batch.p1[0], batch.percentile[0],
     )  # fmt: skip
+    if batch.probability is not None:
+        assert (*one.interval, one.confidence) == (batch.low[0], batch.high[0], batch.confidence[0])
     assert list(one.contributions.values()) == pytest.approx(batch.contributions.values[0].tolist(), abs=1e-6)
     assert [r.sentence for r in one.reasons] == [r.sentence for r in batch.reasons[0]]
     assert one.notices == batch.notices[0]

@@ -45,8 +45,8 @@ def test_present_form_words_the_values_that_were_scored(scored: list[int], setti
     assert after["stale"] is True
     assert after["reasons"] == before["reasons"]  # an edit does not rewrite why the score was what it was
     assert before["risk_band"] in ("low", "medium", "high", "very_high")
-    p0, p1 = before["interval"]
-    assert before["confidence"] == pytest.approx(1 - (p1 - p0))
+    low, high = before["interval"]
+    assert before["confidence"] == pytest.approx(1 - (high - low))
     assert told["exact"] is True
     amounts = [item["contribution"] for item in told["contributions"]]
     assert told["base"] + sum(amounts) == pytest.approx(told["margin"], abs=1e-4)
@@ -62,6 +62,20 @@ def test_present_form_words_the_values_that_were_scored(scored: list[int], setti
     assert [item["margin"] for item in shown] == [fresh["margin"], before["margin"]]
     assert shown[0]["churn_probability"] == pytest.approx(fresh["churn_probability"])
     assert others == len(staying(scored))
+
+
+def test_every_stored_probability_lies_in_the_interval_that_is_shown(scored: list[int]) -> None:
+    with read_unit() as session:
+        rows = session.scalars(select(LatestScore)).all()
+        shown = predictions.scores_of(session, [row.customer_id for row in rows])
+    assert len(shown) == len(staying(scored))
+    for row in rows:
+        one = shown[row.customer_id]
+        low, high = one["interval"]
+        assert 0 <= low <= one["churn_probability"] <= high <= 1
+        assert low <= row.p0 and row.p1 <= high and row.probability == one["churn_probability"]
+        assert one["confidence"] == 1 - (high - low)
+    assert any(not row.p0 <= row.probability <= row.p1 for row in rows)  # which the raw pair does not promise
 
 
 def test_prediction_on_the_spot_agrees_with_the_stored_score_and_stores_nothing(
@@ -185,8 +199,10 @@ def test_an_uncalibrated_model_shows_ranks_only(
         shown = predictions.scores_of(session, [one])[one]
         told = explanations.explanation(session, settings, one)
         listed = predictions.results(session, predictions.ResultFilter(bands=(3,)), PageRequest(limit=500))
+        spot = on_the_spot.predict(session, settings, {"features": {}})
     registry.forget_loaded()
-    assert shown["churn_probability"] is None
+    for answer in (shown, told, spot):
+        assert answer["churn_probability"] is answer["interval"] is answer["confidence"] is None
     assert 0 <= shown["risk_percentile"] <= 1
     assert told["statement"].endswith("not reliable enough to be shown.")
     assert listed.total == pytest.approx(0.03 * len(staying(people)), abs=2)

@@ -147,6 +147,9 @@ def test_a_miscalibrated_calibrate_window_fails_the_gate_and_hides_percentages()
     assert not verdict.passed and verdict.reasons
     scored = model.score_rows(panel.frame.iloc[:5])
     assert scored.probability is None
+    assert scored.low is scored.high is scored.confidence is None
+    one = model.score_one(panel.frame.iloc[0].to_dict())
+    assert (one.probability, one.interval, one.confidence) == (None, None, None)
     assert np.isfinite(scored.percentile).all()
 
 
@@ -186,7 +189,11 @@ def test_an_artifact_scores_as_the_model_did(panel, trained):
     one = again.score_one(rows.iloc[3].to_dict())
     assert one.margin == pytest.approx(float(batch.margin[3]), abs=1e-6)
     assert one.probability == pytest.approx(float(batch.probability[3]), abs=1e-6)
-    assert one.p0 <= one.p1 and one.confidence == pytest.approx(1 - (one.p1 - one.p0))
+    low, high = one.interval
+    assert low <= one.p0 <= one.p1 <= high and low <= one.probability <= high
+    assert one.confidence == pytest.approx(1 - (high - low))
+    everybody = again.score_rows(panel.frame)
+    assert ((everybody.low <= everybody.probability) & (everybody.probability <= everybody.high)).all()
     assert one.reasons and sum(one.contributions.values()) + one.base == pytest.approx(one.margin, abs=1e-4)
 
 
