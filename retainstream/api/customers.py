@@ -154,14 +154,8 @@ def history(user_id: str) -> Response:
 @blueprint.alt_response(409, schema=ErrorSchema, description="Subscriptions tell another plan or revenue.")
 def change(body: dict[str, Any], user_id: str) -> Response:
     """Change a customer; the old values stay on record as an earlier version."""
-    profile: dict[str, Any] = {name: body[name] for name in ("plan", "signup_at", "tenure_months") if name in body}
-    if "revenue" in body:
-        amount = body["revenue"] or {"amount_minor": None, "currency": None}
-        profile |= {"revenue_minor": amount["amount_minor"], "currency": amount["currency"]}
-    personal = {name: body[name] for name in record.PERSONAL if name in body}
-    wanted = record.Change(profile, personal, body.get("attributes", {}), body.get("tags"))
     with unit_of_work() as session:
-        return json_response(record.change(session, actor(), user_id, wanted))
+        return json_response(record.change(session, actor(), user_id, record.Change.of(body)))
 
 
 @blueprint.route("/<path:user_id>", methods=["DELETE"])

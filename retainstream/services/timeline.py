@@ -15,7 +15,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from retainstream.lib import clock
 from retainstream.lib.money import money
-from retainstream.lib.pagination import decode_cursor, encode_cursor, whole_id
+from retainstream.lib.pagination import decode_cursor, encode_cursor, number, whole_id
 from retainstream.models import (
     AttributeVersion,
     Customer,
@@ -80,9 +80,7 @@ def read(session: Session, actor: Actor, user_id: str, *, cursor: str | None = N
     if cursor:
         with reading_cursor():
             at, place, last = decode_cursor(cursor, _NAME, 3)
-            if isinstance(at, bool) or not isinstance(at, int):
-                raise ValueError("not a cursor of this list")
-            before = (at, whole_id(place), whole_id(last))
+            before = (int(number(at)), whole_id(place), whole_id(last))
     found: list[Entry] = []
     for source in _allowed(actor):
         found += _READERS[source](session, customer, before, limit + 1)

@@ -38,6 +38,16 @@ class Change:
     attributes: Mapping[str, object]
     tags: list[str] | None = None
 
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Change:
+        """Return the change that a checked body of the API (`CustomerChangeSchema`) asks for."""
+        profile: dict[str, Any] = {name: body[name] for name in ("plan", "signup_at", "tenure_months") if name in body}
+        if "revenue" in body:
+            amount = body["revenue"] or {"amount_minor": None, "currency": None}
+            profile |= {"revenue_minor": amount["amount_minor"], "currency": amount["currency"]}
+        personal = {name: body[name] for name in PERSONAL if name in body}
+        return cls(profile, personal, body.get("attributes", {}), body.get("tags"))
+
     def names(self) -> list[str]:
         """Return the names of all changed fields, for the audit."""
         named = [*self.profile, *self.personal, *(f"attributes.{name}" for name in self.attributes)]
