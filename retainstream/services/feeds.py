@@ -38,10 +38,10 @@ class Silence:
 
     def sentence(self) -> str:
         """Say what stopped, when, and what may be done."""
-        pause = _days(self.allowed_us)
+        pause, last = _days(self.allowed_us), clock.from_us(self.since)
         usual = f"may pause for {pause}" if self.by_person else f"has not been known to pause for more than {pause}"
         return (
-            f"The feed {self.name!r} went silent: nothing came since {clock.iso(self.since)}, and it {usual}. "
+            f"The feed {self.name!r} went silent: nothing came since {last.day} {last:%b %Y, %H:%M} UTC, and it {usual}. "
             "Customers of whom the data stopped look like customers who stopped."
         )
 

@@ -19,6 +19,7 @@ def register(app: Flask) -> None:
         browser_session,
         current_jobs,
         data,
+        data_feeds,
         home,
         set_up,
         sign_in,
@@ -33,6 +34,7 @@ def register(app: Flask) -> None:
     template_tools.register(app)
     for module in (sign_in, set_up, account, appearance, home, current_jobs, api_docs, data):
         app.register_blueprint(module.blueprint)
+    app.register_blueprint(data_feeds.blueprint)
 
     @app.before_request
     def protect_forms() -> None:
