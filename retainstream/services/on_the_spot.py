@@ -7,7 +7,7 @@ The quick path: one small read tells whether the champion and the preferences in
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from retainstream.config import Settings
 from retainstream.errors import Conflict, InvalidInput, NotFound, NotReady, RetainStreamError
 from retainstream.lib import clock
-from retainstream.services import datasets, preferences, registry, revisions
+from retainstream.services import as_of, datasets, preferences, registry, revisions
 from retainstream.services.predictions import Vocabulary, customer_ids_of, key_of, statement, vocabulary
 from retainstream.services.preferences import BAND_NAMES, Preferences
 from retainstream.services.scoring import PREDICTED_FROM_BAND, single
@@ -24,9 +24,19 @@ from retainstream.services.scoring import PREDICTED_FROM_BAND, single
 if TYPE_CHECKING:
     from retainstream.ml import ChurnPredictor
     from retainstream.ml.served import Score
+    from retainstream.services.scoring.single import Seen
 
 MAX_BATCH = 1_000
 _LONGEST_VALUE = 10_000
+
+
+@dataclass(frozen=True)
+class People:
+    """Customers who are to be scored: ids by the owner's identifier, and by id their present values or what a model that looks ahead saw of them."""
+
+    ids: dict[str, int]
+    values: dict[int, dict[str, Any]]
+    seen: dict[int, Seen]
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,15 @@ class Scorer:
         """Score values given by feature name or title; raises InvalidInput naming what is no feature or no single value."""
         return self._answer(self.predictor.score_one(self._named(features)))
 
-    def by_customer(self, session: Session, settings: Settings, user_id: str) -> dict[str, object]:
+    def people(self, session: Session, settings: Settings, user_ids: Iterable[str]) -> People:
+        """Read the customers with these identifiers, all at once; unknown ones are not there. Raises NotReady where a look ahead has no data."""
+        ids = customer_ids_of(session, user_ids)
+        if self.words.rule is None or not ids:
+            return People(ids, datasets.values_of_customers(session, ids.values()), {})
+        end = as_of.data_end(session)
+        return People(ids, {}, single.several(session, settings, ids.values(), self.words.rule, self.words.specs, end))
+
+    def by_customer(self, people: People, user_id: str) -> dict[str, object]:
         """Score a customer: the present values, by the booster that never saw this customer; or the features as of the end of the data.
 
         Raises
@@ -66,13 +84,13 @@ class Scorer:
         Conflict
             When the model looks ahead and the customer has left, or has announced to leave.
         """
-        customer_id = customer_ids_of(session, [user_id]).get(user_id)
+        customer_id = people.ids.get(user_id)
         if customer_id is None:
             raise NotFound(f"There is no customer with the identifier {user_id[:80]!r}.")
         if self.words.rule is None:
-            values = datasets.customer_values(session, customer_id)
+            values = people.values[customer_id]
             return {"user_id": user_id, **self._answer(self.predictor.score_one(values, row_id=customer_id))}
-        seen = single.at_data_end(session, settings, customer_id, self.words.rule, self.words.specs)
+        seen = people.seen[customer_id]
         if not seen.active:
             raise Conflict(
                 "This customer has announced to leave, or has left already: a model that looks ahead scores those who are still there."
@@ -143,10 +161,17 @@ def _complaint(value: object) -> str | None:
 
 def predict(session: Session, settings: Settings, item: Mapping[str, Any]) -> dict[str, object]:
     """Score `{"features": {...}}` or `{"user_id": ...}` on the spot; nothing is stored."""
-    return _one(session, settings, Scorer.of(session), item)
+    scorer = Scorer.of(session)
+    return _one(scorer, scorer.people(session, settings, _named([item])), item)
 
 
-def _one(session: Session, settings: Settings, scorer: Scorer, item: Mapping[str, Any]) -> dict[str, object]:
+def _named(items: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the identifiers that items ask for, as far as those are texts."""
+    given = (item.get("user_id") for item in items)
+    return {user_id for user_id in given if isinstance(user_id, str) and not _complaint(user_id)}
+
+
+def _one(scorer: Scorer, people: People, item: Mapping[str, Any]) -> dict[str, object]:
     features, user_id = item.get("features"), item.get("user_id")
     if strangers := sorted(str(key)[:100] for key in item if key not in ("features", "user_id")):
         raise InvalidInput("An item has features or a user_id, and nothing else.", fields={strangers[0]: ["unknown"]})
@@ -158,7 +183,7 @@ def _one(session: Session, settings: Settings, scorer: Scorer, item: Mapping[str
         raise InvalidInput("A user_id is a text.", fields={"user_id": ["a text"]})
     if features is not None:
         return scorer.by_features(features)
-    return scorer.by_customer(session, settings, str(user_id))
+    return scorer.by_customer(people, str(user_id))
 
 
 def predict_batch(session: Session, settings: Settings, items: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
@@ -166,10 +191,11 @@ def predict_batch(session: Session, settings: Settings, items: Sequence[Mapping[
     if len(items) > MAX_BATCH:
         raise InvalidInput(f"A batch has at most {MAX_BATCH:,} items.", fields={"items": [f"at most {MAX_BATCH:,}"]})
     scorer = Scorer.of(session)
+    people = scorer.people(session, settings, _named(items))
     answers: list[dict[str, object]] = []
     for index, item in enumerate(items):
         try:
-            answers.append({"index": index, "score": _one(session, settings, scorer, item), "error": None})
+            answers.append({"index": index, "score": _one(scorer, people, item), "error": None})
         except NotReady:
             raise
         except RetainStreamError as error:

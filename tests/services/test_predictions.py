@@ -13,6 +13,7 @@ from retainstream.errors import InvalidInput
 from retainstream.lib.pagination import PageRequest
 from retainstream.models import (
     Customer,
+    Identity,
     LatestScore,
     ModelVersion,
     ScoringRun,
@@ -124,6 +125,17 @@ def test_what_is_no_feature_or_no_value_is_named(
     with read_unit() as session, pytest.raises(InvalidInput) as refused:
         on_the_spot.predict(session, settings, {"features": features})
     assert list(refused.value.fields) == [path]
+
+
+def test_customers_in_a_batch_are_scored_by_the_booster_that_never_saw_them(
+    people: list[int], settings: Settings
+) -> None:
+    with read_unit() as session:
+        known = dict(session.execute(select(Identity.customer_id, Identity.user_id)).all())
+        names = [known[one] for one in people[:20]]
+        answers = on_the_spot.predict_batch(session, settings, [{"user_id": name} for name in names])
+        alone = [on_the_spot.predict(session, settings, {"user_id": name}) for name in names]
+    assert [answer["score"] for answer in answers] == alone
 
 
 def test_a_batch_answers_each_item_for_itself(people: list[int], settings: Settings) -> None:

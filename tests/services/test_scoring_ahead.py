@@ -108,6 +108,32 @@ def test_scores_say_what_they_forecast_and_from_when(ahead_box: Settings) -> Non
         assert not schema.validate(json.loads(json.dumps(payload, allow_nan=False)))
 
 
+def test_a_batch_reads_the_history_once_and_says_what_single_calls_say(
+    ahead_box: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[object] = []
+    history = as_of.history
+
+    def counted(*args: object, **options: object) -> object:
+        reads.append(options)
+        return history(*args, **options)  # type: ignore[arg-type]
+
+    with read_unit() as session:
+        scored = list(session.scalars(select(LatestScore.customer_id).order_by(LatestScore.customer_id).limit(25)))
+        left = session.scalars(select(Customer.id).where(Customer.churned)).first()
+        known = dict(session.execute(select(Identity.customer_id, Identity.user_id)).all())
+        names = [known[one] for one in [*scored, left]]
+        alone = [on_the_spot.predict(session, ahead_box, {"user_id": name}) for name in names[:25]]
+        monkeypatch.setattr(as_of, "history", counted)
+        items = [*({"user_id": name} for name in names), {"user_id": "nobody"}, {"user_id": names[0]}, {"user_id": 7}]
+        answers = on_the_spot.predict_batch(session, ahead_box, items)
+    assert len(reads) == 1
+    assert [answer["score"] for answer in answers[:25]] == alone
+    assert answers[27]["score"] == alone[0]
+    failed = [answer["error"]["code"] for answer in answers if answer["error"] is not None]  # type: ignore[index]
+    assert failed == ["conflict", "not_found", "invalid_input"]
+
+
 def test_a_customer_who_has_left_is_not_scored_on_the_spot(ahead_box: Settings) -> None:
     with read_unit() as session:
         gone = session.scalar(

@@ -1,18 +1,19 @@
-"""One customer as a model that looks ahead sees them at a time: the small read behind a prediction on the spot and behind an explanation."""
+"""A few customers as a model that looks ahead sees them at a time: the small read behind predictions on the spot and behind an explanation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
 
 from retainstream.config import Settings
-from retainstream.services import as_of, forward_training
+from retainstream.services import as_of
 from retainstream.services.scoring.computing import category, written
 
 if TYPE_CHECKING:
+    from retainstream.ml.asof.columns import History
     from retainstream.ml.asof.rules import ChurnRule
     from retainstream.ml.features import FeatureSpec
 
@@ -41,24 +42,53 @@ def at(
     session: Session, settings: Settings, customer_id: int, rule: ChurnRule, specs: Sequence[FeatureSpec], moment: int
 ) -> Seen:
     """Return a customer as of a moment, built by the builder that training and scoring use."""
+    return several(session, settings, [customer_id], rule, specs, moment)[customer_id]
+
+
+def several(
+    session: Session,
+    settings: Settings,
+    customer_ids: Iterable[int],
+    rule: ChurnRule,
+    specs: Sequence[FeatureSpec],
+    moment: int,
+) -> dict[int, Seen]:
+    """Return customers as of a moment, by their id; their history is read once for all."""
     from retainstream.ml.asof.builder import features
     from retainstream.ml.asof.outcomes import standing
 
-    history = as_of.history(session, settings, customer_ids=[customer_id], properties=properties_of(specs)).cut(moment)
-    frame = features(history, specs, moment, [customer_id])
-    values: dict[str, Any] = {}
-    for spec in specs:
-        value = frame[spec.name].iloc[0]
-        values[spec.name] = category(value) if spec.kind == "category" else written(value, spec.kind)
-    active = customer_id in standing(rule, history, moment).customers
-    return Seen(values, active, moment, forward_training.newest_known(history))
+    ids = sorted(set(customer_ids))
+    history = as_of.history(session, settings, customer_ids=ids, properties=properties_of(specs)).cut(moment)
+    frame = features(history, specs, moment, ids)
+    active = set(standing(rule, history, moment).customers.tolist())
+    newest = _newest_known(history)
+    columns = [(spec, frame[spec.name].to_numpy()) for spec in specs]
+    return {
+        one: Seen(
+            {
+                spec.name: category(cells[row]) if spec.kind == "category" else written(cells[row], spec.kind)
+                for spec, cells in columns
+            },
+            one in active,
+            moment,
+            newest.get(one, 0),
+        )
+        for row, one in enumerate(ids)
+    }
 
 
-def at_data_end(
-    session: Session, settings: Settings, customer_id: int, rule: ChurnRule, specs: Sequence[FeatureSpec]
-) -> Seen:
-    """Return a customer as of the end of the data; raises NotReady without any."""
-    return at(session, settings, customer_id, rule, specs, as_of.data_end(session))
+def _newest_known(history: History) -> dict[int, int]:
+    """Return when the newest row of each customer became known, microseconds UTC; one of whom nothing was known is not there."""
+    parts = (
+        (history.events.customer, history.events.known),
+        (history.subscriptions.customer, history.subscriptions.received),
+        (history.profiles.customer, history.profiles.known),
+    )
+    newest: dict[int, int] = {}
+    for customers, known in parts:
+        for one, at_ in zip(customers.tolist(), known.tolist(), strict=True):
+            newest[one] = max(newest.get(one, 0), at_)
+    return newest
 
 
 def properties_of(specs: Sequence[FeatureSpec]) -> list[str]:
