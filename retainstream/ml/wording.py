@@ -33,6 +33,7 @@ _Ranked = tuple[int, float, float, bool]
 
 _CHUNK_ROWS = 50_000
 _CACHED_PHRASES = 20_000  # a feature; bounds memory where every value is different
+_DURATIONS = frozenset({"days", "hours", "weeks", "months", "minutes"})
 _LONGEST_TEXT = 60
 _CURRENCIES = frozenset("$€£¥₹")
 
@@ -55,6 +56,8 @@ class Reason:
         Log-odds added to the margin, of the whole group.
     sentence : str
         The reason in words.
+    finding : str
+        The part of the sentence that says what the model saw, without its effect.
     """
 
     feature: str
@@ -64,6 +67,7 @@ class Reason:
     share: float
     contribution: float
     sentence: str
+    finding: str
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-ready values."""
@@ -327,7 +331,7 @@ class _Phrases:
         direction: Literal["raises", "lowers"] = "raises" if contribution > 0 else "lowers"
         also = ", together with related features" if related else ""
         sentence = f"{phrase}{also}: {direction} the score, {_percent(share)} of the total."
-        return Reason(self.spec.name, self.spec.title, value, direction, share, contribution, sentence)
+        return Reason(self.spec.name, self.spec.title, value, direction, share, contribution, sentence, phrase)
 
 
 def _phrase(value: Scalar, typical: Scalar, spec: FeatureSpec) -> str:
@@ -365,7 +369,7 @@ def say(value: Scalar, spec: FeatureSpec) -> str:
     if unit in _CURRENCIES:
         amount = f"{abs(value):,.2f}" if abs(value) < 1000 and value != round(value) else f"{abs(value):,.0f}"
         return f"{'-' if value < 0 else ''}{unit}{amount}"
-    number = _number(value)
+    number = _duration(value) if unit.lower() in _DURATIONS else _number(value)
     if unit == "%":
         return f"{number}%"
     if not unit or unit.lower() in spec.title.lower().split():
@@ -379,6 +383,14 @@ def _number(value: float) -> str:
     if size < 1:
         return "0" if size == 0 else f"{value:.3g}"
     decimals = 0 if size >= 1000 else 1 if size >= 100 else 2
+    text = f"{value:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _duration(value: float) -> str:
+    """Round a length of time: nobody reads the hundredths of a day."""
+    size = abs(value)
+    decimals = 0 if size >= 10 else 1 if size >= 1 else 2
     text = f"{value:,.{decimals}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 

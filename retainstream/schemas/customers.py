@@ -44,6 +44,9 @@ class ReasonSchema(Schema):
     share = ma.fields.Float(required=True)
     contribution = ma.fields.Float(metadata={"description": "On the margin (log-odds)"})
     sentence = ma.fields.String(required=True)
+    finding = ma.fields.String(
+        required=True, metadata={"description": "The sentence's part that says what the model saw, without the effect"}
+    )
 
 
 MODEL_KINDS = ("snapshot", "forward", "simple_rule")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from flask import Blueprint, current_app, flash, request
@@ -12,21 +12,23 @@ from werkzeug.wrappers import Response as BaseResponse
 from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import Conflict, NotReady
-from retainstream.lib.pagination import PageRequest
+from retainstream.lib import clock
 from retainstream.models import JobRun
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
-from retainstream.services import dashboard, model_card, predictions, training
-from retainstream.services.customers import lists
-from retainstream.services.customers.filters import CustomerFilter
-from retainstream.web import current_jobs, frame, home_view
+from retainstream.services import dashboard, model_card, predictions, training, trend
+from retainstream.services.customers import groups, lists
+from retainstream.services.customers.groups import Groups
+from retainstream.services.trend import Moment
+from retainstream.web import current_jobs, frame, home_charts, home_view
 from retainstream.web.browser_session import go
 from retainstream.web.current_jobs import JobView
 from retainstream.web.guards import requires_page, signed_in_actor
-from retainstream.web.home_view import HomeView
+from retainstream.web.home_view import HomeView, Row
+from retainstream.web.template_tools import day
 
 blueprint = Blueprint("web_home", __name__)
-SHOWN_PEOPLE = 10
+SHOWN_IN_ROW = 5
 
 
 @blueprint.get("/")
@@ -47,12 +49,15 @@ def read(session: Session, settings: Settings, person: Actor, last_job: JobView 
     refused = _refusal(session)
     stage = home_view.stage_of(metrics)
     title, lead = home_view.headline(metrics, stage, refused)
+    past = trend.moments(session) if stage == "scored" else []
     view = HomeView(
         stage=stage,
         headline=title,
         lead=lead,
-        kpis=home_view.kpis(metrics, refused) if stage != "empty" else (),
+        kpis=home_view.kpis(metrics, refused, past) if stage != "empty" else (),
         stale=bool(metrics["stale"]),
+        lists="web_customers.show" in current_app.view_functions,
+        cards_open="web_customer.show" in current_app.view_functions,
         warnings=_warnings(last_job, refused),
         may_train=stage != "empty" and person.may(Permission.MODEL_TRAIN),
         may_score=stage in ("unscored", "scored") and person.may(Permission.PREDICTIONS_WRITE),
@@ -60,25 +65,37 @@ def read(session: Session, settings: Settings, person: Actor, last_job: JobView 
     )
     if stage != "scored":
         return view
-    return _with_scores(session, person, replace(view, people_title=home_view.people_title(metrics)))
+    return _with_scores(session, person, view, past, home_view.worst_title(metrics))
 
 
-def _with_scores(session: Session, person: Actor, view: HomeView) -> HomeView:
-    # The same bands as the figure in the headline counts, so that the list and the figure agree.
-    risky = CustomerFilter(bands=(2, 3))
-    page = lists.page(session, person, risky, lists.DEFAULT_ORDER, PageRequest(limit=SHOWN_PEOPLE))
-    people = tuple(home_view.person_card(item) for item in page.items)
+def _with_scores(session: Session, person: Actor, view: HomeView, past: Sequence[Moment], title: str) -> HomeView:
+    found = groups.read(session)
+    rows = tuple(_row(session, person, found, name) for name in groups.TITLES if found.members[name])
+    if rows and rows[0].key == "leaving_soon":
+        rows = (replace(rows[0], title=title), *rows[1:])
     features = dashboard.features(session)
     return replace(
         view,
-        people=people,
-        people_note=f"{len(people)} of {page.total:,}, highest risk first"
-        if page.total and page.total > len(people)
-        else "highest risk first",
-        chart=home_view.chart(dashboard.distribution(session)),
+        rows=rows,
+        chart=home_charts.chart(dashboard.distribution(session)),
+        trend=home_charts.trend(past),
         drivers=home_view.drivers(features),
         drivers_note=f"share of what moves the scores, version {features['model_version']}",
     )
+
+
+def _row(session: Session, person: Actor, found: Groups, name: str) -> Row:
+    ids = found.members[name][:SHOWN_IN_ROW]
+    items = lists.present(session, person, ids)
+    rises = [found.rises.get(one) if name == "risen" else None for one in ids]
+    note = {
+        "leaving_soon": "high risk, most expected loss first",
+        "risen": f"10 places in a hundred or more since {day(clock.iso(found.compared_with))}",
+        "payment_trouble": "a payment failed in the last 30 days and none went through since",
+        "new_drifting": "with us for three months or less, at medium risk or more",
+    }[name]
+    people = tuple(home_view.person_card(item, rise) for item, rise in zip(items, rises, strict=True))
+    return Row(name, groups.TITLES[name], note, people, len(found.members[name]))
 
 
 def _refusal(session: Session) -> str:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 
-from retainstream.web.template_tools import cash, moment, percent, whole
+from retainstream.lib import clock
+from retainstream.services.trend import Moment
+from retainstream.web.charts import Spark, sparkline
+from retainstream.web.home_charts import BAND_WORDS, Chart, TrendChart
+from retainstream.web.template_tools import cash, day, moment, percent, whole
 
-BAND_WORDS = {"low": "Low risk", "medium": "Medium risk", "high": "High risk", "very_high": "Very high risk"}
 SHOWN_DRIVERS = 8
 SHOWN_REASONS = 2
-CHART_WIDTH, CHART_HEIGHT, GAP = 600.0, 160.0, 4.0
-_SMALLEST_BAR = 2.0
+_WEEK_US = 6 * clock.DAY_US
 
 Answer = Mapping[str, Any]
 
@@ -29,6 +32,9 @@ class Kpi:
     aside: str = ""
     note: str = ""
     risk: bool = False
+    change: str = ""
+    spark: Spark | None = None
+    address: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,41 +49,23 @@ class PersonCard:
     band_word: str
     reasons: tuple[str, ...]
     money: str
+    rise: str = ""
 
 
 @dataclass(frozen=True)
-class Bar:
-    """One bar of the distribution, in units of the drawing."""
+class Row:
+    """A row of cards, and the list that holds all of them."""
 
-    x: float
-    y: float
-    width: float
-    height: float
-    band: str
-    words: str
-    count: int
-
-
-@dataclass(frozen=True)
-class BandCount:
-    """How many customers a band holds."""
-
-    band: str
-    word: str
-    count: str
-
-
-@dataclass(frozen=True)
-class Chart:
-    """The distribution: a finding as its title, the bars, and the counts of the bands."""
-
+    key: str
     title: str
     note: str
-    measure: str
-    bars: tuple[Bar, ...]
-    bands: tuple[BandCount, ...]
-    width: float = CHART_WIDTH
-    height: float = CHART_HEIGHT
+    people: tuple[PersonCard, ...]
+    total: int
+
+    @property
+    def address(self) -> str:
+        """Return where the whole list is."""
+        return f"/customers?group={self.key}"
 
 
 @dataclass(frozen=True)
@@ -97,13 +85,14 @@ class HomeView:
     headline: str
     lead: str
     kpis: tuple[Kpi, ...] = ()
-    people: tuple[PersonCard, ...] = ()
-    people_title: str = ""
-    people_note: str = ""
+    rows: tuple[Row, ...] = ()
+    trend: TrendChart | None = None
     chart: Chart | None = None
     drivers: tuple[Driver, ...] = ()
     drivers_note: str = ""
     stale: bool = False
+    lists: bool = False
+    cards_open: bool = False
     warnings: tuple[str, ...] = ()
     may_train: bool = False
     may_score: bool = False
@@ -151,12 +140,11 @@ def _claim(metrics: Answer, *, one: bool) -> str:
     return f"{'is' if one else 'are'} at high risk of leaving {_by_when(metrics)}"
 
 
-def people_title(metrics: Answer) -> str:
-    """Return the title above those at high risk."""
+def worst_title(metrics: Answer) -> str:
+    """Return the title above those at high risk, by what the model can say."""
     kind = metrics["model"]["kind"]
-    if kind == "snapshot":
-        return "Most like those who left"
-    return "Silent for longest" if kind == "simple_rule" else f"Most likely to leave {_by_when(metrics)}"
+    said = {"snapshot": "Most like those who left", "simple_rule": "Silent for longest"}.get(kind, "Leaving soon")
+    return f"{said}, worth most"
 
 
 def _by_when(metrics: Answer) -> str:
@@ -178,31 +166,67 @@ def _people(count: int) -> str:
     return f"{count:,} customer{'' if count == 1 else 's'}"
 
 
-def kpis(metrics: Answer, verdict: str = "") -> tuple[Kpi, ...]:
-    """Return the strip of key figures, each with its n or its interval."""
+def kpis(metrics: Answer, verdict: str = "", past: Sequence[Moment] = ()) -> tuple[Kpi, ...]:
+    """Return the strip of key figures, each with its n or its interval, and, from past scorings, its line and its change."""
     expected, spread = metrics["expected_churners"], metrics["expected_churners_interval"]
     return (
         Kpi(
-            "Active customers", whole(metrics["active_customers"]), note=f"of {whole(metrics['total_customers'])} known"
+            "Active customers",
+            whole(metrics["active_customers"]),
+            note=f"of {whole(metrics['total_customers'])} known",
+            change=_change([one.scored for one in past], past, relative=True),
+            spark=sparkline([one.scored for one in past]),
+            address="/customers",
         ),
-        Kpi(
-            "Churn rate",
-            percent(metrics["churn_rate"]),
-            note=f"{whole(metrics['churned_customers'])} of {whole(metrics['labelled_customers'])} whose outcome is known",
-        ),
+        _churn_rate(metrics, past),
         Kpi(
             "Predicted churners",
             whole(metrics["predicted_churners"]),
             note="high and very high risk"
             + ("" if expected is None else f"; expected {whole(expected)}, {whole(spread[0])}–{whole(spread[1])}"),
             risk=bool(metrics["predicted_churners"]),
+            change=_change([one.predicted for one in past], past),
+            spark=sparkline([one.predicted for one in past]),
+            address="/customers?band=high&band=very_high",
         ),
-        _revenue(metrics),
-        _quality(metrics["model"], verdict),
+        _revenue(metrics, past),
+        _quality(metrics["model"], verdict, past),
     )
 
 
-def _revenue(metrics: Answer) -> Kpi:
+def _change(values: Sequence[float | None], past: Sequence[Moment], *, relative: bool = False) -> str:
+    """Say how a figure moved since the scoring about a week before; nothing where another model made that one, as it would show the model's move."""
+    now = len(past) - 1
+    before = [at for at, one in enumerate(past) if past[now].as_of - one.as_of >= _WEEK_US] if past else []
+    if not before or values[before[-1]] is None or values[now] is None:
+        return ""
+    then, newest = float(values[before[-1]] or 0), float(values[now] or 0)
+    if not relative and past[before[-1]].version_id != past[now].version_id:
+        return "by another model than before"
+    since = f"since {day(clock.iso(past[before[-1]].as_of))}"
+    if relative:
+        return f"{(newest - then) / then:+.1%} {since}".replace("-", "−") if then else ""
+    return f"{newest - then:+,.0f} {since}".replace("-", "−")
+
+
+def _churn_rate(metrics: Answer, past: Sequence[Moment]) -> Kpi:
+    """Return the share that left: within the horizon, of the last scoring whose window has closed; of all with a known outcome before there is one."""
+    judged = [one for one in past if one.left_share is not None]
+    if not judged or metrics["horizon_days"] is None:
+        note = f"{whole(metrics['churned_customers'])} of {whole(metrics['labelled_customers'])} whose outcome is known"
+        return Kpi("Churn rate", percent(metrics["churn_rate"]), note=note)
+    shares = [one.left_share for one in judged]
+    points = f"{100 * ((shares[-1] or 0) - (shares[-2] or 0)):+.1f} points".replace("-", "−") if len(shares) > 1 else ""
+    return Kpi(
+        f"Churn rate, {metrics['horizon_days']} days",
+        percent(shares[-1]),
+        note=f"of those scored on {day(clock.iso(judged[-1].as_of))}, the last whose window has closed",
+        change=f"{points} since {day(clock.iso(judged[-2].as_of))}" if points else "",
+        spark=sparkline(shares),
+    )
+
+
+def _revenue(metrics: Answer, past: Sequence[Moment]) -> Kpi:
     risk, monthly = metrics["revenue_at_risk"], metrics["monthly_revenue"]
     if monthly is None:
         return Kpi("Revenue at risk", "–", note="no prices were imported")
@@ -212,11 +236,15 @@ def _revenue(metrics: Answer) -> Kpi:
     others = len(metrics["other_currencies"])
     beside = f"; {others} other {'currency' if others == 1 else 'currencies'} apart" if others else ""
     return Kpi(
-        "Revenue at risk", cash(risk, short=True), "a month", f"{percent(share)} of {cash(monthly, short=True)}{beside}"
+        "Revenue at risk",
+        cash(risk, short=True),
+        "a month",
+        f"{percent(share)} of {cash(monthly, short=True)}{beside}",
+        spark=sparkline([one.revenue_at_risk_minor for one in past]),
     )
 
 
-def _quality(model: Answer | None, verdict: str) -> Kpi:
+def _quality(model: Answer | None, verdict: str, past: Sequence[Moment]) -> Kpi:
     if model is None:
         return Kpi("Model quality", "–", note="the last training was refused" if verdict else "no model yet")
     note = f"AUC out of sample, version {model['version']}, trained {moment(model['trained_at'])}"
@@ -224,16 +252,18 @@ def _quality(model: Answer | None, verdict: str) -> Kpi:
         return Kpi("Model quality", "–", note=note)
     low, high = model["auc_interval"]
     between = "" if low is None or high is None else f"{low:.3f}–{high:.3f}"
-    return Kpi("Model quality", f"{model['auc']:.3f}", between, note)
+    kept = [one.auc for one in past if one.auc is not None]
+    change = f"{kept[-1]:.3f} when last judged" if kept else ""
+    return Kpi("Model quality", f"{model['auc']:.3f}", between, note, change=change, spark=sparkline(kept))
 
 
-def person_card(item: Answer) -> PersonCard:
-    """Return the card of a list's item. Reasons that raise the score come first: they are what can be acted on."""
+def person_card(item: Answer, rise: float | None = None) -> PersonCard:
+    """Return the card of a list's item. Reasons that raise the score come first: they are what can be acted on. `rise` is that of the rank, 0 to 1."""
     probability, percentile = item["churn_probability"], item["risk_percentile"]
     ring, words = (None, "") if percentile is None else (round(100 * percentile), "riskier than {}% of customers")
     if probability is not None:
         ring, words = min(99, max(1, round(100 * probability))), "churn probability {}%"
-    tenure = item["tenure_months"]
+    tenure = _months(item)
     about = [str(item["plan"] or "No plan")] + (
         [] if tenure is None else [f"{round(tenure)} month{'' if round(tenure) == 1 else 's'}"]
     )
@@ -246,54 +276,18 @@ def person_card(item: Answer) -> PersonCard:
         ring_words=words.format(ring),
         band=band,
         band_word=BAND_WORDS[band],
-        reasons=tuple(str(reason["sentence"]) for reason in reasons[:SHOWN_REASONS]),
+        reasons=tuple(str(reason["finding"]) for reason in reasons[:SHOWN_REASONS]),
         money=cash(item["revenue"]) if item["revenue"] else "",
+        rise="" if rise is None else f"{round(100 * rise)} pt",
     )
 
 
-def chart(distribution: Answer) -> Chart | None:
-    """Return the drawing of the score distribution; None when nobody is scored. A bar has the colour of the band that its middle lies in."""
-    n, bins, bands = int(distribution["n"]), distribution["bins"], distribution["bands"]
-    if not n:
-        return None
-    tallest = max(int(item["count"]) for item in bins) or 1
-    step = CHART_WIDTH / len(bins)
-    bars = []
-    for index, item in enumerate(bins):
-        count = int(item["count"])
-        height = max(_SMALLEST_BAR, CHART_HEIGHT * count / tallest) if count else 0.0
-        middle = (item["low"] + item["high"]) / 2
-        band = [entry["band"] for entry in bands if entry["from"] <= middle][-1]
-        words = f"{percent(item['low'], 0)} to {percent(item['high'], 0)}"
-        bars.append(
-            Bar(
-                round(index * step + GAP / 2, 1),
-                round(CHART_HEIGHT - height, 1),
-                round(step - GAP, 1),
-                round(height, 1),
-                band,
-                words,
-                count,
-            )
-        )
-    risky = sum(int(entry["count"]) for entry in bands if entry["band"] in ("high", "very_high"))
-    measure = "Churn probability" if distribution["measure"] == "churn_probability" else "Percentile of risk"
-    return Chart(
-        title=_spread(n, int(bands[0]["count"]), risky),
-        note=f"{whole(n)} scored",
-        measure=measure,
-        bars=tuple(bars),
-        bands=tuple(BandCount(entry["band"], BAND_WORDS[entry["band"]], whole(entry["count"])) for entry in bands),
-    )
-
-
-def _spread(n: int, low: int, risky: int) -> str:
-    if risky == 0:
-        return "Nobody is at high risk"
-    tail = f"{whole(risky)} {'is' if risky == 1 else 'are'} at high risk"
-    if low > n / 2:
-        return f"Most customers are at low risk; {tail}"
-    return f"{percent(risky / n, 0)} of customers, {whole(risky)}, {'is' if risky == 1 else 'are'} at high risk"
+def _months(item: Answer) -> float | None:
+    """Return for how long somebody is a customer, by what was imported or else by the day of signing up."""
+    if item["tenure_months"] is not None or item.get("signup_at") is None:
+        return cast("float | None", item["tenure_months"])
+    since = clock.now() - datetime.fromisoformat(item["signup_at"])
+    return max(0.0, since.days / 30.44)
 
 
 def drivers(features: Answer) -> tuple[Driver, ...]:

@@ -223,7 +223,7 @@ def test_correlation_groups_find_copies_but_not_chains() -> None:
 
 
 def test_reasons_are_values() -> None:
-    made = Reason("a", "A", 1, "raises", 0.5, 0.2, "A is 1.")
-    assert made == Reason("a", "A", 1, "raises", 0.5, 0.2, "A is 1.")
+    made = Reason("a", "A", 1, "raises", 0.5, 0.2, "A is 1.", "A is 1")
+    assert made == Reason("a", "A", 1, "raises", 0.5, 0.2, "A is 1.", "A is 1")
     with pytest.raises(AttributeError):
         made.share = 0.1  # type: ignore[misc]

@@ -70,8 +70,9 @@ def test_headline_counts_the_list_that_it_opens(app: Flask, as_: SignIn) -> None
     page = as_("viewer").get("/").text
     assert made.risky == listed > 10
     assert f"{listed} customers resemble those who left." in page
-    assert page.count('class="card band-') == 10
-    assert f"10 of {listed}" in page
+    leaving = page.split('<section class="section" aria-labelledby="row-leaving_soon"')[1].split("</section>")[0]
+    assert leaving.count('class="card band-') == 5
+    assert f"{listed} in all" in leaving or f"All {listed}<" in leaving
     assert ">160</span>" in page
     assert "0.845" in page
     assert "0.836–0.854" in page
@@ -83,14 +84,15 @@ def test_headline_counts_the_list_that_it_opens(app: Flask, as_: SignIn) -> None
     assert "Data to " in page
 
 
-def test_first_card_is_the_riskiest_with_its_reasons(app: Flask, as_: SignIn) -> None:
+def test_first_card_is_of_whom_most_would_be_lost_with_reasons(app: Flask, as_: SignIn) -> None:
     with app.app_context():
         stock(60)
     page = as_("viewer").get("/").text
     first = page.split('class="card band-')[1]
-    assert "cus_00000" in first
-    assert "Very high risk" in first
-    assert "$9.99" in first
+    # 65% of 24.99 a month is more than 95% of 9.99.
+    assert "cus_00003" in first
+    assert "High risk" in first
+    assert "$24.99" in first
     assert len(re.findall(r"<li>[^<]+</li>", first.split("</ul>")[0])) == 2
     assert "Name 0" not in page
 

@@ -10,7 +10,7 @@ from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retainstream.web import home_view
+from retainstream.web import home_charts, home_view
 from retainstream.web.template_tools import cash, moment, percent, whole
 
 METRICS: dict[str, Any] = {
@@ -59,26 +59,26 @@ def test_headline_is_the_finding(found: int, sentence: str) -> None:
             "forward",
             "leaves within 30 days",
             "2 customers are at high risk of leaving within 30 days.",
-            "Most likely to leave within 30 days",
+            "Leaving soon, worth most",
         ),
         (
             "forward",
             "leaves between 7 and 37 days from then",
             "2 customers are at high risk of leaving between 7 and 37 days from then.",
-            "Most likely to leave between 7 and 37 days from then",
+            "Leaving soon, worth most",
         ),
         (
             "simple_rule",
             "has been silent for longer than others",
             "2 customers have been silent for longer than others.",
-            "Silent for longest",
+            "Silent for longest, worth most",
         ),
     ],
 )
 def test_what_is_claimed_is_what_the_model_can_say(kind: str, wording: str, sentence: str, title: str) -> None:
     told = {**METRICS, "predicted_churners": 2, "wording": wording, "model": {**METRICS["model"], "kind": kind}}
     assert home_view.headline(told, "scored", "")[0] == sentence
-    assert home_view.people_title(told) == title
+    assert home_view.worst_title(told) == title
 
 
 def test_lead_without_prices_or_probabilities() -> None:
@@ -112,8 +112,8 @@ def test_figures_say_their_n_or_interval() -> None:
 
 def test_reasons_that_raise_come_first() -> None:
     reasons = [
-        {"direction": "lowers", "sentence": "Long with us."},
-        {"direction": "raises", "sentence": "Card failed."},
+        {"direction": "lowers", "finding": "Long with us"},
+        {"direction": "raises", "finding": "Card failed"},
     ]
     item = {
         "user_id": "a",
@@ -126,7 +126,7 @@ def test_reasons_that_raise_come_first() -> None:
         "revenue": None,
     }
     card = home_view.person_card(item)
-    assert card.reasons == ("Card failed.", "Long with us.")
+    assert card.reasons == ("Card failed", "Long with us")
     assert (card.ring, card.about, card.money) == (99, "No plan · 1 month", "")
 
 
@@ -138,12 +138,14 @@ def test_every_bar_stays_in_the_drawing(counts: list[int], edges: tuple[float, f
     bins = [{"low": index / 20, "high": (index + 1) / 20, "count": count} for index, count in enumerate(counts)]
     names = ("low", "medium", "high", "very_high")
     bands = [{"band": name, "count": 0, "from": edge} for name, edge in zip(names, (0.0, *edges), strict=True)]
-    chart = home_view.chart({"n": sum(counts), "measure": "churn_probability", "bins": bins, "bands": bands})
+    chart = home_charts.chart({"n": sum(counts), "measure": "churn_probability", "bins": bins, "bands": bands})
     if sum(counts) == 0:
         assert chart is None
         return
     assert chart is not None
-    assert [bar.count for bar in chart.bars] == counts
+    shown = [bar.count for bar in chart.bars]
+    assert shown == counts[: len(shown)]
+    assert sum(shown) == sum(counts), "only an empty tail is cut off"
     for bar in chart.bars:
         assert 0 <= bar.x <= bar.x + bar.width <= chart.width
         assert abs(bar.y + bar.height - chart.height) < 0.11

@@ -1,0 +1,176 @@
+"""Who needs somebody: groups agree with the lists and figures that stand beside them, and know nothing of later days."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from retainstream.db import read_unit, unit_of_work
+from retainstream.errors import InvalidInput
+from retainstream.lib import clock
+from retainstream.models import (
+    Customer,
+    Event,
+    EventKind,
+    Feed,
+    LatestScore,
+    ModelVersion,
+    RunPerformance,
+    ScoreHistory,
+    ScoringRun,
+)
+from retainstream.services import revisions, trend
+from retainstream.services.customers import groups
+from retainstream.services.customers.filters import CustomerFilter, count
+from tests.web.stocked import stock
+
+DAY = clock.DAY_US
+
+
+@pytest.fixture
+def box(minimal_app: Flask) -> int:
+    """A box with 60 customers, of whom 48 are active and scored; the as-of of their scores."""
+    stock(60)
+    with read_unit() as session:
+        moment = session.scalars(select(ScoringRun.as_of)).one()
+    return moment
+
+
+def earlier_run(moment: int, margins: dict[int, float], **values: object) -> int:
+    with unit_of_work() as session:
+        run = ScoringRun(
+            model_version_id=1,
+            role="replay",
+            state="complete",
+            scope="all",
+            as_of=moment,
+            data_as_of=moment,
+            definition_id=1,
+            feature_hash="f" * 64,
+            started_at=moment,
+            finished_at=moment,
+            n_scored=len(margins),
+            **values,
+        )
+        session.add(run)
+        session.flush()
+        session.add_all(ScoreHistory(customer_id=one, run_id=run.id, margin=margin) for one, margin in margins.items())
+        revisions.bump(session, "scores")
+        return run.id
+
+
+def margins_now() -> dict[int, float]:
+    with read_unit() as session:
+        return dict(session.execute(select(LatestScore.customer_id, LatestScore.margin)).all())  # type: ignore[arg-type]
+
+
+def read() -> groups.Groups:
+    with read_unit() as session:
+        return groups.read(session)
+
+
+def test_nobody_is_in_a_group_before_anybody_was_scored(minimal_app: Flask) -> None:
+    found = read()
+    assert set(found.members) == set(groups.TITLES)
+    assert not any(found.members.values())
+
+
+@pytest.mark.usefixtures("box")
+def test_leaving_soon_is_who_is_at_high_risk_and_most_is_lost_first() -> None:
+    found = read().members["leaving_soon"]
+    with read_unit() as session:
+        assert len(found) == count(session, CustomerFilter(bands=(2, 3))) > 5
+        loss = dict(
+            session.execute(
+                select(Customer.id, Customer.revenue_minor * LatestScore.probability).join(
+                    LatestScore, LatestScore.customer_id == Customer.id
+                )
+            ).all()  # type: ignore[arg-type]
+        )
+    assert [loss[one] for one in found] == sorted((loss[one] for one in found), reverse=True)
+
+
+def test_a_rise_is_told_from_an_honest_run_of_a_week_before(box: int) -> None:
+    now = margins_now()
+    riskiest = max(now, key=lambda one: now[one])
+    earlier_run(box - 7 * DAY, {**now, riskiest: min(now.values()) - 1})
+    found = read()
+    assert found.members["risen"] == (riskiest,)
+    assert found.rises[riskiest] > 0.9
+    assert found.compared_with == box - 7 * DAY
+
+
+@pytest.mark.parametrize("days", [2, 40])
+def test_no_rise_is_told_from_a_run_of_another_time(box: int, days: int) -> None:
+    now = margins_now()
+    earlier_run(box - days * DAY, dict.fromkeys(now, 0.0))
+    assert (read().members["risen"], read().compared_with) == ((), None)
+
+
+def test_no_rise_is_told_from_a_model_that_knew_of_later_days(box: int) -> None:
+    with unit_of_work() as session:
+        session.get_one(ModelVersion, 1).as_of = box
+    now = margins_now()
+    riskiest = max(now, key=lambda one: now[one])
+    earlier_run(box - 7 * DAY, {**now, riskiest: -9.0})
+    assert read().members["risen"] == ()
+
+
+def test_payment_trouble_is_a_failure_with_no_payment_since_as_far_as_was_known(box: int) -> None:
+    def happened(session: object, customer: int, kind: int, days: float, late: float = 0.0) -> None:
+        at = box - math.floor(days * DAY)
+        session.add(  # type: ignore[attr-defined]
+            Event(
+                customer_id=customer, kind_id=kind, feed_id=1, occurred_at=at, received_at=at + math.floor(late * DAY)
+            )
+        )
+
+    with unit_of_work() as session:
+        session.add_all(
+            EventKind(id=n, name=name, created_at=0)
+            for n, name in ((1, "payment_failed"), (2, "payment_succeeded"), (3, "login"))
+        )
+        session.add(Feed(id=1, name="billing", created_at=0))
+        session.flush()
+        happened(session, 1, 1, 3)  # in trouble
+        happened(session, 2, 1, 3)
+        happened(session, 2, 2, 2)  # paid since
+        happened(session, 3, 2, 9)
+        happened(session, 3, 1, 3)  # paid before, failed since: in trouble
+        happened(session, 4, 1, 40)  # long ago
+        happened(session, 6, 1, 3, late=9)  # was not known yet
+        happened(session, 7, 3, 3)  # another kind
+        revisions.bump(session, "events", "scores")
+    assert set(read().members["payment_trouble"]) == {1, 3}
+
+
+@pytest.mark.usefixtures("box")
+def test_the_list_behind_a_group_holds_its_members() -> None:
+    with read_unit() as session:
+        members = groups.read(session).members["leaving_soon"]
+        wanted = CustomerFilter(extra=(groups.condition(session, "leaving_soon"),))
+        assert count(session, wanted) == len(members)
+        assert session.scalar(select(func.count(Customer.id)).where(groups.condition(session, "risen"))) == 0
+        with pytest.raises(InvalidInput, match="no group"):
+            groups.condition(session, "nobody")
+
+
+def test_the_trend_tells_what_was_expected_and_what_came(box: int) -> None:
+    run = earlier_run(box - 60 * DAY, {1: 0.0, 2: 0.0}, summary={"expected_churners": 0.5, "predicted_churners": 1})
+    with unit_of_work() as session:
+        session.add(
+            RunPerformance(
+                run_id=run,
+                data_end=box,
+                evaluated_at=box,
+                metrics={"observed_share": 0.5, "metrics": {"auc": {"value": 0.8}}},
+            )
+        )
+    with read_unit() as session:
+        past = trend.moments(session)
+    assert [one.as_of for one in past] == [box - 60 * DAY, box]
+    assert (past[0].expected_share, past[0].left_share, past[0].auc, past[0].predicted) == (0.25, 0.5, 0.8, 1)
+    assert (past[1].left_share, past[1].auc) == (None, None)
