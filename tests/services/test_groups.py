@@ -35,8 +35,7 @@ def box(minimal_app: Flask) -> int:
     """A box with 60 customers, of whom 48 are active and scored; the as-of of their scores."""
     stock(60)
     with read_unit() as session:
-        moment = session.scalars(select(ScoringRun.as_of)).one()
-    return moment
+        return session.scalars(select(ScoringRun.as_of)).one()
 
 
 def earlier_run(moment: int, margins: dict[int, float], **values: object) -> int:
@@ -124,7 +123,12 @@ def test_payment_trouble_is_a_failure_with_no_payment_since_as_far_as_was_known(
         at = box - math.floor(days * DAY)
         session.add(  # type: ignore[attr-defined]
             Event(
-                customer_id=customer, kind_id=kind, feed_id=1, occurred_at=at, received_at=at + math.floor(late * DAY)
+                key=secrets.token_bytes(16),
+                customer_id=customer,
+                kind_id=kind,
+                feed_id=1,
+                occurred_at=at,
+                received_at=at + math.floor(late * DAY),
             )
         )
 
