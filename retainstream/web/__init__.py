@@ -18,6 +18,8 @@ def register(app: Flask) -> None:
         appearance,
         browser_session,
         current_jobs,
+        customer,
+        customer_acts,
         data,
         data_feeds,
         home,
@@ -35,6 +37,8 @@ def register(app: Flask) -> None:
     for module in (sign_in, set_up, account, appearance, home, current_jobs, api_docs, data):
         app.register_blueprint(module.blueprint)
     app.register_blueprint(data_feeds.blueprint)
+    app.register_blueprint(customer.blueprint)
+    app.register_blueprint(customer_acts.blueprint)
 
     @app.before_request
     def protect_forms() -> None:

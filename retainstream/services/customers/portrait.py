@@ -49,10 +49,18 @@ def extent(session: Session, user_id: str) -> Extent:
     def count(model: Any) -> int:
         return session.scalar(select(func.count()).where(model.customer_id == customer.id)) or 0
 
-    first, last = session.execute(select(func.min(ScoringRun.as_of), func.max(ScoringRun.as_of))).one()
-    months = 0 if first is None else 1 + round((last - first) / (30.44 * clock.DAY_US))
-    models = (Event, Subscription, AttributeVersion, Label, ScoreHistory, Exposure)
-    return Extent(*(count(model) for model in models), months=months)
+    first = session.scalar(select(func.min(ScoringRun.as_of)))
+    last = session.scalar(select(func.max(ScoringRun.as_of)))
+    months = 0 if first is None or last is None else 1 + round((last - first) / (30.44 * clock.DAY_US))
+    return Extent(
+        count(Event),
+        count(Subscription),
+        count(AttributeVersion),
+        count(Label),
+        count(ScoreHistory),
+        count(Exposure),
+        months,
+    )
 
 
 def export(session: Session, actor: Actor, user_id: str) -> dict[str, object]:

@@ -1,0 +1,213 @@
+"""The page of one customer: who, the score and why, peers, the past, and what-if. Changes are `customer_acts`.
+
+Sub-pages stand under `/customer/<what>/`, apart from `/customers/<identifier>`, since an identifier may hold slashes and any word.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, current_app, render_template, request, url_for
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response as BaseResponse
+
+from retainstream.config import Settings
+from retainstream.db import read_unit
+from retainstream.errors import Conflict, NotFound
+from retainstream.lib.pagination import PageRequest
+from retainstream.lib.spreadsheet import safe_cell
+from retainstream.security.actor import Actor
+from retainstream.security.permissions import Permission
+from retainstream.services import audit, explanations, exposures, peers, predictions, score_moves, timeline
+from retainstream.services.customers import record
+from retainstream.web import (
+    customer_history_view,
+    customer_timeline_view,
+    customer_undo,
+    customer_view,
+    customer_what_if,
+    frame,
+)
+from retainstream.web.browser_session import go
+from retainstream.web.customer_history_view import HistoryChart, Move
+from retainstream.web.customer_timeline_view import DayView
+from retainstream.web.customer_undo import Undo
+from retainstream.web.customer_view import CustomerView, PeerView
+from retainstream.web.customer_what_if import WhatIf
+from retainstream.web.guards import requires_page, signed_in_actor
+
+blueprint = Blueprint("web_customer", __name__)
+SHOWN_AUDIT = 10
+
+
+@dataclass(frozen=True)
+class May:
+    """What the person in front of the page may do about this customer."""
+
+    change: bool
+    export: bool
+    erase: bool
+    score: bool
+    events: bool
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything on the page. `audit` is None for those who may not read it."""
+
+    customer: CustomerView
+    chart: HistoryChart | None
+    moves: tuple[Move, ...]
+    more_moves: bool
+    days: tuple[DayView, ...]
+    cursor: str | None
+    peers: tuple[PeerView, ...]
+    what_if: WhatIf | None
+    held_out: bool
+    audit: tuple[dict[str, Any], ...] | None
+    undo: Undo | None
+    may: May
+    has_list: bool
+
+
+@blueprint.get("/customers/<path:user_id>")
+@requires_page(Permission.CUSTOMERS_READ)
+def show(user_id: str) -> BaseResponse:
+    """Show the page."""
+    with read_unit() as session:
+        view = read(session, signed_in_actor(), user_id)
+        return frame.page(session, "customer/customer.html", here="customers", view=view)
+
+
+def read(session: Session, person: Actor, user_id: str) -> Page:
+    """Return the page's content for a person; raises NotFound for an unknown identifier."""
+    settings: Settings = current_app.config["RETAINSTREAM"]
+    found, _ = record.require(session, user_id)
+    told = record.read(session, person, user_id)
+    explanation = explained(session, settings, found.id)
+    history: Any = score_moves.history(session, settings, found.id, moves=1)["items"]
+    before = customer_history_view.before(history, told["as_of"])  # type: ignore[arg-type]
+    past = timeline.read(session, person, user_id)
+    return Page(
+        customer=customer_view.customer(told, explanation, before),
+        chart=customer_history_view.chart(history),
+        moves=customer_history_view.moves(history),
+        more_moves=len(history) > 2,
+        days=customer_timeline_view.days(past.entries, history),
+        cursor=past.next_cursor,
+        peers=() if explanation is None else _peers(session, explanation),
+        what_if=None if explanation is None else customer_what_if.read(session, found.id, explanation, request.args),
+        held_out=exposures.held_out(session, user_id),
+        audit=_audit(session, person, found.id),
+        undo=customer_undo.offered(user_id, str(told["updated_at"])),
+        may=May(
+            change=person.may(Permission.CUSTOMERS_WRITE),
+            export=person.may(Permission.CUSTOMERS_EXPORT) and person.may(Permission.CUSTOMERS_PERSONAL),
+            erase=person.may(Permission.CUSTOMERS_ERASE),
+            score=person.may(Permission.PREDICTIONS_WRITE),
+            events=person.may(Permission.EVENTS_READ),
+        ),
+        has_list=has_list(),
+    )
+
+
+def has_list() -> bool:
+    """Tell whether the list of customers has a page to go back to."""
+    return "web_customers.show" in current_app.view_functions
+
+
+def explained(session: Session, settings: Settings, customer_id: int) -> dict[str, Any] | None:
+    """Return the score in full; None without one, and where the model that made it cannot be loaded any more."""
+    try:
+        return explanations.explanation(session, settings, customer_id)
+    except (NotFound, Conflict):
+        return None
+
+
+def _peers(session: Session, explanation: dict[str, Any]) -> tuple[PeerView, ...]:
+    version = int(explanation["model_version"])
+    contributions = explanation["contributions"]
+    specs = {spec.name: spec for spec in predictions.vocabulary(session, version).specs}
+    found = peers.of(session, version, {item["feature"]: item["value"] for item in contributions})
+    return customer_view.peers(contributions, specs, found)
+
+
+def _audit(session: Session, person: Actor, customer_id: int) -> tuple[dict[str, Any], ...] | None:
+    if not person.may(Permission.AUDIT_READ):
+        return None
+    page = audit.entries(session, PageRequest(limit=SHOWN_AUDIT), target_kind="customer", target_id=str(customer_id))
+    return tuple(page.items)
+
+
+@blueprint.get("/customer/what-if/<path:user_id>")
+@requires_page(Permission.PREDICTIONS_READ)
+def what_if(user_id: str) -> BaseResponse:
+    """Answer a changed value with the what-if alone, and keep the address true; without a script the page itself answers."""
+    settings: Settings = current_app.config["RETAINSTREAM"]
+    if not frame.wants_fragment():
+        return go(f"{url_for('.show', user_id=user_id)}?{urlencode(list(request.args.items()))}")
+    with read_unit() as session:
+        found, _ = record.require(session, user_id)
+        explanation = explained(session, settings, found.id)
+        if explanation is None:
+            raise Conflict("This customer has no score that can be tried with other values.")
+        view = customer_what_if.read(session, found.id, explanation, request.args)
+    response = current_app.make_response(render_template("customer/_what_if.html", what_if=view, user_id=user_id))
+    pairs = customer_what_if.query(view)
+    address = url_for(".show", user_id=user_id)
+    response.headers["HX-Replace-Url"] = f"{address}?{urlencode(pairs)}" if pairs else address
+    return response
+
+
+@blueprint.get("/customer/timeline/<path:user_id>")
+@requires_page(Permission.CUSTOMERS_READ)
+def past(user_id: str) -> BaseResponse:
+    """Show an older page of the timeline; its part alone for HTMX."""
+    settings: Settings = current_app.config["RETAINSTREAM"]
+    with read_unit() as session:
+        found, _ = record.require(session, user_id)
+        page = timeline.read(session, signed_in_actor(), user_id, cursor=request.args.get("cursor"))
+        history: Any = score_moves.history(session, settings, found.id, moves=0)["items"]
+        content: dict[str, Any] = {
+            "days": customer_timeline_view.days(page.entries, history),
+            "cursor": page.next_cursor,
+            "user_id": user_id,
+        }
+        if frame.wants_fragment():
+            return current_app.make_response(render_template("customer/_timeline.html", **content))
+        return frame.page(session, "customer/timeline.html", here="customers", has_list=has_list(), **content)
+
+
+@blueprint.get("/customer/moves/<path:user_id>")
+@requires_page(Permission.PREDICTIONS_READ)
+def moves(user_id: str) -> BaseResponse:
+    """Show what moved the score, as far back as it can be split; its part alone for HTMX."""
+    settings: Settings = current_app.config["RETAINSTREAM"]
+    with read_unit() as session:
+        found, _ = record.require(session, user_id)
+        history: Any = score_moves.history(session, settings, found.id)["items"]
+        content: dict[str, Any] = {"moves": customer_history_view.moves(history), "more": False, "user_id": user_id}
+        if frame.wants_fragment():
+            return current_app.make_response(render_template("customer/_moves.html", **content))
+        return frame.page(session, "customer/moves.html", here="customers", has_list=has_list(), **content)
+
+
+@blueprint.get("/customer/scores/<path:user_id>")
+@requires_page(Permission.PREDICTIONS_READ)
+def scores(user_id: str) -> BaseResponse:
+    """Send the scores on record as CSV, newest first."""
+    settings: Settings = current_app.config["RETAINSTREAM"]
+    names = ("as_of", "scored_at", "margin", "churn_probability", "risk_band", "model_version", "role", "hindsight")
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(names)
+    with read_unit() as session:
+        found, _ = record.require(session, user_id)
+        history: Any = score_moves.history(session, settings, found.id, moves=0)["items"]
+    writer.writerows([safe_cell(item[name]) for name in names] for item in history)
+    headers = {"Content-Disposition": 'attachment; filename="scores.csv"'}
+    return Response(text.getvalue(), mimetype="text/csv", headers=headers)

@@ -1,0 +1,126 @@
+"""What happened to one customer, in words and by day. No database and no request here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from retainstream.lib import clock
+from retainstream.ml.features import title_of
+from retainstream.services.timeline import Entry
+from retainstream.web.template_tools import cash, day, moment, percent
+
+_BAD = ("fail", "declin", "cancel", "chargeback", "complain", "refund", "dunning")
+_REASONS = {
+    "voluntary": "cancelled",
+    "payment_failed": "payment failed",
+    "trial_ended": "trial ended",
+    "other": "for another reason",
+}
+ACTS = {"call": "Call", "email": "E-mail", "offer": "Offer"}
+_LATE_US = clock.DAY_US
+_SHOWN_PROPERTIES = 4
+
+Answer = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class EntryView:
+    """One thing that happened; `tone` is good, warn, bad or nothing."""
+
+    time: str
+    title: str
+    detail: str
+    tone: str
+
+
+@dataclass(frozen=True)
+class DayView:
+    """What happened on one day."""
+
+    day: str
+    entries: tuple[EntryView, ...]
+
+
+def days(entries: Sequence[Entry], history: Sequence[Answer]) -> tuple[DayView, ...]:
+    """Return a page of the timeline by local day, newest first; `history` has the figures of the scores, newest first."""
+    scores = {item["run_id"]: (item, _earlier(history, place)) for place, item in enumerate(history)}
+    return tuple(
+        DayView(word, tuple(_entry(entry, scores) for entry in found))
+        for word, found in groupby(entries, key=lambda entry: day(entry.at))
+    )
+
+
+def _earlier(history: Sequence[Answer], place: int) -> Answer | None:
+    item = history[place]
+    same = (
+        one
+        for one in history[place + 1 :]
+        if one["definition"]["id"] == item["definition"]["id"] and one["hindsight"] == item["hindsight"]
+    )
+    return next(same, None)
+
+
+def _entry(entry: Entry, scores: Mapping[int, tuple[Answer, Answer | None]]) -> EntryView:
+    time = moment(entry.at).rpartition(", ")[2]
+    facts = entry.facts
+    if entry.source == "event":
+        return EntryView(time, title_of(facts["kind"]), _event_detail(facts), _tone(facts["kind"]))
+    if entry.source == "subscription":
+        return _subscription(time, facts)
+    if entry.source == "version":
+        return _version(time, facts)
+    if entry.source == "exposure":
+        act = ACTS.get(facts["kind"], title_of(facts["kind"]))
+        if facts["arm"] == "held_out":
+            return EntryView(time, f"{act}: left alone on purpose", f"hold-out, from {facts['origin']}", "")
+        return EntryView(time, f"{act} noted", f"from {facts['origin']}", "good")
+    return _score("", facts, scores.get(facts["run_id"]))
+
+
+def _event_detail(facts: Answer) -> str:
+    told = [] if facts["value"] is None else [f"{facts['value']:,.2f}".rstrip("0").rstrip(".")]
+    told += [
+        f"{title_of(name).lower()} {value}" for name, value in list(facts["properties"].items())[:_SHOWN_PROPERTIES]
+    ]
+    if facts["late_us"] >= _LATE_US:
+        late = round(facts["late_us"] / clock.DAY_US)
+        told.append(f"arrived {late} day{'' if late == 1 else 's'} later")
+    return " · ".join(told)
+
+
+def _tone(kind: str) -> str:
+    return "bad" if any(word in kind.lower() for word in _BAD) else ""
+
+
+def _subscription(time: str, facts: Answer) -> EntryView:
+    plan = str(facts["plan"] or "no plan")
+    price = f"{cash(facts['revenue'])} a month" if facts["revenue"] else ""
+    if facts["ended_at"]:
+        why = _REASONS.get(str(facts["end_reason"]), "")
+        detail = " · ".join(part for part in (plan, price, why) if part)
+        return EntryView(time, f"Subscription ends {day(facts['ended_at'])}", detail, "bad")
+    detail = " · ".join(part for part in (price, f"since {day(facts['started_at'])}") if part)
+    return EntryView(time, f"Subscription: {plan}", detail, "")
+
+
+def _version(time: str, facts: Answer) -> EntryView:
+    if facts["origin"] == "edit":
+        return EntryView(time, "Edited by hand", "", "")
+    title = "Imported" if facts["first"] else "Updated by an import"
+    return EntryView(time, title, str(facts["file"] or ""), "")
+
+
+def _score(time: str, facts: Answer, found: tuple[Answer, Answer | None] | None) -> EntryView:
+    how = f"version {facts['model_version']}" + (", replayed" if facts["role"] == "replay" else "")
+    if found is None or found[0]["churn_probability"] is None:
+        return EntryView(time, "Scored", how, "")
+    now = found[0]["churn_probability"]
+    then = found[1]["churn_probability"] if found[1] is not None else None
+    if then is None:
+        return EntryView(time, f"Score {percent(now)}", how, "")
+    rise = now - then
+    tone = "warn" if rise >= 0.02 else "good" if rise <= -0.02 else ""
+    return EntryView(time, f"Score {percent(then)} → {percent(now)}", how, tone)
