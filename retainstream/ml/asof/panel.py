@@ -1,11 +1,12 @@
 """Panels: everybody who was active on each observation date, with what was known then and what came after; and their split in time.
 
-Which dates those are is `dates`, who was active `standing`, what came after `outcomes`, what was known `builder`.
+Which dates those are is `dates`, who was active `standing`, what came after `outcomes`, what was known `builder`;
+the columns are filled by `filling`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from retainstream.ml.asof.columns import DAY_US, History
 from retainstream.ml.asof.dates import (
     EVERY_DAYS,
+    LATER,
     MAX_DATES,
     Calendar,
     TooLittleHistory,
@@ -22,6 +24,7 @@ from retainstream.ml.asof.dates import (
     observation_dates,
     parts_of,
 )
+from retainstream.ml.asof.filling import Columns
 from retainstream.ml.asof.outcomes import Outcomes, standing
 from retainstream.ml.asof.rules import ChurnRule
 from retainstream.ml.features import FeatureSpec
@@ -40,7 +43,7 @@ __all__ = [
     "revenue_at",
     "split",
 ]
-PROFILE_SHARE = 0.5
+Treated = tuple[np.ndarray, np.ndarray]
 _PER_ROW = ("customer", "as_of", "y", "left_at", "revenue_minor", "treated")
 
 
@@ -103,6 +106,8 @@ class Panel:
         Customers before sampling.
     notes : tuple of str
         What a reader should know of how the panel was made.
+    later : int
+        How many dates calibration and test each take at most, see `dates.parts_of`.
     """
 
     frame: pd.DataFrame
@@ -122,6 +127,7 @@ class Panel:
     every_days: int = EVERY_DAYS
     customers_in_all: int = 0
     notes: tuple[str, ...] = ()
+    later: int = LATER[0]
 
     def __len__(self) -> int:
         return len(self.y)
@@ -162,13 +168,14 @@ def outline(
     data_end: int,
     every_days: int = EVERY_DAYS,
     max_dates: int = MAX_DATES,
+    later: int = LATER[0],
     outcomes: Outcomes | None = None,
 ) -> Outline:
     """Return which rows a panel would have, and what became of them; parameters and errors as `assemble`.
 
     `history` ends with what was known at `data_end`; `outcomes` are those of rule, history and data_end, for a caller that has them.
     """
-    chosen = calendar(rule, history, data_end, every_days, max_dates)
+    chosen = calendar(rule, history, data_end, every_days, max_dates, later)
     outcomes = outcomes or Outcomes(rule, history, data_end)
     kept: list[tuple[np.ndarray, ...]] = []
     left_out: dict[str, int] = {}
@@ -198,13 +205,16 @@ def assemble(
     *,
     data_end: int,
     every_days: int = EVERY_DAYS,
-    treated: tuple[np.ndarray, np.ndarray] | None = None,
+    treated: Treated | None = None,
     max_rows: int | None = None,
     max_dates: int = MAX_DATES,
+    later: int = LATER[0],
     seed: int = 0,
     progress: Callable[[float], None] | None = None,
 ) -> Panel:
     """Build a panel of everything that was known before `data_end`; nothing later changes it, to the bit.
+
+    What differs from what was asked for is told in the panel's notes.
 
     Parameters
     ----------
@@ -215,13 +225,13 @@ def assemble(
     data_end : int
         Microseconds UTC; a row whose window closes later is not in the panel.
     every_days : int
-        Distance of observation dates; a short history may make it smaller (see `dates.calendar`), and the panel says so.
+        Distance of observation dates; a short history may make it smaller (see `dates.calendar`).
     treated : pair of int64 arrays, optional
         Customers and when something was done to them, in any order.
     max_rows : int, optional
-        With more rows, customers are drawn; all rows of a customer stay together, and the panel says so.
-    max_dates : int
-        Most observation dates; the newest ones count.
+        With more rows, customers are drawn; all rows of a customer stay together.
+    max_dates, later : int
+        Most observation dates, of which the newest count, and most for calibration and for test (one of `dates.LATER`).
     seed : int
         Of the draw.
     progress : callable, optional
@@ -232,22 +242,43 @@ def assemble(
     TooLittleHistory
         When there is no room for three parts in time.
     """
-    from retainstream.ml.asof.builder import Builder
-
     history = history.cut(data_end)
-    plan = outline(history, rule, data_end=data_end, every_days=every_days, max_dates=max_dates)
+    plan = outline(history, rule, data_end=data_end, every_days=every_days, max_dates=max_dates, later=later)
     everybody = len(np.unique(plan.customer))
     rows = _drawn(plan.customer, max_rows, seed)
     plan = replace(plan, **{name: getattr(plan, name)[rows] for name in ("customer", "as_of", "y", "left_at")})
     notes = [plan.calendar.note] if plan.calendar.note else []
     if len(rows) and not rows.all():
-        drawn = len(np.unique(plan.customer))
-        notes.append(f"{drawn:,} of {everybody:,} customers were drawn (seed {seed}), each with all of its rows.")
+        notes.append(
+            f"{len(np.unique(plan.customer)):,} of {everybody:,} customers were drawn (seed {seed}), each with all of its rows."
+        )
+    columns, revenue, exposed = _filled(history, specs, rule, plan, treated, progress)
+    frame, kept, dropped = columns.finish()
+    return Panel(
+        frame=frame, customer=plan.customer, as_of=plan.as_of, y=plan.y, left_at=plan.left_at, revenue_minor=revenue, treated=exposed,
+        dates=tuple(int(date) for date in np.unique(plan.as_of)), data_end=data_end, rule=rule, specs=kept, left_out=plan.left_out,
+        left_out_features=dropped, other_reason=plan.other_reason, every_days=plan.calendar.every_days, customers_in_all=everybody,
+        notes=tuple(notes), later=later,
+    )  # fmt: skip
+
+
+def _filled(
+    history: History,
+    specs: Sequence[FeatureSpec],
+    rule: ChurnRule,
+    plan: Outline,
+    treated: Treated | None,
+    progress: Callable[[float], None] | None,
+) -> tuple[Columns, np.ndarray, np.ndarray]:
+    """Return, date by date and in the order of the plan's rows, features, monthly prices, and whether something was done to the customer."""
+    from retainstream.ml.asof.builder import Builder
+
     builder = Builder(history, specs)
-    columns = _Columns(specs, len(plan.y))
+    columns = Columns(specs, len(plan.y))
     revenue = np.full(len(plan.y), np.nan)
     exposed = np.zeros(len(plan.y), bool)
-    for done, as_of in enumerate(plan.calendar.parts.dates):
+    dates = plan.calendar.parts.dates
+    for done, as_of in enumerate(dates):
         first, last = np.searchsorted(plan.as_of, [as_of, as_of + 1])
         part = slice(int(first), int(last))
         columns.fill(part, builder.at(as_of, plan.customer[part]))
@@ -255,14 +286,8 @@ def assemble(
         if treated is not None:
             exposed[part] = _exposed(treated, plan.customer[part], as_of, as_of + rule.maturity_us)
         if progress is not None:
-            progress((done + 1) / len(plan.calendar.parts.dates))
-    frame, kept, dropped = columns.finish()
-    return Panel(
-        frame=frame, customer=plan.customer, as_of=plan.as_of, y=plan.y, left_at=plan.left_at, revenue_minor=revenue, treated=exposed,
-        dates=tuple(int(date) for date in np.unique(plan.as_of)), data_end=data_end, rule=rule, specs=kept, left_out=plan.left_out,
-        left_out_features=dropped, other_reason=plan.other_reason, every_days=plan.calendar.every_days, customers_in_all=everybody,
-        notes=tuple(notes),
-    )  # fmt: skip
+            progress((done + 1) / len(dates))
+    return columns, revenue, exposed
 
 
 def split(panel: Panel) -> Split:
@@ -276,7 +301,7 @@ def split(panel: Panel) -> Split:
     TooLittleHistory
         When the panel's dates leave no room for three parts.
     """
-    parts = parts_of(panel.dates, panel.rule)
+    parts = parts_of(panel.dates, panel.rule, panel.later)
     if parts is None:
         have = (panel.data_end - panel.dates[0]) // DAY_US if panel.dates else 0
         raise TooLittleHistory(
@@ -294,56 +319,6 @@ def split(panel: Panel) -> Split:
         }  # fmt: skip
     purged = len(panel) - sum(len(rows) for rows in positions.values()) + panel.left_out.get("purged", 0)
     return Split(positions["train"], positions["calibrate"], positions["test"], purged, described)
-
-
-class _Columns:
-    """Columns that are filled date by date, without holding a frame for each date."""
-
-    def __init__(self, specs: Sequence[FeatureSpec], n: int) -> None:
-        self._specs = tuple(specs)
-        self._values = {
-            spec.name: np.empty(n, np.int32 if spec.kind == "category" else np.float32) for spec in self._specs
-        }
-        self._levels: dict[str, dict[str, int]] = {spec.name: {} for spec in self._specs if spec.kind == "category"}
-
-    def fill(self, part: slice, frame: pd.DataFrame) -> None:
-        for name, column in self._values.items():
-            if name not in self._levels:
-                column[part] = frame[name].to_numpy()
-                continue
-            levels = self._levels[name]
-            given = frame[name].cat
-            codes = [levels.setdefault(str(level), len(levels)) for level in given.categories]
-            column[part] = np.array([*codes, -1], np.int32)[given.codes]
-
-    def finish(self) -> tuple[pd.DataFrame, tuple[FeatureSpec, ...], tuple[str, ...]]:
-        """Return the frame, the specifications that have a column in it, and the names of those that have none."""
-        import pandas as pd
-
-        kept, dropped, data = [], [], {}
-        n = len(next(iter(self._values.values()), ()))
-        for spec in self._specs:
-            values = self._values.pop(spec.name)
-            known = float((values >= 0).mean() if spec.kind == "category" else np.isfinite(values).mean()) if n else 1.0
-            profile = spec.recipe is not None and spec.recipe.source == "profile"
-            if known == 0 or (profile and known < PROFILE_SHARE):
-                dropped.append(spec.name)
-                continue
-            kept.append(spec)
-            data[spec.name] = values if spec.kind != "category" else _categorical(values, self._levels[spec.name])
-        return pd.DataFrame(data, index=pd.RangeIndex(n), copy=False), tuple(kept), tuple(dropped)
-
-
-def _categorical(codes: np.ndarray, levels: Mapping[str, int]) -> pd.Categorical:
-    """Return a categorical whose categories are sorted and in use."""
-    import pandas as pd
-
-    used = set(np.unique(codes).tolist())
-    names = sorted(name for name, code in levels.items() if code in used)
-    place = np.full(len(levels) + 1, -1, np.int32)
-    for position, name in enumerate(names):
-        place[levels[name]] = position
-    return pd.Categorical.from_codes(place[codes], categories=pd.Index(names, dtype=object))  # code -1 reads the last
 
 
 def _drawn(customer: np.ndarray, max_rows: int | None, seed: int) -> np.ndarray:
@@ -381,6 +356,6 @@ def revenue_at(history: History, as_of: int, customers: np.ndarray) -> np.ndarra
     return revenue
 
 
-def _exposed(treated: tuple[np.ndarray, np.ndarray], customers: np.ndarray, start: int, stop: int) -> np.ndarray:
+def _exposed(treated: Treated, customers: np.ndarray, start: int, stop: int) -> np.ndarray:
     customer, at = treated
     return np.isin(customers, customer[(at >= start) & (at < stop)])

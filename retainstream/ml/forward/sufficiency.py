@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,10 @@ from retainstream.ml.asof.dates import (
     CLOSER_DAYS,
     EVERY_DAYS,
     FEW_TRAINING_DATES,
-    MAX_DATES,
+    LATER,
     Parts,
     TooLittleHistory,
+    most_dates,
     parts_of,
 )
 from retainstream.ml.asof.outcomes import churn_between
@@ -63,8 +64,8 @@ def history_too_short(missing: TooLittleHistory, data_end: int) -> Sufficiency:
 def enough(panel: Panel, split: Split) -> Sufficiency:
     """Say whether each window holds enough customers who left and who stayed, treated ones aside.
 
-    The date is the first at which every window that lacks leavers would have them at the pace of the panel's own dates. The windows for
-    calibration and test never take more than two dates, so where too few leave in those there is no such date, and the sentence says so.
+    The date is the first at which every window would hold leavers enough at the pace of the panel's own dates, calibration and test taking as many
+    dates as a training may give them (`dates.LATER`). Where too few leave in the most, there is no such date, and the sentence says so.
     """
     lacks: list[tuple[int, str, int, int, str]] = []
     for name, needed in LEAST.items():
@@ -84,7 +85,7 @@ def enough(panel: Panel, split: Split) -> Sufficiency:
     message = f"The {window} window has {have:,} {what}; at least {needed} are needed, so {missing} are missing."
     on = None
     if all(of.endswith("left") for *_, of in lacks):
-        days = _days_until(panel, {part for _, part, *_ in lacks})
+        days = _days_until(panel)
         if days is None:
             message += (
                 " At today's pace they will never be there: more customers, or a longer horizon, would bring them."
@@ -96,32 +97,33 @@ def enough(panel: Panel, split: Split) -> Sufficiency:
     return Sufficiency(Verdict(False, code, message, {"needed": needed, "have": have, "missing": missing}), on)
 
 
-def _days_until(panel: Panel, lacking: Collection[str]) -> int | None:
-    """Return in how many days some windows should hold enough leavers; None when not within three years."""
+def _days_until(panel: Panel) -> int | None:
+    """Return in how many days the windows should hold enough leavers; None when not within three years."""
     seen = np.unique(panel.customer[panel.y == 1]).size
     span = (panel.dates[-1] - panel.dates[0]) / DAY_US + panel.rule.horizon_days if panel.dates else 0
     if not seen or not span:
         return None
     # Before the next date nearly the same customers would be looked at.
     for days in range(max(panel.every_days, _LOOK_AHEAD_STEP), _LOOK_AHEAD_DAYS + 1, _LOOK_AHEAD_STEP):
-        parts = _parts_in(panel, days)
-        covered = {name: _covered_days(getattr(parts, name), panel.rule.horizon_days) for name in lacking}
-        if all(seen / span * covered[name] >= LEAST[name] for name in lacking):
-            return days
+        for later in LATER:
+            parts = _parts_in(panel, days, later)
+            covered = {name: _covered_days(getattr(parts, name), panel.rule.horizon_days) for name in LEAST}
+            if all(seen / span * covered[name] >= least for name, least in LEAST.items()):
+                return days
     return None
 
 
-def _parts_in(panel: Panel, days: int) -> Parts:
+def _parts_in(panel: Panel, days: int, later: int) -> Parts:
     """Return the windows that there will be in so many days, chosen as `dates.calendar` does."""
     first, newest = panel.dates[0], panel.dates[-1] + days * DAY_US
     best = Parts((), (), ())
     for step in (max(panel.every_days, EVERY_DAYS), *CLOSER_DAYS):
-        found = parts_of(tuple(range(newest, first - 1, -step * DAY_US))[::-1], panel.rule)
+        found = parts_of(tuple(range(newest, first - 1, -step * DAY_US))[::-1], panel.rule, later)
         if found is not None and len(found.train) > len(best.train):
             best = found
         if len(best.train) >= FEW_TRAINING_DATES:
             break
-    kept = max(1, MAX_DATES - len(best.calibrate) - len(best.test))
+    kept = max(1, most_dates(later) - len(best.calibrate) - len(best.test))
     return Parts(best.train[-kept:], best.calibrate, best.test)
 
 

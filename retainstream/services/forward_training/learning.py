@@ -68,8 +68,8 @@ def train(
     InvalidInput
         When `asked.exclude` names something that is no feature, or leaves none.
     """
-    from retainstream.ml.asof import panel as panels
-    from retainstream.ml.forward import sentry, sufficiency
+    from retainstream.ml.asof.dates import TooLittleHistory
+    from retainstream.ml.forward import sufficiency
     from retainstream.ml.training import Plan
 
     specs = chosen_features(known, asked.exclude)
@@ -81,22 +81,49 @@ def train(
         return Trained(_stopped(stopped), registry.FORWARD, specs)
     progress("panel", 0.0)
     try:
-        panel = panels.assemble(
-            history, specs, material.rule, data_end=material.moment, every_days=asked.every_days, treated=material.treated,
-            max_rows=MAX_ROWS, seed=asked.seed, progress=lambda share: progress("panel", _PANEL_TO * share),
-        )  # fmt: skip
-        split = panels.split(panel)
-    except panels.TooLittleHistory as short:
+        panel, split, enough = observed(material, history, specs, asked, progress)
+    except TooLittleHistory as short:
         return _by_rule(material, history, specs, plan, sufficiency.history_too_short(short, material.moment))
-    enough = sufficiency.enough(panel, split)
     if not enough.verdict.ok:
         return _by_rule(material, history, specs, plan, enough, panel)
+    return _checked(history, panel, split, plan, asked, progress)
+
+
+def observed(
+    material: Material, history: History, specs: Sequence[FeatureSpec], asked: Asked, progress: Progress
+) -> tuple[Panel, Split, Sufficiency]:
+    """Return the panel, its windows, and whether they hold enough; raises TooLittleHistory.
+
+    Where too few customers leave in two dates, calibration and test take four or six each, if the history has them.
+    """
+    from retainstream.ml.asof import panel as panels
+    from retainstream.ml.asof.dates import LATER
+    from retainstream.ml.forward import sufficiency
+
+    for later in LATER:
+        first = later == LATER[0]
+        panel = panels.assemble(
+            history, specs, material.rule, data_end=material.moment, every_days=asked.every_days, treated=material.treated,
+            max_rows=MAX_ROWS, seed=asked.seed, later=later,
+            progress=lambda share, first=first: progress("panel", _PANEL_TO * (share if first else 1.0)),  # type: ignore[misc]
+        )  # fmt: skip
+        split = panels.split(panel)
+        found = sufficiency.enough(panel, split)
+        if found.verdict.ok or len(split.parts["test"]["dates"]) < later:  # type: ignore[arg-type]
+            break  # there is enough, or no room for more dates
+    return panel, split, found
+
+
+def _checked(history: History, panel: Panel, split: Split, plan: Plan, asked: Asked, progress: Progress) -> Trained:
+    """Train, unless the panel disagrees with the churn that was counted or a column seems to know the outcome."""
+    from retainstream.ml.forward import sentry, sufficiency
+
     progress("checking", _PANEL_TO)
     agrees = sufficiency.prevalence(history, panel)
     if not agrees.ok:
         return Trained(agrees, registry.FORWARD, panel.specs, _window(panel, split))
     seen = sentry.inspect(
-        history, panel, split.train, keep=names_of(panel.specs, asked.keep), seed=asked.seed, n_jobs=threads
+        history, panel, split.train, keep=names_of(panel.specs, asked.keep), seed=asked.seed, n_jobs=plan.n_jobs
     )
     suspected = {
         "suspects": [asdict(one) for one in seen.suspects],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retainstream.ml.asof.columns import DAY_US, History, ProfileLog
+from retainstream.ml.asof.dates import LATER, calendar, needed_days, parts_of
 from retainstream.ml.asof.outcomes import labels, standing
 from retainstream.ml.asof.panel import Panel, TooLittleHistory, assemble, observation_dates, outline, split
 from retainstream.ml.asof.rules import ChurnRule
@@ -102,10 +104,12 @@ rules = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None)
-@given(rules, st.integers(250, 400), st.sampled_from([30, 14]), st.integers(0, 3))
-def test_no_window_of_one_part_reaches_into_the_next(rule: ChurnRule, end: int, every: int, seed: int) -> None:
-    panel = assemble(history(habits(20, 400, seed)), SPECS, rule, data_end=day(end), every_days=every)
+@settings(max_examples=40, deadline=None)
+@given(rules, st.integers(250, 400), st.sampled_from([30, 14]), st.integers(0, 3), st.sampled_from(LATER))
+def test_no_window_of_one_part_reaches_into_the_next(
+    rule: ChurnRule, end: int, every: int, seed: int, later: int
+) -> None:
+    panel = assemble(history(habits(20, 400, seed)), SPECS, rule, data_end=day(end), every_days=every, later=later)
     assert (panel.as_of + rule.maturity_us <= day(end)).all()  # no open row, though the history goes on
     assert set(np.unique(panel.y)) <= {0, 1}
     assert_purged(panel)
@@ -138,6 +142,37 @@ def test_a_row_added_later_changes_no_bit_of_a_panel(
     assert one.train.tolist() == other.train.tolist()
 
 
+@settings(max_examples=200, deadline=None)
+@given(rules, st.integers(0, 60), st.sampled_from([30, 14, 7]), st.sampled_from(LATER))
+def test_more_dates_for_the_later_parts_are_taken_only_where_six_are_left_to_learn_from(
+    rule: ChurnRule, count: int, every: int, later: int
+) -> None:
+    dates = tuple(day(every * place) for place in range(count))
+    usual, found = parts_of(dates, rule), parts_of(dates, rule, later)
+    assert (usual is None) == (found is None)
+    if usual is None or found is None:
+        return
+    assert len(found.test) in (1, *range(2, later + 1, 2))
+    for earlier, after in itertools.pairwise((found.train, found.calibrate, found.test)):
+        assert earlier[-1] + rule.maturity_us <= after[0]
+    if len(found.test) > 2:
+        assert len(found.train) >= 6 and len(found.calibrate) == len(found.test)
+    else:
+        assert found == usual
+    assert found.test[-1] == dates[-1]
+    assert parts_of(found.dates, rule, later) == found  # a panel is split as its calendar was
+
+
+def test_more_dates_for_the_later_parts_take_none_from_training_and_are_told(past: History) -> None:
+    plain, wide = (assemble(past, SPECS, SILENT_14, data_end=day(400), every_days=7, later=later) for later in (2, 6))
+    sizes = [[len(part["dates"]) for part in split(panel).parts.values()] for panel in (plain, wide)]
+    assert sizes == [[20, 2, 2], [20, 6, 6]]
+    assert not plain.notes and "calibration and test take 6 dates each instead of 2" in wide.notes[0]
+    assert wide.later == wide.take(wide.y == 1).later == 6
+    explicit = assemble(past, SPECS, SILENT_14, data_end=day(400), every_days=7)
+    pd.testing.assert_frame_equal(plain.frame, explicit.frame, check_exact=True)
+
+
 def test_a_short_history_is_observed_more_often_and_says_so() -> None:
     short = history(habits(60, 130, seed=1))
     panel = assemble(short, SPECS, SILENT_14, data_end=day(130))
@@ -149,16 +184,34 @@ def test_a_short_history_is_observed_more_often_and_says_so() -> None:
 def test_too_little_history_says_how_much_it_takes() -> None:
     rule = SILENT_14
     everyday = [(customer, float(at), "login") for customer in (1, 2) for at in range(92)]
-    with pytest.raises(TooLittleHistory, match="needs about 91 days of history") as refused:
+    with pytest.raises(TooLittleHistory, match="needs 91 days of history") as refused:
         assemble(history(everyday), SPECS, rule, data_end=day(80))
     assert (refused.value.needed_days, refused.value.have_days) == (91, 80)
     assert_purged(assemble(history(everyday), SPECS, rule, data_end=day(91)))
     with pytest.raises(TooLittleHistory):
         assemble(history(everyday), SPECS, rule, data_end=day(90))
-    with pytest.raises(TooLittleHistory, match="there are 0"):
+    with pytest.raises(TooLittleHistory, match="There are 0"):
         assemble(history(), SPECS, rule, data_end=day(80))
     with pytest.raises(TooLittleHistory, match="leave no room"):
         split(assemble(history(everyday), SPECS, rule, data_end=day(91)).take(np.array([0, 1])))
+
+
+@settings(deadline=None)
+@given(st.integers(1, 300), st.integers(0, 60), st.integers(0, 60), st.sampled_from([30, 60, 10, 7]))
+def test_the_days_that_are_named_add_up_to_those_that_are_needed(
+    horizon: int, lead: int, settle: int, every: int
+) -> None:
+    rule = ChurnRule("cancel", horizon, lead, settle_days=settle)
+    with pytest.raises(TooLittleHistory) as refused:
+        calendar(rule, history(), day(0), every)
+    needed, before, calibrates, judges, certain, have = (int(word) for word in re.findall(r"\d+", str(refused.value)))
+    assert needed == before + calibrates + judges + certain == needed_days(rule, every) == refused.value.needed_days
+    assert have == 0
+    statements = [{"customer": 1, "started": 0}]
+    enough = history([], statements)
+    assert len(calendar(rule, enough, day(needed), every).parts.dates) >= 3
+    with pytest.raises(TooLittleHistory):
+        calendar(rule, enough, day(needed - 1), every)
 
 
 def test_many_rows_are_drawn_by_customer(past: History) -> None:

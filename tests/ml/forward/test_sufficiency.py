@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from retainstream.ml.asof.columns import DAY_US, History
-from retainstream.ml.asof.dates import TooLittleHistory
+from retainstream.ml.asof.dates import LATER, TooLittleHistory
 from retainstream.ml.asof.dictionary import KindFacts, catalogue
 from retainstream.ml.asof.panel import Panel, assemble, split
 from retainstream.ml.asof.rules import ChurnRule
@@ -50,7 +50,7 @@ def test_few_customers_are_told_what_is_missing_and_when_it_should_be_there(pane
 
 
 def test_no_date_is_promised_that_would_never_come() -> None:
-    """The later windows take in two dates at most: where too few leave in those, waiting alone does not help."""
+    """The later windows take in six dates at most: where too few leave in those, waiting alone does not help."""
     whole = history_of(Simulation(Service(customers=300, months=40, end=END, seed=2)))
     for months in (12, 6, 0):
         moment = END - months * 30 * DAY_US
@@ -58,6 +58,29 @@ def test_no_date_is_promised_that_would_never_come() -> None:
         found = enough(panel, split(panel))
         assert not found.verdict.ok and found.sufficient_on is None, found.verdict.message
         assert "longer horizon" in found.verdict.message
+
+
+def test_where_few_leave_in_a_month_more_months_make_up_for_it() -> None:
+    """Five to seven of 650 customers leave in a month: never twenty in two dates, but in four or six."""
+    whole = history_of(Simulation(Service(customers=650, months=40, end=END, seed=2)))
+    found = {}
+    for later in LATER:
+        panel = assemble(whole, SPECS, CANCEL, data_end=END, later=later)
+        parts = split(panel)
+        found[later] = enough(panel, parts)
+        assert len(parts.parts["test"]["dates"]) == len(parts.parts["calibrate"]["dates"]) == later
+        assert len(parts.parts["train"]["dates"]) == 20
+    assert not found[2].verdict.ok and found[2].verdict.needs["have"] < 15
+    assert found[6].verdict.ok
+    early = END - 23 * 30 * DAY_US
+    panel = assemble(whole.cut(early), SPECS, CANCEL, data_end=early, later=LATER[-1])
+    promised = enough(panel, split(panel))
+    assert not promised.verdict.ok and early < promised.sufficient_on < END
+    then = promised.sufficient_on + 60 * DAY_US  # a pace is a pace: give it two months
+    assert any(
+        enough(grown, split(grown)).verdict.ok
+        for grown in (assemble(whole.cut(then), SPECS, CANCEL, data_end=then, later=later) for later in LATER)
+    )
 
 
 def test_a_short_history_says_when_it_will_be_long_enough() -> None:
