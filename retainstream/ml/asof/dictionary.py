@@ -149,19 +149,7 @@ def declared(
     ValueError
         With a sentence that begins with the field's name.
     """
-    if not _NAME.fullmatch(name):
-        raise ValueError("name: expected small letters, digits and _, a letter first, 64 characters at most")
-    if name in taken:
-        raise ValueError(f"name: {name} is taken by another feature")
-    if not 1 <= len(title.strip()) <= 120:
-        raise ValueError("title: expected 1 to 120 characters")
-    for field, text, longest in (
-        ("unit", unit, 40),
-        ("wording_up", wording_up, 200),
-        ("wording_down", wording_down, 200),
-    ):
-        if text is not None and not 1 <= len(text.strip()) <= longest:
-            raise ValueError(f"{field}: expected 1 to {longest} characters")
+    _check_words(name, title, taken, unit=(unit, 40), wording_up=(wording_up, 200), wording_down=(wording_down, 200))
     _check_recipe(recipe, kinds, properties)
     up, down = _words(recipe)
     kind: Kind = "integer" if recipe.aggregate in _WHOLE else "number"
@@ -176,6 +164,19 @@ def declared(
         sensitive,
         recipe,
     )
+
+
+def _check_words(name: str, title: str, taken: Collection[str], **texts: tuple[str | None, int]) -> None:
+    """Raise ValueError, naming the field, for a name or a text that cannot be; `texts` are others by field, each with the longest it may be."""
+    if not _NAME.fullmatch(name):
+        raise ValueError("name: expected small letters, digits and _, a letter first, 64 characters at most")
+    if name in taken:
+        raise ValueError(f"name: {name} is taken by another feature")
+    if not 1 <= len(title.strip()) <= 120:
+        raise ValueError("title: expected 1 to 120 characters")
+    for field, (text, longest) in texts.items():
+        if text is not None and not 1 <= len(text.strip()) <= longest:
+            raise ValueError(f"{field}: expected 1 to {longest} characters")
 
 
 def _check_recipe(recipe: Recipe, kinds: Collection[str] | None, properties: Collection[str] | None) -> None:

@@ -32,6 +32,7 @@ from retainstream.ml.wording import reference_values
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xgboost
 
     from retainstream.ml.asof.panel import Panel
 
@@ -104,22 +105,11 @@ def rule_model(
         raise ValueError("The rule needs at least two customers who have been silent for different times.")
     encoder.add_order(base, np.zeros(len(base)))
     phases.begin("fitting")
-    # Rows without a value, so that the trees send a missing one to the middle even when nobody here has one.
-    learn = np.vstack([base, np.full((max(len(base) // _BLANK, 1), 1), np.nan, dtype=np.float32)])
-    booster = boost(learn, _ranks(learn[:, 0]), _GROWTH, plan.n_jobs, plan.seed, monotone=(1,))
+    booster = _grown(base, plan)
     margin = booster.inplace_predict(base, predict_type="margin").astype(np.float64)
     phases.begin("judging")
     rng = np.random.default_rng([plan.seed, 3])
-    forward = _forward(rule, data_end, len(base))
-    found: dict[str, Any] = _unjudged(plan)
-    intervals = VennAbers(np.empty(0), np.zeros(1), np.empty(0), np.ones(1), 0)  # nothing is known of the probability
-    if judged_by is not None and len(rows := untreated(judged_by, np.arange(len(judged_by.y)))):
-        scores = booster.inplace_predict(encoder.base(judged_by.frame.iloc[rows]), predict_type="margin").astype(
-            np.float64
-        )
-        forward = _described(forward, judged_by, rows, scores, rng)
-        intervals = VennAbers.fit(scores, judged_by.y[rows])
-        found |= _judged(judged_by, rows, scores, plan, rng)
+    forward, found, intervals = _judge(booster, encoder, _forward(rule, data_end, len(base)), judged_by, plan, rng)
     reference = drift_reference(base, margin, encoder.specs, encoder.levels, rng)
     phases.end()
     report = _report(encoder, plan, phases, forward, found)
@@ -128,6 +118,32 @@ def rule_model(
         fold=np.zeros(len(margin), dtype=np.int8), row_ids=None, correlated=[[0]], typical=reference_values(frame, encoder.specs),
         drift=reference,
     )  # fmt: skip
+
+
+def _grown(base: np.ndarray, plan: Plan) -> xgboost.Booster:
+    """Grow the booster on the customers' ranks; base matrix of shape (n, 1)."""
+    # Rows without a value, so that the trees send a missing one to the middle even when nobody here has one.
+    learn = np.vstack([base, np.full((max(len(base) // _BLANK, 1), 1), np.nan, dtype=np.float32)])
+    return boost(learn, _ranks(learn[:, 0]), _GROWTH, plan.n_jobs, plan.seed, monotone=(1,))
+
+
+def _judge(
+    booster: xgboost.Booster,
+    encoder: CategoryEncoder,
+    forward: ForwardReport,
+    judged_by: Panel | None,
+    plan: Plan,
+    rng: np.random.Generator,
+) -> tuple[ForwardReport, dict[str, Any], VennAbers]:
+    """Return what rows with a known outcome say of the rule, by the report's field names; without any, that nothing is known."""
+    rows = np.empty(0, np.int64) if judged_by is None else untreated(judged_by, np.arange(len(judged_by.y)))
+    if judged_by is None or not len(rows):
+        return forward, _unjudged(plan), VennAbers(np.empty(0), np.zeros(1), np.empty(0), np.ones(1), 0)
+    base = encoder.base(judged_by.frame.iloc[rows])
+    scores = booster.inplace_predict(base, predict_type="margin").astype(np.float64)
+    forward = _described(forward, judged_by, rows, scores, rng)
+    intervals = VennAbers.fit(scores, judged_by.y[rows])
+    return forward, _unjudged(plan) | _judged(judged_by, rows, scores, plan, rng), intervals
 
 
 def _recency(specs: Sequence[FeatureSpec]) -> FeatureSpec:
