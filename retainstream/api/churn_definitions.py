@@ -14,10 +14,10 @@ from retainstream.schemas.churn_definitions import (
     DefinitionListSchema,
     DefinitionSchema,
     MadeDefinitionSchema,
-    PreviewSchema,
     ProposalSchema,
     ProposeSchema,
     WeighedSchema,
+    WeighSchema,
 )
 from retainstream.schemas.paging import PageQuerySchema, page_request
 from retainstream.security.permissions import Permission
@@ -100,7 +100,7 @@ def propose(body: dict[str, Any]) -> Response:
 
 @blueprint.route("/preview", methods=["POST"])
 @requires(Permission.MODEL_TRAIN)
-@blueprint.arguments(PreviewSchema)
+@blueprint.arguments(WeighSchema)
 @blueprint.response(200, WeighedSchema)
 @blueprint.alt_response(409, schema=ErrorSchema, description=_NO_HISTORY)
 @blueprint.alt_response(503, schema=ErrorSchema, description=_BUSY)

@@ -128,7 +128,7 @@ class CandidateSchema(GroundsSchema):
     silences = ma.fields.Integer(required=True, metadata={"description": "Silences that reached so many days"})
 
 
-class PreviewSchema(CreateDefinitionSchema):
+class WeighSchema(CreateDefinitionSchema):
     """A definition that is weighed and not made, so it needs no name."""
 
     class Meta:
