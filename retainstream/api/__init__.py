@@ -14,6 +14,7 @@ def register(app: Flask) -> None:
         audit,
         auth,
         churn_definitions,
+        customer_views,
         customers,
         dashboard,
         event_files,
@@ -67,6 +68,7 @@ def register(app: Flask) -> None:
         exposures.blueprint,
         feeds.blueprint,
         feeds.findings_blueprint,
+        customer_views.blueprint,
         customers.blueprint,
     ):
         csrf.exempt(blueprint)  # the API refuses cookies, so nobody's browser can be made to call it

@@ -29,6 +29,7 @@ from retainstream.models.model_version import (
 )
 from retainstream.models.outbox import OutboxMessage
 from retainstream.models.performance import RunPerformance, ScoreOutcome, TestOpening
+from retainstream.models.saved_view import SavedView
 from retainstream.models.score import LatestScore, ScoreHistory, ScoringRun
 from retainstream.models.setting import Revision, Setting
 
@@ -66,6 +67,7 @@ __all__ = [
     "RefreshToken",
     "Revision",
     "RunPerformance",
+    "SavedView",
     "Schedule",
     "ScoreHistory",
     "ScoreOutcome",

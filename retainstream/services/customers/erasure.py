@@ -32,6 +32,7 @@ from retainstream.models import (
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import audit, revisions
+from retainstream.services.customers import views
 from retainstream.services.customers.record import require
 
 # The identity last: its deletion takes the search entry along.
@@ -75,6 +76,7 @@ def erase(session: Session, actor: Actor, user_id: str, *, key: bytes) -> dict[s
         removed = _delete_rows(session, customer_id)
         removed[ImportRowError.__tablename__] = _blank_row_errors(session, exact, signs)
         _forget_previews(session, signs | {exact})
+    views.forget(session, signs | {exact})
     session.merge(ErasureEntry(keyed_hash=keyed_hash(key, exact), erased_at=clock.now_us()))
     audit.record(session, actor, "customer.erase", "customer", customer_id)
     revisions.bump(session, "customers", "scores", "removals")

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
+from retainstream import dialect
 from retainstream.errors import InvalidInput
 from retainstream.lib import clock
 from retainstream.lib.money import money
@@ -17,7 +18,8 @@ from retainstream.models import Customer, Identity, LatestScore
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import predictions, preferences
-from retainstream.services.customers.filters import CustomerFilter, count
+from retainstream.services.customers import counted
+from retainstream.services.customers.filters import CustomerFilter
 from retainstream.services.paging import reading_cursor
 
 
@@ -28,6 +30,7 @@ class Order:
     column: ColumnElement[Any]
     descending: bool
     needs_score: bool = False
+    needs_identity: bool = False
 
 
 def _orders() -> dict[str, Order]:
@@ -40,8 +43,11 @@ def _orders() -> dict[str, Order]:
         "created": (Customer.created_at, False),  # type: ignore[dict-item]
         "user_id": (Identity.user_id, False),  # type: ignore[dict-item]
     }
-    found = {name: Order(column, False, scored) for name, (column, scored) in columns.items()}
-    return found | {f"-{name}": Order(column, True, scored) for name, (column, scored) in columns.items()}
+    return {
+        f"{sign}{name}": Order(column, bool(sign), scored, needs_identity=name == "user_id")
+        for sign in ("", "-")
+        for name, (column, scored) in columns.items()
+    }
 
 
 ORDERS = _orders()
@@ -49,11 +55,29 @@ ORDERS = _orders()
 DEFAULT_ORDER = "-risk"
 
 
-def _base(order: Order, wanted: CustomerFilter, *, present: bool) -> Select[tuple[int, Any]]:
-    """Return ids with the sort's value: those that have one, or (`present` False) those that have none."""
-    query = select(Customer.id, order.column).select_from(Customer).join(Identity, Identity.customer_id == Customer.id)
+def order_of(sort: str) -> Order:
+    """Return the order of a name; raises InvalidInput for an unknown one."""
+    order = ORDERS.get(sort)
+    if order is None:
+        raise InvalidInput(
+            f"A list cannot be sorted by {sort!r}.", fields={"sort": ["one of " + ", ".join(sorted(ORDERS))]}
+        )
+    return order
+
+
+def base_query(
+    order: Order, wanted: CustomerFilter, *, present: bool, by_score: bool = False
+) -> Select[tuple[int, Any]]:
+    """Return ids with the sort's value: those that have one, or (`present` False) those that have none.
+
+    `by_score` has the scores looked through in their order, which ends early when most customers match.
+    """
+    query = select(Customer.id, order.column).select_from(Customer)
+    if order.needs_identity:
+        query = query.join(Identity, Identity.customer_id == Customer.id)
     if present and (order.needs_score or wanted.needs_score):
-        query = query.join(LatestScore, LatestScore.customer_id == Customer.id)
+        scored = dialect.unindexed(LatestScore.customer_id) if by_score else LatestScore.customer_id
+        query = query.join(LatestScore, scored == Customer.id)
     elif order.needs_score or wanted.needs_score:
         query = query.outerjoin(LatestScore, LatestScore.customer_id == Customer.id)
     condition = order.column.is_not(None) if present else order.column.is_(None)
@@ -75,11 +99,7 @@ def page_of_ids(
     InvalidInput
         For an unknown sort, or a cursor of another list.
     """
-    order = ORDERS.get(sort)
-    if order is None:
-        raise InvalidInput(
-            f"A list cannot be sorted by {sort!r}.", fields={"sort": ["one of " + ", ".join(sorted(ORDERS))]}
-        )
+    order = order_of(sort)
     present, value, last_id = True, None, 0
     if request.cursor:
         with reading_cursor():
@@ -90,18 +110,18 @@ def page_of_ids(
     skip = request.offset
     rows: list[tuple[int, Any, bool]] = []
     if present:
-        first = _base(order, wanted, present=True)
+        first = base_query(order, wanted, present=True)
         if request.cursor:
             first = first.where(_after(order, value, last_id))
         direction = order.column.desc() if order.descending else order.column.asc()
         first = first.order_by(direction, Customer.id).offset(skip).limit(request.limit + 1)
         rows = [(row[0], row[1], True) for row in session.execute(first)]
     if len(rows) <= request.limit:
-        rest = _base(order, wanted, present=False).order_by(Customer.id)
+        rest = base_query(order, wanted, present=False).order_by(Customer.id)
         if not present:
             rest = rest.where(Customer.id > last_id)
         if skip and not rows:
-            with_value = _size(session, _base(order, wanted, present=True))
+            with_value = _size(session, base_query(order, wanted, present=True))
             rest = rest.offset(max(0, skip - with_value))
         rows += [(row[0], None, False) for row in session.execute(rest.limit(request.limit + 1 - len(rows)))]
     page = rows[: request.limit]
@@ -147,7 +167,7 @@ def _item(customer: Customer, identity: Identity, score: dict[str, object] | Non
 def page(session: Session, actor: Actor, wanted: CustomerFilter, sort: str, request: PageRequest) -> Page:
     """Return one page of customers with scores and reasons, and the count of the whole list."""
     found, cursor = page_of_ids(session, wanted, sort, request)
-    return Page(present(session, actor, found), cursor, count(session, wanted))
+    return Page(present(session, actor, found), cursor, counted.total(session, wanted))
 
 
 def high_value_threshold(session: Session) -> int | None:

@@ -1,0 +1,180 @@
+"""A list of customers as a table: which columns there are, what stands in them, and the same table as CSV.
+
+Which customers, and in what order, is `asked` and `window`; how a cell looks on a page is `web.customers_view`.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from retainstream.lib import clock
+from retainstream.lib.money import to_major
+from retainstream.lib.pagination import PageRequest
+from retainstream.lib.spreadsheet import safe_cell
+from retainstream.models import Customer, Event
+from retainstream.security.actor import Actor
+from retainstream.security.permissions import Permission
+from retainstream.services import attributes
+from retainstream.services.customers import counted, lists
+from retainstream.services.customers.filters import CustomerFilter
+from retainstream.services.events.listing import visible
+
+BLOCK = 500
+ATTRIBUTE = "attribute."
+Item = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes
+    ----------
+    key : str
+        Its name in a query string; that of an attribute is `attribute.` and the attribute's name.
+    headers : tuple of str
+        The columns of the CSV that it becomes.
+    sort : str
+        The order that it stands for, empty where a list cannot be sorted by it.
+    usual : bool
+        Whether it is shown unless somebody chooses.
+    kind : str
+        Kind of an attribute; empty for the others.
+    """
+
+    key: str
+    title: str
+    headers: tuple[str, ...]
+    sort: str = ""
+    usual: bool = False
+    kind: str = ""
+    unit: str | None = None
+
+    @property
+    def attribute(self) -> str:
+        """Return the attribute's name; empty for a column that is none."""
+        return self.key.removeprefix(ATTRIBUTE) if self.key.startswith(ATTRIBUTE) else ""
+
+
+def available(session: Session, actor: Actor) -> tuple[Column, ...]:
+    """Return the columns that a person may see, in the order in which they are shown. What nothing is on record for is not shown unless chosen."""
+    known = counted.choices(session)
+    fixed = [
+        Column("risk", "Risk", ("risk_band", "churn_probability", "risk_percentile"), "risk", usual=True),
+        Column("reason", "Top reason", ("top_reason",), usual=True),
+        Column("plan", "Plan", ("plan",), "plan", usual=bool(known.plans)),
+        Column("revenue", "Revenue / month", ("monthly_revenue", "currency"), "revenue", usual=known.priced),
+        Column("tenure", "Tenure", ("tenure_months",), "tenure", usual=known.tenured),
+        Column("activity", "Last activity", ("last_activity_at",), usual=known.active_ever),
+        Column("tags", "Tags", ("tags",), usual=bool(known.tags)),
+        Column("confidence", "Confidence", ("confidence",)),
+        Column("status", "Status", ("churned",)),
+        Column("signup", "Signed up", ("signup_at",), "signup"),
+        Column("created", "First on record", ("created_at",), "created"),
+        Column("scored", "Scored", ("scored_at", "model_version")),
+    ]
+    if actor.may(Permission.CUSTOMERS_PERSONAL):
+        fixed += [
+            Column(key, key.replace("email", "e-mail").capitalize(), (key,)) for key in ("name", "email", "phone")
+        ]
+    taken = {"user_id"} | {header for column in fixed for header in column.headers}
+    own = [
+        Column(
+            f"{ATTRIBUTE}{item.name}",
+            item.title,
+            (item.name if item.name not in taken else f"attribute_{item.name}",),
+            kind=item.kind,
+            unit=item.unit,
+        )
+        for item in attributes.definitions(session)
+    ]
+    return (*fixed, *own)
+
+
+def chosen(columns: Sequence[Column], keys: Sequence[str]) -> tuple[Column, ...]:
+    """Return the columns with these keys, the usual ones without any. A key that no longer exists is passed over."""
+    found = tuple(column for column in columns if column.key in keys)
+    return found or tuple(column for column in columns if column.usual)
+
+
+def items(session: Session, actor: Actor, ids: Sequence[int], columns: Sequence[Column]) -> list[Item]:
+    """Return what stands in the rows of some customers, in the order of `ids`.
+
+    Each is an item of the API's list with, where a column asks for them, `last_activity_at` (ISO 8601 or None) and `attributes` by name.
+    """
+    keys = {column.key for column in columns}
+    found: list[Item] = [dict(item) for item in lists.present(session, actor, ids)]
+    if "activity" in keys:
+        newest = last_activity(session, ids)
+        for one, item in zip(ids, found, strict=True):
+            item["last_activity_at"] = clock.iso(newest.get(one))
+    if any(column.attribute for column in columns):
+        values = attributes.current_values(session, ids)
+        for one, item in zip(ids, found, strict=True):
+            item["attributes"] = values.get(one, {})
+    return found
+
+
+def last_activity(session: Session, ids: Sequence[int]) -> dict[int, int | None]:
+    """Return when each customer's newest event happened, microseconds UTC; events that are still to come do not count."""
+    newest = (
+        select(Event.occurred_at)
+        .where(Event.customer_id == Customer.id, Event.occurred_at <= clock.now_us(), visible(Event))
+        .order_by(Event.occurred_at.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return {row[0]: row[1] for row in session.execute(select(Customer.id, newest).where(Customer.id.in_(ids)))}
+
+
+def write(
+    session: Session, actor: Actor, wanted: CustomerFilter, sort: str, columns: Sequence[Column], out: TextIO
+) -> int:
+    """Write a list as CSV, its columns after the identifier, and return the number of customers.
+
+    Missing values are empty cells; what a spreadsheet would run as a formula gets an apostrophe in front.
+    """
+    actor.require(Permission.CUSTOMERS_EXPORT)
+    writer = csv.writer(out)
+    writer.writerow(["user_id", *(header for column in columns for header in column.headers)])
+    cursor: str | None = None
+    written = 0
+    while True:
+        ids, cursor = lists.page_of_ids(session, wanted, sort, PageRequest(limit=BLOCK, cursor=cursor))
+        for item in items(session, actor, ids, columns):
+            cells = [item["user_id"], *(cell for column in columns for cell in _cells(item, column))]
+            writer.writerow([safe_cell(cell) for cell in cells])
+        written += len(ids)
+        session.expunge_all()
+        if cursor is None:
+            return written
+
+
+def top_reason(item: Item) -> str:
+    """Return the sentence of the strongest reason that raises the score, or else of the strongest one; empty without any."""
+    reasons: Sequence[Item] = item["reasons"]
+    raising = [reason for reason in reasons if reason["direction"] == "raises"]
+    return str((raising or reasons)[0]["sentence"]) if reasons else ""
+
+
+def _cells(item: Item, column: Column) -> list[object]:
+    """Return the cells of a column, as many as it has headers."""
+    if column.attribute:
+        value = item["attributes"].get(column.attribute)
+        return [clock.iso(value) if column.kind == "date" and isinstance(value, int) else value]
+    if column.key == "reason":
+        return [top_reason(item)]
+    if column.key == "revenue":
+        revenue = item["revenue"]
+        if revenue is None:
+            return [None, None]
+        return [to_major(revenue["amount_minor"], revenue["currency"]), revenue["currency"]]
+    if column.key == "tags":
+        return [", ".join(item["tags"])]
+    return [item[header] for header in column.headers]
