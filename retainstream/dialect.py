@@ -55,7 +55,7 @@ def search_condition(customer_id: InstrumentedAttribute[int], words: str, *, per
 
 def unindexed(value: ColumnElement[Any] | InstrumentedAttribute[Any]) -> ColumnElement[Any]:
     """Return a column as it is, but so that no index is looked into for it: for where the planner, which keeps no statistics, guesses wrong."""
-    return UnaryExpression(value, operator=operators.custom_op("+"), type_=value.type)
+    return UnaryExpression(value, operator=operators.custom_op("+"), type_=value.type)  # type: ignore[arg-type]
 
 
 def index_for_search(session: Session, first: int, last: int) -> None:
