@@ -8,6 +8,7 @@ import click
 
 from retainstream.cli.terminal import in_app
 from retainstream.db import unit_of_work
+from retainstream.lib.counting import counted
 from retainstream.security.actor import COMMAND
 from retainstream.services import audit, backups
 
@@ -20,5 +21,7 @@ def backup_command(target: Path) -> None:
     copy = backups.copy_database(target.absolute())
     with unit_of_work() as session:
         audit.record(session, COMMAND, "backup.create")
-    click.echo(f"{copy.path}: {copy.size_bytes / 2**20:.1f} MB, {copy.customers:,} customers, integrity checked.")
+    click.echo(
+        f"{copy.path}: {copy.size_bytes / 2**20:.1f} MB, {counted(copy.customers, 'customer')}, integrity checked."
+    )
     click.echo("Keep the file secret_key of the instance folder with it.")

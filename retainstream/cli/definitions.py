@@ -9,6 +9,7 @@ import click
 
 from retainstream.cli.terminal import in_app, settings
 from retainstream.db import unit_of_work
+from retainstream.lib.counting import counted
 from retainstream.security.actor import COMMAND
 from retainstream.services import churn_definitions, proposals
 
@@ -56,6 +57,6 @@ def describe_proposal(found: Mapping[str, Any]) -> str:
         month = "unknown churn" if share is None else f"{share:.1%} a month"
         back = choice.get("came_back")
         month += "" if back is None else f", {back:.0%} came back after"
-        training = choice["problem"] or f"{choice['rows']:,} rows, {choice['churners']:,} of which left"
+        training = choice["problem"] or f"{counted(choice['rows'], 'row')}, {choice['churners']:,} of which left"
         lines.append(f"  {name:<16} {month}; {training}")
     return "\n".join(lines)

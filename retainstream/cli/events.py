@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from retainstream.cli.terminal import in_app, see_through, settings
+from retainstream.cli.terminal import in_app, in_options, see_through, settings
 from retainstream.db import read_unit, unit_of_work
+from retainstream.lib.counting import counted
 from retainstream.security.actor import COMMAND
 from retainstream.services.imports import batches, files
 
@@ -114,7 +115,7 @@ def _load(
         target, file, sent, kind=kind, feed=source, unknown=unknown_customers, known_at_time=known_at_time, on_error=on_error
     )  # fmt: skip
     for warning in found.warnings:
-        click.echo(f"{warning['severity']}: {warning['message']}", err=True)
+        click.echo(f"{warning['severity']}: {in_options(str(warning['message']))}", err=True)
     try:
         result = see_through(job_id)
     except click.ClickException:
@@ -177,7 +178,7 @@ def describe_load(result: dict[str, Any]) -> str:
     """Return the sentence about a load's result."""
     counts = result.get("counts", {})
     parts = [f"{counts[name]:,} {name.replace('_', ' ')}" for name in _TOLD if counts.get(name)]
-    read = f"Import {result.get('batch_id')}: {counts.get('rows', 0):,} rows read"
+    read = f"Import {result.get('batch_id')}: {counted(counts.get('rows', 0), 'row')} read"
     return f"{read}; {', '.join(parts)}." if parts else f"{read}."
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from retainstream.cli.terminal import in_app, see_through, settings
+from retainstream.cli.terminal import in_app, in_options, see_through, settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import ConfirmationNeeded
+from retainstream.lib.counting import counted
 from retainstream.security.actor import COMMAND
 from retainstream.services.imports import batches, files
 
@@ -65,7 +66,7 @@ def import_command(
         return
     batch_id, job_id, found = queue_file(file, sent, label=answer, known_at_time=known_at_time, on_error=on_error)
     for warning in found.learnt.warnings:
-        click.echo(f"{warning['severity']}: {warning['message']}", err=True)
+        click.echo(f"{warning['severity']}: {in_options(str(warning['message']))}", err=True)
     try:
         result = see_through(job_id)
     except click.ClickException:
@@ -133,7 +134,7 @@ def describe_import(result: dict[str, Any]) -> str:
     parts = [
         f"{counts[name]:,} {name}" for name in ("new", "changed", "unchanged", "bad", "erased") if counts.get(name)
     ]
-    return f"Import {result.get('batch_id')}: {counts.get('rows', 0):,} rows read" + (
+    return f"Import {result.get('batch_id')}: {counted(counts.get('rows', 0), 'row')} read" + (
         f"; {', '.join(parts)}." if parts else "."
     )
 

@@ -20,11 +20,28 @@ from retainstream.services import jobs
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _WIDTH = 70
+_IN_OPTIONS = (
+    ("Send known_at_time=false", "Say --arrived-now"),
+    ("known_at_time=false", "--arrived-now"),
+    ("known_at_time=true", "--known-at-time"),
+    (" (known_at_time)", " (--known-at-time)"),
+    ("on_error=skip", "--on-error skip"),
+    ("Send kind to", "Say --kind to"),
+    ("ignore_silent_feeds", "--ignore-silent-feeds"),
+)
+"""How sentences that speak to callers of the API name what a command takes."""
 
 
 def settings() -> Settings:
     """Return the settings of the current app."""
     return cast(Settings, current_app.config["RETAINSTREAM"])
+
+
+def in_options(sentence: str) -> str:
+    """Return a sentence with the options of commands in the place of the API's fields."""
+    for field, option in _IN_OPTIONS:
+        sentence = sentence.replace(field, option)
+    return sentence
 
 
 def in_app(command: Command) -> Command:
@@ -40,7 +57,7 @@ def in_app(command: Command) -> Command:
             return command(*args, **kwargs)
         except RetainStreamError as error:
             complaints = [f"  {name}: {'; '.join(texts)}" for name, texts in error.fields.items()]
-            raise click.ClickException("\n".join([error.message, *complaints])) from error
+            raise click.ClickException(in_options("\n".join([error.message, *complaints]))) from error
 
     return cast(Command, with_appcontext(guarded))
 
@@ -75,4 +92,4 @@ def see_through(job_id: int, threads: int | None = None) -> dict[str, Any]:
     if job["state"] == "succeeded":
         return cast("dict[str, Any]", job["result"] or {})
     error = cast("dict[str, Any]", job["error"] or {})
-    raise click.ClickException(str(error.get("message") or f"Job {job_id} was {job['state']}."))
+    raise click.ClickException(in_options(str(error.get("message") or f"Job {job_id} was {job['state']}.")))

@@ -10,6 +10,7 @@ import click
 from retainstream.cli.terminal import in_app, see_through
 from retainstream.db import read_unit, unit_of_work
 from retainstream.lib import clock
+from retainstream.lib.counting import counted
 from retainstream.lib.pagination import PageRequest
 from retainstream.schemas.jobs import JOB_STATES
 from retainstream.security.actor import COMMAND
@@ -65,7 +66,7 @@ def describe_training(trained: dict[str, object]) -> str:
 
 def describe_scoring(scored: dict[str, object]) -> str:
     """Return the sentence about a scoring's result."""
-    return f"{scored.get('n_scored', 0):,} customers are scored with model {scored.get('model_version')}."
+    return f"{counted(n := scored.get('n_scored', 0), 'customer')} {'is' if n == 1 else 'are'} scored with model {scored.get('model_version')}."
 
 
 @click.command("score")
@@ -115,7 +116,7 @@ def replay_command(
 def describe_replay(found: dict[str, Any]) -> str:
     """Return what a replay found, and the first ten of its list."""
     day, outcome = str(found["as_of"])[:10], found["outcome"]
-    scored = f"As of {day}: {found['n_scored']:,} customers scored with model {found['model_version']}"
+    scored = f"As of {day}: {counted(found['n_scored'], 'customer')} scored with model {found['model_version']}"
     lines = [f"{scored}; {found['announced']:,} had announced to leave, {found['left']:,} had left."]
     if not outcome["closed"]:
         lines.append(outcome["message"])

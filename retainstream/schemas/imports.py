@@ -131,13 +131,25 @@ class ImportSchema(Schema):
     id = ma.fields.Integer(required=True)
     target = ma.fields.String(required=True, metadata={"description": "customers, events, subscriptions or orders"})
     state = ma.fields.String(required=True, validate=ma.validate.OneOf(STATES))
-    source = ma.fields.String(required=True)
+    source = ma.fields.String(required=True, metadata={"description": "api, browser or command"})
+    feed = ma.fields.String(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "The feed that the rows came from; null for customers, who have none, and once the job is no longer on record"
+        },
+    )
     filename = ma.fields.String(required=True)
     file_sha256 = ma.fields.String(required=True)
     size_bytes = ma.fields.Integer(required=True)
     on_error = ma.fields.String(required=True)
     known_at_time = ma.fields.Boolean(required=True)
-    counts = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.Integer(), required=True)
+    counts = ma.fields.Dict(
+        keys=ma.fields.String(),
+        values=ma.fields.Integer(),
+        required=True,
+        metadata={"description": "Rows by fate; empty until there are any. Every fate is named, also when it is 0"},
+    )
     error = ma.fields.String(required=True, allow_none=True)
     job_id = ma.fields.Integer(required=True, allow_none=True)
     created_by = ma.fields.Integer(required=True, allow_none=True)

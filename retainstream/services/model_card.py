@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import func, select
@@ -157,7 +158,7 @@ def card(session: Session, version_id: int) -> dict[str, object]:
         "features": features.features,
         "metrics": metrics_of(session, version_id),
         "importance": importance_of(session, version_id),
-        "report": version.report,
+        "report": version.report and {**version.report, "forward": _forward(version.report)},
         "artifact": None if version.artifact_sha256 is None else {"sha256": version.artifact_sha256, "bytes": size},
         "moves": [
             {
@@ -223,5 +224,18 @@ def figures(session: Session) -> dict[str, object]:
         "auc_without_giveaways": report.get("auc_without_giveaways"),
         "venn_abers": report.get("venn_abers", {}),
         "notes": report.get("notes", []),
-        "forward": report.get("forward"),
+        "forward": _forward(report),
+    }
+
+
+def _forward(report: Mapping[str, Any]) -> dict[str, object] | None:
+    """Return what a training that looks ahead says beside its figures, its instants as ISO 8601; None for a snapshot."""
+    told: dict[str, Any] | None = report.get("forward")
+    if told is None:
+        return None
+    return {
+        **told,
+        "data_end": clock.iso(told["data_end"]),
+        "windows": [{**window, "dates": [clock.iso(date) for date in window["dates"]]} for window in told["windows"]],
+        "stability": [{**point, "as_of": clock.iso(point["as_of"])} for point in told["stability"]],
     }

@@ -80,7 +80,7 @@ def _of_grounds(found: Grounds) -> list[str]:
         counted = found.rule.kind == "inactivity" and found.rule.already_silent == "count"
         silent = " or had left already, unnoticed" if counted else ""
         words.append(
-            f"Training would have {found.rows:,} rows on {found.dates} dates, {found.churners:,} of which left within the window{silent}."
+            f"Training would have {counted(found.rows, 'row')} on {counted(found.dates, 'date')}, {found.churners:,} of which left within the window{silent}."
         )
     else:
         words.append(f"It cannot be trained yet: {found.problem}")

@@ -58,6 +58,10 @@ def test_a_load_is_listed_with_its_target_and_taken_back(
     number = answer.get_json()["import_id"]
     assert answer.headers["Location"] == f"/api/v1/jobs/{answer.get_json()['job']['id']}"
     (job,) = run_jobs()
+    shown = client.get(f"/api/v1/customers/imports/{number}", headers=head).get_json()
+    assert shown["feed"] == target
+    fates = {"duplicate", "late", "out_of_order", "future", "no_customer", "unknown_customer", "erased", "bad"}
+    assert fates <= set(shown["counts"])
     assert job["state"] == "succeeded" and job["kind"] == "ingest", job
     (listed,) = client.get("/api/v1/customers/imports", headers=head).get_json()["items"]
     assert (listed["id"], listed["target"], listed["state"]) == (number, target, "applied")

@@ -61,6 +61,8 @@ def test_train_score_and_replay_over_http(
     )
     (job,) = run_jobs()
     assert job["state"] == "succeeded", job["error"]
+    shown = client.get(f"/api/v1/jobs/{job['id']}", headers=analyst).json
+    assert shown["result"]["top"] and "customer_id" not in str(shown)
     found = client.get(where, headers=viewer).json
     assert (found["as_of"], found["outcome"]["closed"], found["hindsight"]) == ("2024-10-20T00:00:00Z", True, False)
     assert found["outcome"]["metrics"]["auc"]["value"] > 0.6

@@ -77,3 +77,15 @@ def test_churn_is_proposed_and_put_in_force_without_a_server(run: Run, tmp_path:
     )
     ahead = run("train", "--trials", "1")
     assert "no churn definition" not in ahead.output
+
+
+def test_errors_name_the_options_of_the_command(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "log.csv"
+    times = [f"2024-03-{n % 28 + 1:02d}T08:00:00Z" for n in range(60)]
+    rows = "".join(f"u{n},login,{time}\n" for n, time in enumerate([*times, "soon"]))
+    file.write_text("user_id,event,occurred_at\n" + rows, encoding="utf-8")
+    refused = run("import-events", str(file))
+    assert refused.exit_code == 1
+    assert "1 of 61 rows" in refused.output and "--on-error skip" in refused.output
+    assert "--arrived-now" in refused.output
+    assert "on_error" not in refused.output and "known_at_time" not in refused.output

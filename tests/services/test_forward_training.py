@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select, text
@@ -70,7 +72,11 @@ def test_a_training_by_a_rule_is_recorded_in_full_and_queues_the_scoring(past_bo
         ):
             assert not schema.validate(json.loads(json.dumps(payload, allow_nan=False)))
         assert model_card.card(session, version.id)["test_openings"] == 1
-        assert model_card.figures(session)["forward"]["windows"]  # type: ignore[index]
+        told: Any = model_card.figures(session)["forward"]
+        assert told == model_card.card(session, version.id)["report"]["forward"]  # type: ignore[index]
+        instants = [told["data_end"], *(point["as_of"] for point in told["stability"])]
+        instants += [date for window in told["windows"] for date in window["dates"]]
+        assert len(instants) > 4 and all(re.fullmatch(r"\d{4}-\d\d-\d\dT00:00:00Z", instant) for instant in instants)
     assert registry.warm() is True
 
 

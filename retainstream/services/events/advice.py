@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from retainstream.lib import clock
+from retainstream.lib.counting import counted
 from retainstream.services.events import hints
 from retainstream.services.events.mapping import NEEDED, EventColumn, EventMapping
 from retainstream.services.events.proposal import DEFAULT_KIND, sample_of
@@ -35,7 +36,8 @@ def advise(profile: TableProfile, mapping: EventMapping) -> list[Warned]:
         message = "The file has no header: its columns were told apart by their values only."
         found.append(Warned("header_missing", "info", None, message))
     if profile.ragged:
-        message = f"{profile.ragged:,} rows have another number of cells than the header."
+        have = "has" if profile.ragged == 1 else "have"
+        message = f"{counted(profile.ragged, 'row')} {have} another number of cells than the header."
         found.append(Warned("ragged_rows", "warning", None, message, {"rows": profile.ragged}))
     return found
 

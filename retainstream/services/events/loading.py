@@ -14,6 +14,7 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from retainstream.config import Settings
+from retainstream.lib.counting import counted
 from retainstream.lib.tabular import Chunk, Table
 from retainstream.services import feeds, revisions
 from retainstream.services.events import standing
@@ -29,6 +30,7 @@ from retainstream.services.imports.cells import row_hashes
 from retainstream.services.imports.columns import count_different
 from retainstream.services.imports.values import Blanks
 from retainstream.services.imports.warnings import ImportWarning as Warned
+from retainstream.services.imports.warnings import Severity
 from retainstream.services.jobs import JobContext
 
 # As many rows as are written in well below half a second: that long nobody else can write.
@@ -39,8 +41,30 @@ DEFAULT_FEEDS = {"events": "events", "subscriptions": "subscriptions", "orders":
 """Where rows of a file come from unless its sender names a source: one for each target, so that the same file twice meets itself."""
 
 
-COUNTED = ("rows", "good", "bad", "accepted", "duplicate", "no_customer", "new_customers", "repeated")
-"""Counts that are always told; others only where there is something to count."""
+COUNTED = (
+    "rows", "good", "bad", "accepted", "duplicate", "late", "out_of_order", "future", "no_customer", "unknown_customer", "erased",
+    "other_customer", "too_many_kinds", "new_customers", "new_kinds", "statements", "repeated",
+)  # fmt: skip
+"""Counts that are always told, also when they are 0: every fate that a row can have, and what came of the rows."""
+_SAID: tuple[tuple[str, Severity, str, str], ...] = (
+    (
+        "no_customer", "info", "names no customer and is left out, such as a visitor who is not logged in.",
+        "name no customer and are left out, such as visitors who are not logged in.",
+    ),
+    (
+        "future", "warning", "lies ahead of now; it counts once its time has come.",
+        "lie ahead of now; each counts once its time has come.",
+    ),
+    (
+        "other_customer", "warning", "speaks of a subscription that belongs to another customer, and is left out.",
+        "speak of a subscription that belongs to another customer, and are left out.",
+    ),
+    (
+        "too_many_kinds", "serious", "is left out, because there would be more than 1,000 kinds of event.",
+        "are left out, because there would be more than 1,000 kinds of event.",
+    ),
+)  # fmt: skip
+"""Of rows: code and severity of a warning, and its words for one row and for several."""
 ROW_WARNINGS = ("no_customer", "future", "other_customer", "too_many_kinds", "repeated_rows")
 
 
@@ -137,15 +161,10 @@ class Repeats:
 def about_rows(counts: dict[str, int], mapping: EventMapping) -> list[Warned]:
     """Return what a person should know of the rows themselves, once they are counted."""
     found: list[Warned] = []
-    said: tuple[tuple[str, str, str], ...] = (
-        ("no_customer", "info", "{n:,} rows name no customer and are left out, such as visitors who are not logged in."),
-        ("future", "warning", "{n:,} rows lie ahead of now; each counts once its time has come."),
-        ("other_customer", "warning", "{n:,} rows speak of a subscription that belongs to another customer, and are left out."),
-        ("too_many_kinds", "serious", "{n:,} rows are left out, because there would be more than 1,000 kinds of event."),
-    )  # fmt: skip
-    for code, severity, sentence in said:
-        if counts.get(code):
-            found.append(Warned(code, severity, None, sentence.format(n=counts[code]), {"rows": counts[code]}))  # type: ignore[arg-type]
+    for code, severity, one, several in _SAID:
+        if n := counts.get(code):
+            message = f"{counted(n, 'row')} {one if n == 1 else several}"
+            found.append(Warned(code, severity, None, message, {"rows": n}))
     repeated = counts.get("repeated", 0)
     if repeated and mapping.target != "subscriptions":
         keyed = mapping.role("key") is not None
@@ -154,7 +173,8 @@ def about_rows(counts: dict[str, int], mapping: EventMapping) -> list[Warned]:
             if keyed
             else "all are kept, since the same thing may happen twice; the same file again adds nothing"
         )
-        message = f"{repeated:,} rows repeat an earlier row in every cell: {then}."
+        repeat = "repeats" if repeated == 1 else "repeat"
+        message = f"{counted(repeated, 'row')} {repeat} an earlier row in every cell: {then}."
         found.append(Warned("repeated_rows", "info", None, message, {"rows": repeated}))
     return found
 

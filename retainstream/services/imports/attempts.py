@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from retainstream.errors import Busy, Conflict, InvalidInput, NotReady, RetainStreamError
 from retainstream.lib import clock
+from retainstream.lib.counting import counted
 from retainstream.lib.identifiers import keyed_hash
 from retainstream.lib.tabular import Table, TableError, open_table
 from retainstream.models import ErasureEntry, ImportBatch, ImportRowError
@@ -97,7 +98,7 @@ class Attempt(ABC):
         if self.refuses:
             bad, rows = self.bad.count, self.counts["rows"]
             raise Rejected(
-                f"{bad:,} of {rows:,} rows cannot be taken, so none was (import {self.batch_id}). "
+                f"{bad:,} of {counted(rows, 'row')} cannot be taken, so none was (import {self.batch_id}). "
                 "Mend them, or load the file with on_error=skip.",
                 detail={"import_id": self.batch_id, "bad": bad},
             )

@@ -222,21 +222,21 @@ def latest_job(session: Session, batch_id: int) -> JobRun | None:
 def list_batches(session: Session, request: PageRequest = FIRST_PAGE) -> Page:
     """Return imports, newest first; raises InvalidInput for a cursor of another list."""
     total = session.scalar(select(func.count()).select_from(ImportBatch)) or 0
-    query = select(ImportBatch, JobRun.state).outerjoin(JobRun, JobRun.id == ImportBatch.job_id)
+    query = select(ImportBatch, JobRun).outerjoin(JobRun, JobRun.id == ImportBatch.job_id)
     rows, following = page_by_id(session, query, ImportBatch.id, "imports", request)
-    return Page([_summary(batch, job_state) for batch, job_state in rows], following, total)
+    return Page([_summary(batch, job) for batch, job in rows], following, total)
 
 
-def _summary(batch: ImportBatch, job_state: str | None) -> dict[str, object]:
+def _summary(batch: ImportBatch, job: JobRun | None) -> dict[str, object]:
     # A batch whose job ended before it began, or was ended while it cleaned up, is tidied up by the next job; until then it is shown
     # as it will be.
-    over = batch.state in ("queued", "applying") and job_state in ("cancelled", "failed")
-    state = job_state if over else batch.state
+    over = job is not None and batch.state in ("queued", "applying") and job.state in ("cancelled", "failed")
     return {
         "id": batch.id,
         "target": batch.target,
-        "state": state,
+        "state": job.state if job is not None and over else batch.state,
         "source": batch.source,
+        "feed": None if batch.target == CUSTOMERS or job is None else job.payload.get("feed") or batch.target,
         "filename": batch.filename,
         "file_sha256": batch.file_sha256,
         "size_bytes": batch.size_bytes,
@@ -255,7 +255,7 @@ def _summary(batch: ImportBatch, job_state: str | None) -> dict[str, object]:
 def present(session: Session, actor: Actor, batch_id: int) -> dict[str, object]:
     """Return one import with its mapping, warnings and first row errors; values of cells only for those who may see personal details."""
     batch = get(session, batch_id)
-    job_state = session.scalar(select(JobRun.state).where(JobRun.id == batch.job_id))
+    job = session.scalar(select(JobRun).where(JobRun.id == batch.job_id))
     personal = actor.may(Permission.CUSTOMERS_PERSONAL)
     kept = next((item for item in batch.warnings if item.get("code") == KEPT_WARNING), None)
     errors = session.scalars(
@@ -265,7 +265,7 @@ def present(session: Session, actor: Actor, batch_id: int) -> dict[str, object]:
         .limit(SHOWN_ERRORS)
     )
     return {
-        **_summary(batch, job_state),
+        **_summary(batch, job),
         "mapping": batch.mapping,
         "warnings": [item if personal else _without_cells(item) for item in batch.warnings if item is not kept],
         "errors": [

@@ -63,7 +63,7 @@ def present(job: JobRun) -> dict[str, object]:
         "state": job.state,
         "phase": job.phase,
         "progress": round(job.progress, 4),
-        "result": job.result,
+        "result": _without_rows(job.result),
         "error": job.error,
         "created_at": clock.iso(job.created_at),
         "started_at": clock.iso(job.started_at),
@@ -72,6 +72,20 @@ def present(job: JobRun) -> dict[str, object]:
         "attempts": job.attempts,
         "requested_by": job.requested_by,
     }
+
+
+def _without_rows(result: dict[str, object] | None) -> dict[str, object] | None:
+    """Leave out by which row a result names a customer: results outlive an erasure, and nobody outside knows rows."""
+    if result is None:
+        return None
+    return {name: _nameless(value) if isinstance(value, list) else value for name, value in result.items()}
+
+
+def _nameless(items: list[object]) -> list[object]:
+    return [
+        {name: value for name, value in item.items() if name != "customer_id"} if isinstance(item, dict) else item
+        for item in items
+    ]
 
 
 def get(session: Session, job_id: int) -> JobRun:
