@@ -120,7 +120,6 @@ def measure(path: str, customers: int, dates: int) -> dict[str, Any]:
     people = np.arange(1, customers + 1)
     history = History(
         people,
-        np.full(customers, NEVER),
         events,
         subscriptions(customers),
         ProfileLog(nothing, nothing, nothing, {}, ()),

@@ -180,12 +180,9 @@ class History:
     ----------
     customers : int64 array of shape (n,)
         Ids of all visible customers that were read, rising, whether or not anything is known of them.
-    signup : int64 array of shape (n,)
-        When a customer signed up, NEVER where nobody said.
     """
 
     customers: np.ndarray
-    signup: np.ndarray
     events: EventLog
     subscriptions: SubscriptionLog
     profiles: ProfileLog
@@ -199,4 +196,4 @@ class History:
         )
         known = distinct(np.concatenate([events.customer, subscriptions.customer, profiles.customer]))
         kept = np.isin(self.customers, known)
-        return History(self.customers[kept], self.signup[kept], events, subscriptions, profiles)
+        return History(self.customers[kept], events, subscriptions, profiles)

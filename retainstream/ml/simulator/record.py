@@ -23,10 +23,7 @@ def history_of(simulation: Simulation, properties: tuple[str, ...] = ("device",)
         Those whose different values are to be counted.
     """
     customers = np.arange(simulation.service.customers, dtype=np.int64)
-    known = simulation.customers()
-    return History(
-        customers, known.signup, _events(simulation, properties), _subscriptions(simulation), _profiles(simulation)
-    )
+    return History(customers, _events(simulation, properties), _subscriptions(simulation), _profiles(simulation))
 
 
 def _events(simulation: Simulation, properties: tuple[str, ...]) -> EventLog:

@@ -51,7 +51,7 @@ def read(
     """Return what `as_of.history` promises."""
     counted = facts.counted_properties(session) if properties is None else tuple(sorted(set(properties)))
     wanted = None if customer_ids is None else sorted(set(customer_ids))
-    customers, signup = _customers(session, wanted)
+    customers = _customers(session, wanted)
     subset = None if wanted is None else customers.tolist()
     known = kinds(session)
     if subset is None:
@@ -62,7 +62,6 @@ def read(
         events = EventLog.of(read_events(session, known, counted, customer_ids=subset))
     return History(
         customers=customers,
-        signup=signup,
         events=_of_visible(events, customers),
         subscriptions=_of_visible(_subscriptions(session, subset), customers),
         profiles=_of_visible(_profiles(session, subset), customers),
@@ -116,12 +115,9 @@ def read_events(
     )
 
 
-def _customers(session: Session, customer_ids: Sequence[int] | None) -> tuple[Array, Array]:
-    query = select(Customer.id, func.coalesce(Customer.signup_at, int(NEVER))).where(Customer.visible())
-    ids, signup = gathered(
-        session, query.order_by(Customer.id), Customer.id, customer_ids, (np.int64, np.int64), [None, None]
-    )
-    return ids, signup
+def _customers(session: Session, customer_ids: Sequence[int] | None) -> Array:
+    query = select(Customer.id).where(Customer.visible()).order_by(Customer.id)
+    return gathered(session, query, Customer.id, customer_ids, (np.int64,), [None])[0]
 
 
 def _of_visible(log: Log, customers: Array) -> Log:

@@ -68,4 +68,4 @@ def history(events: Sequence[EventRow] = (), subscriptions: Sequence[dict[str, o
     log, statements = event_log(events), subscription_log(subscriptions)
     everybody = np.unique(np.concatenate([log.customer, statements.customer]))
     none = np.empty(0, np.int64)
-    return History(everybody, np.full(len(everybody), NEVER), log, statements, ProfileLog(none, none, none, {}, ()))
+    return History(everybody, log, statements, ProfileLog(none, none, none, {}, ()))

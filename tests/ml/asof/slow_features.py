@@ -125,7 +125,6 @@ def history_of(events: Sequence[Any], statements: Sequence[Any] = (), versions: 
     people = np.array(PEOPLE)
     return History(
         people,
-        np.full(len(people), NEVER),
         event_log(events),
         subscription_log(statements),
         profile_log(versions),

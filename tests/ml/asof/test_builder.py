@@ -136,7 +136,7 @@ def test_columns_stand_in_the_order_of_the_specifications() -> None:
 
 
 def test_a_history_without_anything_gives_a_frame_all_the_same() -> None:
-    empty = replace(history_of([]), customers=np.zeros(0, dtype=np.int64), signup=np.zeros(0, dtype=np.int64))
+    empty = replace(history_of([]), customers=np.zeros(0, dtype=np.int64))
     frame = features(empty, SPECS, NOW, np.array([1, 2]))
     assert frame.shape == (2, len(SPECS))
     assert features(empty, SPECS, NOW, np.zeros(0, dtype=np.int64)).shape == (0, len(SPECS))

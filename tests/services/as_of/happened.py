@@ -24,9 +24,9 @@ START = 1_700_006_400_000_000
 """Midnight of 15 November 2023 UTC."""
 
 
-def customer(session: Session, user_id: str, *, batch_id: int | None = None, signup_at: int | None = None) -> int:
+def customer(session: Session, user_id: str, *, batch_id: int | None = None) -> int:
     """Store a customer and return its id."""
-    made = Customer(batch_id=batch_id, signup_at=signup_at, tags=[], created_at=START, updated_at=START)
+    made = Customer(batch_id=batch_id, tags=[], created_at=START, updated_at=START)
     session.add(made)
     session.flush()
     session.add(Identity(customer_id=made.id, user_id=user_id))

@@ -26,7 +26,7 @@ def _read(settings: Settings, **options: object) -> History:
 
 def test_events_come_sorted_by_when_they_happened_then_by_arrival(minimal_app: Flask, settings: Settings) -> None:
     with unit_of_work() as session:
-        ada, ben = happened.customer(session, "ada"), happened.customer(session, "ben", signup_at=START)
+        ada, ben = happened.customer(session, "ada"), happened.customer(session, "ben")
         late = happened.event(session, ben, "watch", 1, late=3, value=2.5, device="tv")
         first = happened.event(session, ada, "login", 0)
         tie = happened.event(session, ada, "watch", 1, device="tv")
@@ -34,7 +34,6 @@ def test_events_come_sorted_by_when_they_happened_then_by_arrival(minimal_app: F
     found = _read(settings)
     log = found.events
     assert found.customers.tolist() == [ada, ben]
-    assert found.signup.tolist() == [NEVER, START]
     assert log.order.tolist() == [first, late, tie, other]
     assert log.customer.tolist() == [ada, ben, ada, ada]
     assert [log.kinds[code] for code in log.kind] == ["login", "watch", "watch", "login"]
