@@ -77,8 +77,8 @@ def _of_grounds(found: Grounds) -> list[str]:
             f"{found.churn_per_month:.1%} of the active customers left in a month, over {found.months} whole months."
         )
     if found.trainable:
-        counted = found.rule.kind == "inactivity" and found.rule.already_silent == "count"
-        silent = " or had left already, unnoticed" if counted else ""
+        unnoticed = found.rule.kind == "inactivity" and found.rule.already_silent == "count"
+        silent = " or had left already, unnoticed" if unnoticed else ""
         words.append(
             f"Training would have {counted(found.rows, 'row')} on {counted(found.dates, 'date')}, {found.churners:,} of which left within the window{silent}."
         )
