@@ -23,6 +23,7 @@ def register(app: Flask) -> None:
         data,
         data_definitions,
         data_feeds,
+        data_import,
         home,
         set_up,
         sign_in,
@@ -39,6 +40,7 @@ def register(app: Flask) -> None:
         app.register_blueprint(module.blueprint)
     for module in (data_feeds, data_definitions):
         app.register_blueprint(module.blueprint)
+    app.register_blueprint(data_import.blueprint)
     app.register_blueprint(customer.blueprint)
     app.register_blueprint(customer_acts.blueprint)
 

@@ -1,22 +1,178 @@
-"""The data pages about imports: what is on record, and what was loaded when."""
+"""The data pages about imports: what is on record, what was loaded when, one import with its fate, its bad rows, and its undo.
+
+Loading a file is `data_import`.
+"""
 
 from __future__ import annotations
 
-from flask import Blueprint
+from typing import Any
+
+from flask import Blueprint, Response, current_app, flash, request
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-from retainstream.db import read_unit
+from retainstream.config import Settings
+from retainstream.db import read_unit, unit_of_work
+from retainstream.errors import ConfirmationNeeded, Conflict
+from retainstream.lib.pagination import PageRequest
+from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
-from retainstream.web import data_tabs, frame
-from retainstream.web.guards import requires_page
+from retainstream.services import churn_definitions, dashboard, jobs
+from retainstream.services.imports import batches
+from retainstream.web import data_tabs, data_view, frame
+from retainstream.web.browser_session import go
+from retainstream.web.data_view import NextStep
+from retainstream.web.guards import requires_page, signed_in_actor
 
 blueprint = Blueprint("web_data", __name__)
 data_tabs.register(blueprint)
+SHOWN_IMPORTS = 20
 
 
 @blueprint.get("/data")
 @requires_page(Permission.IMPORTS_READ)
 def show() -> BaseResponse:
     """Show what is on record and the imports behind it."""
+    from retainstream.services.events import holdings
+
+    person, cursor = signed_in_actor(), request.args.get("cursor") or None
     with read_unit() as session:
-        return frame.page(session, "data/data.html", here="data")
+        page = batches.list_batches(session, PageRequest(limit=SHOWN_IMPORTS, cursor=cursor))
+        view = data_view.overview(
+            dashboard.metrics(session, _settings()),
+            holdings.read(session),
+            page.items,
+            total=page.total,
+            following=f"/data?cursor={page.next_cursor}" if page.next_cursor else "",
+            first="/data" if cursor else "",
+            linked=_opens_customers(person),
+            may_import=person.may(Permission.IMPORTS_WRITE),
+        )
+        return frame.page(session, "data/data.html", here="data", view=view)
+
+
+@blueprint.get("/data/imports/<int:number>")
+@requires_page(Permission.IMPORTS_READ)
+def one(number: int) -> BaseResponse:
+    """Show one import: its progress while it runs, then its fate."""
+    person = signed_in_actor()
+    with read_unit() as session:
+        item = batches.present(session, person, number)
+        job = batches.latest_job(session, number)
+        view = data_view.import_view(
+            item,
+            None if job is None else jobs.present(job),
+            next_step=_next_step(session, person, item),
+            linked=_opens_customers(person),
+            undo=person.may(Permission.IMPORTS_WRITE),
+            download=person.may(Permission.CUSTOMERS_PERSONAL),
+            cancel=person.may(Permission.JOBS_CANCEL),
+            imports=person.may(Permission.IMPORTS_WRITE),
+        )
+        return frame.page(session, "data/import.html", here="data", view=view)
+
+
+@blueprint.get("/data/imports/<int:number>/bad-rows.csv")
+@requires_page(Permission.CUSTOMERS_PERSONAL)
+def bad_rows(number: int) -> BaseResponse:
+    """Return the rows that were not taken, as a file to mend and load again."""
+    from retainstream.services.imports.offered import bad_rows_text
+
+    signed_in_actor().require(Permission.IMPORTS_READ)
+    with read_unit() as session:
+        text = bad_rows_text(session, number)
+    response = Response(text.encode("utf-8", "replace"), mimetype="text/csv")
+    response.headers["Content-Disposition"] = f'attachment; filename="import-{number}-bad-rows.csv"'
+    return response
+
+
+@blueprint.get("/data/imports/<int:number>/undo")
+@requires_page(Permission.IMPORTS_WRITE)
+def ask_undo(number: int) -> BaseResponse:
+    """Show what an undo would take away."""
+    return _undo_page(number)
+
+
+@blueprint.post("/data/imports/<int:number>/undo")
+@requires_page(Permission.IMPORTS_WRITE)
+def undo(number: int) -> BaseResponse:
+    """Queue the undo of an import."""
+    try:
+        with unit_of_work() as session:
+            batches.queue_undo(session, signed_in_actor(), number, confirm=request.form.get("confirm") == "yes")
+    except ConfirmationNeeded:
+        return _undo_page(number, 409)
+    except Conflict as refusal:
+        flash(refusal.message, "bad")
+    return go(f"/data/imports/{number}")
+
+
+@blueprint.post("/data/imports/<int:number>/cancel")
+@requires_page(Permission.JOBS_CANCEL)
+def cancel(number: int) -> BaseResponse:
+    """Stop the job that works on an import."""
+    try:
+        with unit_of_work() as session:
+            job = batches.latest_job(session, batches.get(session, number).id)
+            if job is not None:
+                jobs.cancel(session, signed_in_actor(), job.id)
+    except Conflict as refusal:
+        flash(refusal.message, "bad")
+    return go(f"/data/imports/{number}")
+
+
+def _undo_page(number: int, status: int = 200) -> BaseResponse:
+    with read_unit() as session:
+        batch = batches.get(session, number)
+        item = batches.present(session, signed_in_actor(), number)
+        if batch.state != "applied":
+            raise Conflict(f"Import {number} is {batch.state}; only one that is on record can be taken back.")
+        warning = ""
+        try:
+            batches.require_last_word(session, batch)
+        except ConfirmationNeeded as needed:
+            # What follows the last full stop but one speaks to scripts.
+            warning = needed.message.rsplit(" Undo ", 1)[0]
+        view = data_view.undo_view(item, warning)
+        return frame.page(session, "data/undo.html", here="data", status=status, view=view)
+
+
+def _next_step(session: Session, person: Actor, item: dict[str, Any]) -> NextStep | None:
+    """Return what a person would do next: train on labels, score newcomers, or say what leaving means."""
+    labelled = any(column["role"] == "label" for column in item["mapping"].get("columns", []))
+    definition = churn_definitions.in_force(session)
+    looks_forward = definition is not None and definition.kind != churn_definitions.LABELLED
+    if item["target"] == "customers" and labelled and not looks_forward and person.may(Permission.MODEL_TRAIN):
+        return NextStep(
+            "Next: learn who leaves",
+            "A model learns what those who left had in common and is tested on customers it never saw; seconds to a few minutes.",
+            "Train",
+            "/train",
+            posts=True,
+        )
+    if item["target"] != "customers" and not looks_forward and "web_definitions.show" in current_app.view_functions:
+        return NextStep(
+            "Next: say what leaving means",
+            "With events on record, a few questions settle when a customer counts as having left; then a model can look forward.",
+            "Define churn",
+            "/data/definitions",
+            posts=False,
+        )
+    if dashboard.metrics(session, _settings())["model"] is None or not person.may(Permission.PREDICTIONS_WRITE):
+        return None
+    return NextStep(
+        "Next: score with the new data",
+        "The model in service gives every customer a score and reasons, with what just came in.",
+        "Score now",
+        "/score",
+        posts=True,
+    )
+
+
+def _opens_customers(person: Actor) -> bool:
+    return "web_customers.show" in current_app.view_functions and person.may(Permission.CUSTOMERS_READ)
+
+
+def _settings() -> Settings:
+    settings: Settings = current_app.config["RETAINSTREAM"]
+    return settings

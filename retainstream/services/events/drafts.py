@@ -27,6 +27,7 @@ from retainstream.security.actor import Actor
 from retainstream.services.events import preview as event_preview
 from retainstream.services.events.guess import likely_target
 from retainstream.services.events.hints import moment_of
+from retainstream.services.events.loading import ROW_WARNINGS
 from retainstream.services.events.mapping import TARGETS, Target
 from retainstream.services.imports import batches, files
 from retainstream.services.imports import preview as customer_preview
@@ -233,7 +234,7 @@ def queue(session: Session, actor: Actor, draft: Draft) -> tuple[ImportBatch, Jo
         draft.mapping,
         on_error=draft.on_error,
         known_at_time=bool(draft.mapping.get("known_at_time")),
-        warnings=told if customers else [item for item in told if item["code"] not in event_preview.ROW_WARNINGS],
+        warnings=told if customers else [item for item in told if item["code"] not in ROW_WARNINGS],
         refine=customers and not draft.edited and not draft.found["complete"],
         source="browser",
         target=draft.target,
