@@ -23,12 +23,17 @@ def register(app: Flask) -> None:
         data,
         data_definitions,
         data_feeds,
-        data_import,
         home,
+        jobs,
         set_up,
+        settings_audit,
+        settings_people,
+        settings_preferences,
+        settings_tokens,
         sign_in,
         template_tools,
     )
+    from retainstream.web import settings as settings_account
 
     settings: Settings = app.config["RETAINSTREAM"]
     app.config["PERMANENT_SESSION_LIFETIME"] = timedelta(days=settings.session_days)
@@ -40,9 +45,10 @@ def register(app: Flask) -> None:
         app.register_blueprint(module.blueprint)
     for module in (data_feeds, data_definitions):
         app.register_blueprint(module.blueprint)
-    app.register_blueprint(data_import.blueprint)
     app.register_blueprint(customer.blueprint)
     app.register_blueprint(customer_acts.blueprint)
+    for module in (jobs, settings_account, settings_tokens, settings_people, settings_preferences, settings_audit):
+        app.register_blueprint(module.blueprint)
 
     @app.before_request
     def protect_forms() -> None:

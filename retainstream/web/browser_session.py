@@ -81,6 +81,11 @@ def current_actor() -> Actor | None:
     return current_user.actor if current_user.is_authenticated else None
 
 
+def was_ended() -> bool:
+    """Tell whether the browser was signed in, by a session that holds no longer: it ran out, or was ended from elsewhere."""
+    return "_user_id" in session and current_actor() is None
+
+
 def visitor() -> Actor:
     """Return the actor of a request before anybody is known: an address and a request id, and no permissions."""
     return Actor(kind="anonymous", permissions=frozenset(), request_id=g.get("request_id"), address=request.remote_addr)

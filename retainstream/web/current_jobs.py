@@ -1,4 +1,4 @@
-"""The strip of running work that pages follow by polling. Lists of jobs and their results belong to the API for now."""
+"""The strip of running work that pages follow by polling. The list of jobs and what came of each is `jobs`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,16 @@ from retainstream.web.guards import requires_page
 blueprint = Blueprint("web_current_jobs", __name__)
 BUSY_SECONDS = 2
 IDLE_SECONDS = 20
-_NAMES = {"train": "Training", "score": "Scoring", "import": "Import", "undo": "Undoing an import"}
+NAMES = {
+    "train": "Training",
+    "score": "Scoring",
+    "replay": "Replay of a past day",
+    "judge": "Comparing scores with what happened",
+    "import": "Import of customers",
+    "ingest": "Import of what happened",
+    "undo": "Undoing an import",
+}
+"""What each kind of work is called."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,7 @@ def _view(job: dict[str, object]) -> JobView:
     message = str(error.get("message", "")) if isinstance(error, dict) else ""
     percent = int(100 * progress) if isinstance(progress, float | int) and state == "running" else None
     return JobView(
-        int(str(job["id"])), _NAMES.get(str(job["kind"]), str(job["kind"])), state, str(job["phase"]), percent, message
+        int(str(job["id"])), NAMES.get(str(job["kind"]), str(job["kind"])), state, str(job["phase"]), percent, message
     )
 
 

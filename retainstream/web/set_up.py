@@ -1,4 +1,4 @@
-"""The first visit: whoever can read the set-up code on the machine becomes the administrator. Gone as soon as one exists."""
+"""The first visit: whoever can read the set-up code on the machine becomes the administrator, and chooses how to begin. Gone as soon as one exists."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from flask import Blueprint, Response, current_app, redirect, render_template, r
 from werkzeug.wrappers import Response as BaseResponse
 
 from retainstream.config import Settings
-from retainstream.db import unit_of_work
+from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import Conflict, Forbidden, InvalidInput, RetainStreamError, TooManyRequests
+from retainstream.security.permissions import Permission
+from retainstream.services import demo
 from retainstream.services.access import accounts, login, setup
 from retainstream.web import browser_session
 from retainstream.web.account import name_of
-from retainstream.web.guards import public
+from retainstream.web.guards import public, requires_page, signed_in_actor
 from retainstream.web.sign_in import login_gate, nobody_registered
 
 blueprint = Blueprint("web_set_up", __name__)
@@ -59,7 +61,23 @@ def submit() -> BaseResponse:
         return _page(refusal)
     setup.finish(settings)
     browser_session.begin(token)
-    return browser_session.go("/")
+    return browser_session.go("/set-up/begin")
+
+
+@blueprint.get("/set-up/begin")
+@requires_page(Permission.SETTINGS_WRITE)
+def begin() -> BaseResponse:
+    """Offer a file, the demo, or an empty box; a box that has data goes to its home page."""
+    with read_unit() as session:
+        step = demo.next_step(session)
+    if step is None or step.name != "begin":
+        return redirect("/", 303)
+    person = signed_in_actor()
+    own_file = "web_data_import.choose" in current_app.view_functions
+    html = render_template(
+        "begin.html", name=person.name or person.email, import_address="/data/import" if own_file else ""
+    )
+    return current_app.make_response(html)
 
 
 def _page(refusal: RetainStreamError | None = None) -> Response:

@@ -38,7 +38,7 @@ def show() -> BaseResponse:
         return redirect(target, 303)
     if nobody_registered():
         return redirect("/set-up", 303)
-    return _page(target=target)
+    return _page(target=target, ended=browser_session.was_ended())
 
 
 @blueprint.post("/sign-in")
@@ -68,9 +68,9 @@ def sign_out() -> BaseResponse:
     return browser_session.go("/sign-in")
 
 
-def _page(*, target: str, email: str = "", refusal: RetainStreamError | None = None) -> Response:
+def _page(*, target: str, email: str = "", refusal: RetainStreamError | None = None, ended: bool = False) -> Response:
     message = refusal.message if refusal else ""
-    html = render_template("sign_in.html", target=target, email=email[:254], message=message)
+    html = render_template("sign_in.html", target=target, email=email[:254], message=message, ended=ended)
     # 422 rather than 401: a browser would answer 401 with a window of its own where a proxy adds a challenge.
     status = 200 if refusal is None else 429 if isinstance(refusal, TooManyRequests) else 422
     response = current_app.make_response((html, status))

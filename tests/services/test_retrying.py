@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from flask import Flask
 
 from retainstream.db import unit_of_work
 from retainstream.errors import Conflict, Forbidden, NotFound, NotReady

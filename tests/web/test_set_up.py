@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,7 @@ from retainstream.security.actor import COMMAND
 from retainstream.services.access import accounts, setup
 from tests.conftest import Cast
 from tests.web.conftest import Browser
+from tests.web.stocked import add_customers
 
 FORM = {"email": "Ana@Example.com", "name": "Ana Silva", "password": "a few easy words"}
 
@@ -28,7 +30,11 @@ def test_empty_box_leads_to_set_up(browser: Browser) -> None:
 def test_code_makes_an_administrator_who_is_signed_in(app: Flask, browser: Browser, settings: Settings) -> None:
     code = setup.setup_code(settings)
     answer = browser.post("/set-up", {**FORM, "code": f" {code.lower()} "})
-    assert (answer.status_code, answer.location) == (303, "/")
+    assert (answer.status_code, answer.location) == (303, "/set-up/begin")
+    choice = browser.get("/set-up/begin")
+    assert "Welcome, Ana Silva." in choice.text
+    assert "flask --app wsgi demo" in choice.text
+    assert "Start empty" in choice.text
     home = browser.get("/")
     assert "Ana Silva" in home.text
     assert "Admin" in home.text
@@ -72,7 +78,18 @@ def test_guessing_the_code_is_counted(settings: Settings) -> None:
     assert statuses == [422, 422, 422, 429]
     owner = {"code": setup.setup_code(settings), "csrf_token": browser.token("/set-up"), **FORM}
     elsewhere = browser.client.post("/set-up", data=owner, environ_overrides={"REMOTE_ADDR": "192.0.2.7"})
-    assert elsewhere.location == "/"
+    assert elsewhere.location == "/set-up/begin"
+
+
+def test_how_to_begin_is_asked_only_while_the_box_is_empty_and_only_of_administrators(
+    app: Flask, as_: Callable[[str], Browser]
+) -> None:
+    owner = as_("owner")
+    assert "How would you like to begin?" in owner.get("/set-up/begin").text
+    assert as_("analyst").get("/set-up/begin").status_code == 403
+    with app.app_context(), unit_of_work() as session:
+        add_customers(session, 3)
+    assert owner.get("/set-up/begin").location == "/"
 
 
 def test_invitation_makes_an_account_with_its_role(app: Flask, browser: Browser, cast: Cast) -> None:

@@ -65,6 +65,8 @@ def test_deactivated_account_is_out_at_once(app: Flask, as_: Callable[[str], Bro
     with app.app_context(), unit_of_work() as session:
         accounts.end_everything(session, accounts.get(session, cast.users["agent"]))
     assert browser.get("/").location == "/sign-in"
+    assert "Your session has ended" in browser.get("/sign-in").text
+    assert "Your session has ended" not in Browser(app).get("/sign-in").text
 
 
 def test_signing_out_ends_the_session_on_the_server(app: Flask, as_: Callable[[str], Browser]) -> None:
