@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from retainstream.lib.counting import counted
+
 if TYPE_CHECKING:
     from retainstream.ml.asof.proposal import Candidate, Grounds, InactivityProposal, Lateness, SubscriptionProposal
 
