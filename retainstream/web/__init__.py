@@ -23,6 +23,7 @@ def register(app: Flask) -> None:
         data,
         data_definitions,
         data_feeds,
+        data_import,
         home,
         jobs,
         set_up,
@@ -45,6 +46,7 @@ def register(app: Flask) -> None:
         app.register_blueprint(module.blueprint)
     for module in (data_feeds, data_definitions):
         app.register_blueprint(module.blueprint)
+    app.register_blueprint(data_import.blueprint)
     app.register_blueprint(customer.blueprint)
     app.register_blueprint(customer_acts.blueprint)
     for module in (jobs, settings_account, settings_tokens, settings_people, settings_preferences, settings_audit):
