@@ -26,11 +26,12 @@ from retainstream.schemas.predictions import ExplanationSchema
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import as_of, explanations, score_moves
-from retainstream.services.customers import erasure, erasure_ledger, export, lists, record
+from retainstream.services.customers import erasure, erasure_ledger, export, groups, lists, record
 from retainstream.services.customers.filters import CustomerFilter
 from retainstream.services.preferences import BAND_NAMES
 
 blueprint = ApiBlueprint("customers", "/customers", "Customers with their scores and reasons")
+_NO_CUSTOMER = "There is no such customer."
 
 
 class CustomerQuerySchema(CustomerFilterSchema, PageQuerySchema):
@@ -56,6 +57,7 @@ def _filter(query: dict[str, Any], caller: Actor) -> CustomerFilter:
 
 def _list(wanted: CustomerFilter, query: dict[str, Any]) -> Response:
     with read_unit() as session:
+        wanted = groups.narrowed(session, wanted, query["group"])
         return with_etag(lists.page(session, actor(), wanted, query["sort"], page_request(query)).to_dict())
 
 
@@ -89,6 +91,7 @@ def high_value(query: dict[str, Any]) -> Response:
         if threshold is None:
             return with_etag({"items": [], "next_cursor": None, "total": 0})
         priced = CustomerFilter(**{**vars(wanted), "extra": (Customer.revenue_minor >= threshold,)})
+        priced = groups.narrowed(session, priced, query["group"])
         return with_etag(lists.page(session, actor(), priced, query["sort"], page_request(query)).to_dict())
 
 
@@ -102,7 +105,8 @@ def export_csv(query: dict[str, Any]) -> Response:
     spool = tempfile.TemporaryFile()  # noqa: SIM115 - the answer's stream closes it
     text = io.TextIOWrapper(spool, encoding="utf-8", newline="")
     with read_unit() as session:
-        rows = export.write(session, caller, _filter(query, caller), query["sort"], text)
+        wanted = groups.narrowed(session, _filter(query, caller), query["group"])
+        rows = export.write(session, caller, wanted, query["sort"], text)
     with unit_of_work() as session:
         export.record(session, caller, rows)
     text.detach()
@@ -121,6 +125,7 @@ def _blocks(file: IO[bytes]) -> Iterator[bytes]:
 @blueprint.route("/<path:user_id>")
 @requires(Permission.CUSTOMERS_READ)
 @blueprint.response(200, CustomerRecordSchema)
+@blueprint.alt_response(404, schema=ErrorSchema, description=_NO_CUSTOMER)
 def customer(user_id: str) -> Response:
     """One customer with all attributes."""
     with read_unit() as session:
@@ -130,6 +135,7 @@ def customer(user_id: str) -> Response:
 @blueprint.route("/<path:user_id>/explanation")
 @requires(Permission.PREDICTIONS_READ)
 @blueprint.response(200, ExplanationSchema)
+@blueprint.alt_response(404, schema=ErrorSchema, description=_NO_CUSTOMER)
 def explanation(user_id: str) -> Response:
     """Why the score is what it is: exact contributions of every feature, which add up to the margin."""
     with read_unit() as session:
@@ -140,6 +146,7 @@ def explanation(user_id: str) -> Response:
 @blueprint.route("/<path:user_id>/history")
 @requires(Permission.PREDICTIONS_READ)
 @blueprint.response(200, HistorySchema)
+@blueprint.alt_response(404, schema=ErrorSchema, description=_NO_CUSTOMER)
 def history(user_id: str) -> Response:
     """Every score on record, newest first, with what became of it and why it is another one than before."""
     with read_unit() as session:
@@ -151,6 +158,7 @@ def history(user_id: str) -> Response:
 @requires(Permission.CUSTOMERS_WRITE)
 @blueprint.arguments(CustomerChangeSchema)
 @blueprint.response(200, CustomerRecordSchema)
+@blueprint.alt_response(404, schema=ErrorSchema, description=_NO_CUSTOMER)
 @blueprint.alt_response(409, schema=ErrorSchema, description="Subscriptions tell another plan or revenue.")
 def change(body: dict[str, Any], user_id: str) -> Response:
     """Change a customer; the old values stay on record as an earlier version."""
@@ -161,6 +169,7 @@ def change(body: dict[str, Any], user_id: str) -> Response:
 @blueprint.route("/<path:user_id>", methods=["DELETE"])
 @requires(Permission.CUSTOMERS_ERASE)
 @blueprint.response(200, ErasedSchema)
+@blueprint.alt_response(404, schema=ErrorSchema, description=_NO_CUSTOMER)
 def erase(user_id: str) -> Response:
     """Erase one person for good; a later import does not bring them back."""
     settings = current_app.config["RETAINSTREAM"]

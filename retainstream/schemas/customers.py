@@ -174,6 +174,11 @@ class CustomerFilterSchema(ScoreFilterSchema):
     max_revenue = ma.fields.Integer(load_default=None, validate=ma.validate.Range(min=-MAX_MINOR, max=MAX_MINOR))
     min_tenure = ma.fields.Float(load_default=None, validate=ma.validate.Range(min=0, max=10_000))
     max_tenure = ma.fields.Float(load_default=None, validate=ma.validate.Range(min=0, max=10_000))
+    group = ma.fields.String(
+        load_default="",
+        validate=ma.validate.OneOf(("", "leaving_soon", "risen", "payment_trouble", "new_drifting")),
+        metadata={"description": "A named group of active customers, such as those whose rank has risen since last week"},
+    )
     sort = ma.fields.String(load_default="-risk", validate=ma.validate.OneOf(SORTS))
 
 

@@ -7,6 +7,7 @@ import secrets
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from retainstream.db import read_unit, unit_of_work
@@ -26,6 +27,7 @@ from retainstream.models import (
 from retainstream.services import revisions, trend
 from retainstream.services.customers import groups
 from retainstream.services.customers.filters import CustomerFilter, count
+from tests.conftest import Cast
 from tests.web.stocked import stock
 
 DAY = clock.DAY_US
@@ -179,3 +181,15 @@ def test_the_trend_tells_what_was_expected_and_what_came(box: int) -> None:
     assert [one.as_of for one in past] == [box - 60 * DAY, box]
     assert (past[0].expected_share, past[0].left_share, past[0].auc, past[0].predicted) == (0.25, 0.5, 0.8, 1)
     assert (past[1].left_share, past[1].auc) == (None, None)
+
+
+def test_the_api_lists_a_group(app: Flask, client: FlaskClient, cast: Cast) -> None:
+    with app.app_context():
+        made = stock(60)
+    headers = cast.token("viewer")
+    found = client.get("/api/v1/customers?group=leaving_soon", headers=headers).get_json()
+    assert found["total"] == made.risky == len(found["items"])
+    assert client.get("/api/v1/customers?group=risen", headers=headers).get_json()["total"] == 0
+    refused = client.get("/api/v1/customers?group=nobody", headers=headers)
+    assert refused.status_code == 422
+    assert "group" in refused.get_json()["error"]["fields"]

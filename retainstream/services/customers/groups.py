@@ -10,7 +10,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, String, and_, bindparam, case, column, func, or_, select
@@ -21,6 +21,7 @@ from retainstream.errors import InvalidInput
 from retainstream.lib import clock
 from retainstream.models import Customer, Event, EventKind, LatestScore, ModelVersion, ScoreHistory, ScoringRun
 from retainstream.services import revisions
+from retainstream.services.customers.filters import CustomerFilter
 from retainstream.services.events.listing import visible
 
 TITLES = {
@@ -101,6 +102,11 @@ def condition(session: Session, name: str) -> ColumnElement[bool]:
     ids = json.dumps(read(session).members[name])
     listed = func.json_each(bindparam(None, ids, String)).table_valued(column("value", Integer))
     return Customer.id.in_(select(listed.c.value))
+
+
+def narrowed(session: Session, wanted: CustomerFilter, name: str) -> CustomerFilter:
+    """Return a filter that picks a group's members only; the same filter where no group is named. Raises InvalidInput as `condition`."""
+    return replace(wanted, extra=(*wanted.extra, condition(session, name))) if name else wanted
 
 
 def _made(session: Session) -> Groups:
