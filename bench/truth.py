@@ -154,7 +154,7 @@ def lines_of(cause: str, seed: int, row: Row, report: TrainingReport) -> Iterabl
     yield f"  share of the oracle's advantage over recency {told(row['share'])}; rank agreement with the oracle {row['agreement']:.3f}"
     yield f"  rivals: {rivals}; random split: {random}"
     yield (
-        f"  slope {told(metrics['calibration_slope'])}, with the calibrator's own luck at 99% {told(verdict.slope)}: "
+        f"  slope, with the calibrator's own luck at 99%, {told(verdict.slope)}: "
         f"{'holds' if holds else 'MISSES'} 1; intercept {told(verdict.intercept)}; ECE {told(metrics['ece'])}; "
         f"{verdict.method}, {'passed' if verdict.passed else 'refused'}"
     )

@@ -55,6 +55,8 @@ def judge_model(
 ) -> Judged:
     """Figures averaged over the repeats, with bootstrap intervals; the served (first) repeat faces the gate.
 
+    Calibration slope and intercept are said once: they are the gate's, of the served repeat, with 99% intervals, among the metrics too.
+
     ``gate_noise`` has what chance does to the calibration slope and intercept where the calibrator was fitted on other rows: arrays of
     ``draws_for(len(y))`` deviations, which widen the gate's intervals.
     """
@@ -67,7 +69,7 @@ def judge_model(
         parts = [ranking.evaluate(weights) for ranking in rankings]
         lines = [line.evaluate(weights) for line in calibrations]
         found = {name: np.mean([part[name] for part in parts], axis=0) for name in parts[0]}
-        found |= {name: np.mean([line[name] for line in lines], axis=0) for name in lines[0]}
+        found |= {name: np.mean([line[name] for line in lines], axis=0) for name in lines[0] if name not in GATED}
         found |= {"log_loss": losses(weights), "brier": squares(weights)}
         served = {f"served_{name}": lines[0][name] for name in (*GATED, "ece")}
         return found | served
@@ -95,6 +97,7 @@ def judge_model(
     metrics = {
         name: interval(value, replicates[name]) for name, value in values.items() if not name.startswith("served_")
     }
+    metrics |= gate
     metrics["ece"] = recentred(values["ece"], replicates["ece"])
     one = np.ones((1, len(y)))
     return Judged(metrics, tuple(float(r.evaluate(one)["auc"][0]) for r in rankings), verdict, draws)

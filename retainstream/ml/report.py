@@ -15,7 +15,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its bootstrap interval (95%, percentile)."""
+    """A figure with its bootstrap interval: percentile, 95% unless said otherwise."""
 
     value: float
     low: float
@@ -38,7 +38,13 @@ class RivalResult:
 
 @dataclass(frozen=True)
 class CalibrationVerdict:
-    """Whether probabilities may be shown: judged on rows the calibrators never saw, at 99% (two tests, one verdict)."""
+    """Whether probabilities may be shown: judged on rows the calibrators never saw, at 99% (two tests, one verdict).
+
+    ``slope`` and ``intercept`` are of the line through the log-odds of the probabilities (Cox 1958), of the served repeat. Their intervals are
+    percentiles of a bootstrap by customer. Where the calibrator was fitted on a window of its own, each draw of the judged window is moved by
+    the deviation that a draw of the calibrator's window gives: that window's luck is in the line too. ``TrainingReport.metrics`` has
+    the same two figures with the same intervals.
+    """
 
     method: str
     passed: bool
@@ -219,7 +225,8 @@ class TrainingReport:
     are the only ones judged, and the curves are too. How many rows it learned from is in ``forward.windows``.
 
     ``metrics`` has: auc, pr_auc, log_loss, brier, ece, calibration_slope, calibration_intercept, top_decile_lift,
-    precision, recall, f1 (at ``threshold``). All are out of fold, averaged over the repeats. Curves are of the served
+    precision, recall, f1 (at ``threshold``). All are out of fold, averaged over the repeats, but for calibration_slope and
+    calibration_intercept, which are those of ``calibration``, at 99%. Curves are of the served
     boosters (first repeat). ``timings`` are seconds per phase.
     """
 

@@ -91,7 +91,7 @@ class VersionListSchema(ListSchema):
 
 
 class FigureSchema(Schema):
-    """A figure with its 95% interval and the number of rows behind it."""
+    """A figure with its 95% interval (99% for calibration_slope and calibration_intercept) and the number of rows behind it."""
 
     value = ma.fields.Float(required=True, allow_none=True)
     low = ma.fields.Float(required=True, allow_none=True)

@@ -36,6 +36,8 @@ def test_report_survives_json_and_its_intervals_hold_its_figures(model):
     }  # fmt: skip
     for name, estimate in report.metrics.items():
         assert estimate.low <= estimate.value <= estimate.high, name
+    assert report.metrics["calibration_slope"] == report.calibration.slope  # one figure has one interval
+    assert report.metrics["calibration_intercept"] == report.calibration.intercept
     assert report.n == 1500
     assert report.base_rate == pytest.approx(report.n_churned / report.n)
     assert sum(item.share for item in report.importance) == pytest.approx(1)

@@ -48,6 +48,8 @@ def test_the_report_says_when_on_whom_and_how_well(panel, trained):
     assert [w.n for w in forward.windows] == [len(parts.train), len(parts.calibrate), len(parts.test)]
     for earlier, later in zip(forward.windows, forward.windows[1:], strict=False):
         assert earlier.dates[-1] + panel.rule.maturity_us <= later.dates[0]
+    assert report.metrics["calibration_slope"] == report.calibration.slope  # one figure has one interval
+    assert report.metrics["calibration_intercept"] == report.calibration.intercept
     assert forward.inner_folds_by == "time"
     assert forward.left_out == {"lead": 3}
     again = TrainingReport.from_dict(json.loads(json.dumps(report.to_dict(), allow_nan=False)))
