@@ -18,6 +18,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from retainstream.config import Settings
 from retainstream.db import read_unit
 from retainstream.errors import Conflict, NotFound
+from retainstream.lib import clock
 from retainstream.lib.pagination import PageRequest
 from retainstream.lib.spreadsheet import safe_cell
 from retainstream.security.actor import Actor
@@ -93,7 +94,7 @@ def read(session: Session, person: Actor, user_id: str) -> Page:
     before = customer_history_view.before(history, told["as_of"])  # type: ignore[arg-type]
     past = timeline.read(session, person, user_id)
     return Page(
-        customer=customer_view.customer(told, explanation, before),
+        customer=customer_view.customer(told, explanation, before, clock.iso(found.churned_at)),
         chart=customer_history_view.chart(history),
         moves=customer_history_view.moves(history),
         more_moves=len(history) > 2,

@@ -125,7 +125,7 @@ def chart(items: Sequence[Answer]) -> HistoryChart | None:
         dots=_dots(items, times, values, axes, withheld=withheld),
         changes=_changes(items, times, axes),
         x_ticks=_days(items, times),
-        y_ticks=tuple(Tick(at, _value(at, withheld=withheld)) for at in round_ticks(*y_ends, 3)),
+        y_ticks=tuple(Tick(at, _tick(at, y_ends[1], withheld=withheld)) for at in round_ticks(*y_ends, 3)),
         rows=tuple(_row(item, withheld=withheld) for item in items),
     )
 
@@ -136,6 +136,10 @@ def _instant(text: str) -> float:
 
 def _value(value: float, *, withheld: bool) -> str:
     return f"{value:.2f}".replace("-", "−") if withheld else percent(value, 0 if value >= 0.1 or value == 0 else 1)
+
+
+def _tick(value: float, top: float, *, withheld: bool) -> str:
+    return _value(value, withheld=True) if withheld else percent(value, 0 if top >= 0.05 else 1)
 
 
 def _dots(
@@ -247,6 +251,7 @@ def _said(amount: float, as_points: bool) -> tuple[str, str]:
 
 def _sentence(text: str) -> str:
     """Return a move's sentence without its end, which the words beside it say."""
-    for end in (": raises the score.", ": lowers the score."):
-        text = text.removesuffix(end)
+    for way in ("raises", "lowers"):
+        text = text.removesuffix(f": {way} the score.")
+        text = text.replace(f"; beside what else changed this {way} the score.", ", beside what else changed")
     return text

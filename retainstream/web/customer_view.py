@@ -99,7 +99,9 @@ class CustomerView:
     pairs: tuple[tuple[str, str], ...]
 
 
-def customer(record: Answer, explanation: Answer | None, before: Answer | None) -> CustomerView:
+def customer(
+    record: Answer, explanation: Answer | None, before: Answer | None, left_at: str | None = None
+) -> CustomerView:
     """Return the page's content.
 
     Parameters
@@ -110,18 +112,20 @@ def customer(record: Answer, explanation: Answer | None, before: Answer | None) 
         Its score in full; None without one, and where its model cannot be loaded.
     before : mapping, optional
         The score before, of the same sort, as the history has it.
+    left_at : str, optional
+        When the customer left, where that is known.
     """
     shown = score(record, explanation, before) if record["risk_band"] else None
     state = "left" if record["churned"] else "scored" if shown else "unscored"
     source = cast("Sequence[Answer]", record["reasons"])
     return CustomerView(
         user_id=str(record["user_id"]),
-        about=_about(record),
+        about=_about(record, left_at),
         state=state,
         name=" · ".join(str(record[key]) for key in ("name", "email") if record.get(key)),
         tags=tuple(record["tags"]),
         score=shown,
-        cells=_cells(record),
+        cells=_cells(record, left_at),
         reasons=reasons(source),
         reasons_note=_reasons_note(record, explanation),
         notices=tuple(str(item["sentence"]) for item in (explanation or {}).get("notices", ())),
@@ -170,7 +174,8 @@ def claim(record: Answer) -> str:
 
 
 def _place(percentile: float) -> str:
-    return f"Top {max(1, round(100 * (1 - percentile)))}%"
+    side = "Top" if percentile >= 0.5 else "Lowest"
+    return f"{side} {max(1, round(100 * min(percentile, 1 - percentile)))}%"
 
 
 def _certainty(record: Answer) -> str:
@@ -178,7 +183,8 @@ def _certainty(record: Answer) -> str:
     if record["churn_probability"] is None or record["interval"] is None or record["confidence"] is None:
         return ""
     low, high = record["interval"]
-    return f"{percent(low, 0)}–{percent(high, 0)}, confidence {record['confidence']:.2f}"
+    digits = 0 if high >= 0.1 else 1
+    return f"{percent(low, digits)}–{percent(high, digits)}, confidence {record['confidence']:.2f}"
 
 
 def _change(record: Answer, before: Answer | None) -> tuple[str, str]:
@@ -204,16 +210,18 @@ def points(change: float, since: str = "") -> tuple[str, str]:
     return f"{'+' if change > 0 else '−'}{size} {word}{tail}", "raises" if change > 0 else "lowers"
 
 
-def _about(record: Answer) -> str:
+def _about(record: Answer, left_at: str | None) -> str:
     parts = [str(record["plan"] or "No plan")]
     if record["revenue"]:
         parts.append(f"{cash(record['revenue'])} a month")
     if record["signup_at"]:
-        parts.append(f"with us since {day(record['signup_at'])}")
+        parts.append(f"{'came on' if record['churned'] else 'with us since'} {day(record['signup_at'])}")
+    if left_at and record["churned"]:
+        parts.append(f"left on {day(left_at)}")
     return " · ".join(parts)
 
 
-def _cells(record: Answer) -> tuple[Cell, ...]:
+def _cells(record: Answer, left_at: str | None) -> tuple[Cell, ...]:
     probability, revenue, percentile = record["churn_probability"], record["revenue"], record["risk_percentile"]
     if not revenue:
         pays = Cell("Pays a month", "–", note="no price is known")
@@ -224,9 +232,9 @@ def _cells(record: Answer) -> tuple[Cell, ...]:
     else:
         at_risk, year = cash(_times(revenue, probability)), cash(_times(revenue, 12), short=True)
         pays = Cell("Pays a month", cash(revenue), note=f"{at_risk} of it at risk · {year} a year")
-    months = _months(record)
+    months = _months(record, left_at if record["churned"] else None)
     tenure = Cell(
-        "With us",
+        "Was with us" if record["churned"] else "With us",
         "–" if months is None else _span(months),
         note=f"since {day(record['signup_at'])}" if record["signup_at"] else "the first day is not known",
     )
@@ -241,13 +249,14 @@ def _times(amount: Answer, factor: float) -> dict[str, Any]:
     return {**amount, "amount_minor": round(int(amount["amount_minor"]) * factor)}
 
 
-def _months(record: Answer) -> float | None:
+def _months(record: Answer, left_at: str | None) -> float | None:
     if record["tenure_months"] is not None:
         return float(record["tenure_months"])
-    if not record["signup_at"]:
+    if not record["signup_at"] or (record["churned"] and left_at is None):
         return None
     since = clock.to_us(datetime.fromisoformat(str(record["signup_at"])))
-    return max(0.0, (clock.now_us() - since) / _MONTH_US)
+    until = clock.now_us() if left_at is None else clock.to_us(datetime.fromisoformat(left_at))
+    return max(0.0, (until - since) / _MONTH_US)
 
 
 def _span(months: float) -> str:
@@ -350,7 +359,9 @@ def _peer(item: Answer, spec: FeatureSpec, place: Standing) -> PeerView:
         return PeerView(
             spec.title, value, f"like {same} of customers", direction, None, _percent(low), _percent(place.same)
         )
-    words = f"higher than for {_share(place.below)}" if place.below >= 0.5 else f"lower than for {_share(1 - place.below)}"
+    words = (
+        f"higher than for {_share(place.below)}" if place.below >= 0.5 else f"lower than for {_share(1 - place.below)}"
+    )
     return PeerView(spec.title, value, f"{words} of customers", direction, at=_percent(place.below))
 
 
