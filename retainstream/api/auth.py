@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, current_app, request
 
 from retainstream.api.authentication import nobody
-from retainstream.api.base import ApiBlueprint, actor, json_response, path_id, public, requires
+from retainstream.api.base import ApiBlueprint, ErrorSchema, actor, json_response, path_id, public, requires
 from retainstream.api.idempotency import idempotent
 from retainstream.api.limits import GATE
 from retainstream.config import Settings
@@ -147,6 +147,7 @@ def create_token(data: dict[str, Any]) -> Response:
 @blueprint.route("/tokens/<token_id>", methods=["DELETE"])
 @requires(Permission.TOKENS_OWN)
 @blueprint.response(204)
+@blueprint.alt_response(404, schema=ErrorSchema, description="The caller has no such token.")
 def revoke_token(token_id: str) -> None:
     """Revoke one of the caller's own API tokens."""
     with unit_of_work() as session:

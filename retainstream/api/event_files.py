@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import marshmallow as ma
 from flask import Response, current_app, request
@@ -32,56 +33,53 @@ from retainstream.security.permissions import Permission
 from retainstream.services import jobs
 from retainstream.services.imports import batches, files
 
+if TYPE_CHECKING:
+    from retainstream.services.events.mapping import Target
+
 blueprint = ApiBlueprint("event_files", "", "Loading files of events, subscriptions and orders")
-_PREVIEW = "The preview of a dry run; nothing was loaded."
-_ASKED = "No column is known for the customer or the time: name it in a mapping."
-_TOO_LARGE = "The file is too large."
-_NO_TABLE = "The file is not a table; the message says what it is."
 
 
-@blueprint.route("/events/import", methods=["POST"])
-@requires(Permission.EVENTS_WRITE)
-@idempotent
-@blueprint.arguments(KindFileSchema, location="files")
-@blueprint.response(202, ImportAcceptedSchema)
-@blueprint.alt_response(200, schema=EventPreviewSchema, description=_PREVIEW)
-@blueprint.alt_response(409, schema=ErrorSchema, description=_ASKED)
-@blueprint.alt_response(413, schema=ErrorSchema, description=_TOO_LARGE)
-@blueprint.alt_response(415, schema=ErrorSchema, description=_NO_TABLE)
-def load_events(sent: dict[str, Any]) -> Response:
-    """Load a file of events in a job, or preview it with `dry_run`. Readers see all of it at its end, or nothing."""
-    return _load("events", sent, KindFormSchema())
+def _register(target: Target, body: type[ma.Schema], form: type[ma.Schema], says: str) -> None:
+    """Add the route that takes files of a target."""
+
+    def load(sent: dict[str, Any]) -> Response:
+        return _load(target, sent, form())
+
+    load.__name__ = f"load_{target}"
+    load.__doc__ = says
+    view: Callable[..., Any] = load
+    for status, schema, text in (
+        (200, EventPreviewSchema, "The preview of a dry run; nothing was loaded."),
+        (409, ErrorSchema, "No column is known for the customer or the time: name it in a mapping."),
+        (413, ErrorSchema, "The file is too large."),
+        (415, ErrorSchema, "The file is not a table; the message says what it is."),
+    ):
+        view = blueprint.alt_response(status, schema=schema, description=text)(view)
+    view = blueprint.arguments(body, location="files")(blueprint.response(202, ImportAcceptedSchema)(view))
+    blueprint.route(f"/{target}/import", methods=["POST"])(requires(Permission.EVENTS_WRITE)(idempotent(view)))
 
 
-@blueprint.route("/subscriptions/import", methods=["POST"])
-@requires(Permission.EVENTS_WRITE)
-@idempotent
-@blueprint.arguments(EventFileSchema, location="files")
-@blueprint.response(202, ImportAcceptedSchema)
-@blueprint.alt_response(200, schema=EventPreviewSchema, description=_PREVIEW)
-@blueprint.alt_response(409, schema=ErrorSchema, description=_ASKED)
-@blueprint.alt_response(413, schema=ErrorSchema, description=_TOO_LARGE)
-@blueprint.alt_response(415, schema=ErrorSchema, description=_NO_TABLE)
-def load_subscriptions(sent: dict[str, Any]) -> Response:
-    """Load a file of subscriptions, one row for each, in a job, or preview it with `dry_run`."""
-    return _load("subscriptions", sent, EventFileFormSchema())
+_register(
+    "events",
+    KindFileSchema,
+    KindFormSchema,
+    "Load a file of events in a job, or preview it with `dry_run`. Readers see all of it at its end, or nothing.",
+)
+_register(
+    "subscriptions",
+    EventFileSchema,
+    EventFileFormSchema,
+    "Load a file of subscriptions, one row for each, in a job, or preview it with `dry_run`.",
+)
+_register(
+    "orders",
+    EventFileSchema,
+    EventFileFormSchema,
+    "Load a file of orders, or of their lines, as events of the kinds purchase and refund, in a job; or preview it with `dry_run`.",
+)
 
 
-@blueprint.route("/orders/import", methods=["POST"])
-@requires(Permission.EVENTS_WRITE)
-@idempotent
-@blueprint.arguments(EventFileSchema, location="files")
-@blueprint.response(202, ImportAcceptedSchema)
-@blueprint.alt_response(200, schema=EventPreviewSchema, description=_PREVIEW)
-@blueprint.alt_response(409, schema=ErrorSchema, description=_ASKED)
-@blueprint.alt_response(413, schema=ErrorSchema, description=_TOO_LARGE)
-@blueprint.alt_response(415, schema=ErrorSchema, description=_NO_TABLE)
-def load_orders(sent: dict[str, Any]) -> Response:
-    """Load a file of orders, or of their lines, as events of the kinds purchase and refund, in a job; or preview it with `dry_run`."""
-    return _load("orders", sent, EventFileFormSchema())
-
-
-def _load(target: Any, sent: dict[str, Any], schema: ma.Schema) -> Response:
+def _load(target: Target, sent: dict[str, Any], schema: ma.Schema) -> Response:
     # They bring numpy, which a worker needs for these routes only.
     from retainstream.services.events.preview import Asked, preview
 

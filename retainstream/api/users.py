@@ -9,6 +9,7 @@ from flask import Response, current_app, request
 from retainstream.api.authentication import nobody
 from retainstream.api.base import (
     ApiBlueprint,
+    ErrorSchema,
     actor,
     json_response,
     path_id,
@@ -32,6 +33,7 @@ from retainstream.security.permissions import Permission
 from retainstream.services.access import accounts
 
 blueprint = ApiBlueprint("users", "/users", "People who may sign in")
+_NO_USER = "There is no such user."
 reset_blueprint = ApiBlueprint("reset", "/auth/reset", "A new password by one-time token")
 
 
@@ -65,6 +67,7 @@ def invite(data: dict[str, Any]) -> Response:
 @requires(Permission.USERS_MANAGE)
 @blueprint.arguments(UserChangeSchema)
 @blueprint.response(200, UserSchema)
+@blueprint.alt_response(404, schema=ErrorSchema, description=_NO_USER)
 def change(data: dict[str, Any], user_id: str) -> Response:
     """Change name, role or whether the account is active. The last active administrator stays one (409)."""
     with unit_of_work() as session:
@@ -75,6 +78,7 @@ def change(data: dict[str, Any], user_id: str) -> Response:
 @blueprint.route("/<user_id>", methods=["DELETE"])
 @requires(Permission.USERS_MANAGE)
 @blueprint.response(204)
+@blueprint.alt_response(404, schema=ErrorSchema, description=_NO_USER)
 def deactivate(user_id: str) -> None:
     """Deactivate an account: its log-ins, sessions and API tokens end at once. The row stays, for the audit."""
     with unit_of_work() as session:
@@ -84,6 +88,7 @@ def deactivate(user_id: str) -> None:
 @blueprint.route("/<user_id>/reset", methods=["POST"])
 @requires(Permission.USERS_MANAGE)
 @blueprint.response(201, LeaveSchema)
+@blueprint.alt_response(404, schema=ErrorSchema, description=_NO_USER)
 def start_reset(user_id: str) -> Response:
     """Make a one-time token with which the person chooses a new password within a day."""
     with unit_of_work() as session:

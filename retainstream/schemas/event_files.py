@@ -73,6 +73,58 @@ class KindFileSchema(KindFormSchema):
     )
 
 
+class EventColumnSchema(Schema):
+    """The meaning of one column; what is as usual is left out."""
+
+    name = ma.fields.String(required=True, metadata={"description": "The header"})
+    role = ma.fields.String(
+        required=True,
+        metadata={
+            "description": "Events: customer, time, received, kind, value, key, property, ignored. Orders: customer, time, received, key, order,"
+            " product, quantity, price, amount, currency, property, ignored. Subscriptions: customer, key, plan, price, currency, started, ended,"
+            " reason, received, ignored"
+        },
+    )
+    property = ma.fields.String(allow_none=True, metadata={"description": "Under which name a property is kept"})
+    kind = ma.fields.String(validate=ma.validate.OneOf(("text", "number", "boolean")))
+    format = ma.fields.String(
+        allow_none=True,
+        metadata={"description": "Of a time: such as iso, dmy, mdy, unix_s; of the customer: as_is or drop_point_zero"},
+    )
+    decimal = ma.fields.String(validate=ma.validate.OneOf((".", ",")))
+    reason = ma.fields.String(allow_none=True, metadata={"description": "Why the column is ignored"})
+
+
+class EventMappingSchema(Schema):
+    """What the columns of a file mean; may be edited and sent back as `mapping`."""
+
+    version = ma.fields.Integer(required=True)
+    target = ma.fields.String(required=True, validate=ma.validate.OneOf(("events", "subscriptions", "orders")))
+    columns = ma.fields.List(ma.fields.Nested(EventColumnSchema), required=True)
+    kind = ma.fields.String(
+        required=True, allow_none=True, metadata={"description": "Of every event where no column tells it"}
+    )
+    known_at_time = ma.fields.Boolean(required=True)
+    currency = ma.fields.String(
+        required=True, allow_none=True, metadata={"description": "ISO 4217, where no column tells it"}
+    )
+    cancelled_prefix = ma.fields.String(
+        required=True, allow_none=True, metadata={"description": "Of the numbers of cancelled orders"}
+    )
+    no_reason = ma.fields.String(
+        required=True, allow_none=True, metadata={"description": "What an end without a reason is taken for"}
+    )
+    reasons = ma.fields.Dict(
+        keys=ma.fields.String(),
+        values=ma.fields.String(),
+        required=True,
+        metadata={
+            "description": "Words for why a subscription ended to voluntary, payment_failed, trial_ended or other"
+        },
+    )
+    blanks = ma.fields.List(ma.fields.String(), required=True, metadata={"description": "Texts that mean: missing"})
+
+
 class EventPreviewSchema(Schema):
     """What a load would do."""
 
@@ -84,7 +136,7 @@ class EventPreviewSchema(Schema):
     complete = ma.fields.Boolean(
         required=True, metadata={"description": "False when only the head of a large file was read"}
     )
-    mapping = ma.fields.Dict(required=True)
+    mapping = ma.fields.Nested(EventMappingSchema, required=True)
     counts = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.Integer(), required=True)
     warnings = ma.fields.List(ma.fields.Nested(ImportWarningSchema), required=True)
     errors = ma.fields.List(ma.fields.Nested(RowErrorSchema), required=True)

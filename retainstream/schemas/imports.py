@@ -98,6 +98,36 @@ class ImportWarningSchema(Schema):
     needs_confirmation = ma.fields.Boolean()
 
 
+class TableColumnSchema(Schema):
+    """The meaning of one column; what is not said is as usual."""
+
+    name = ma.fields.String(required=True, metadata={"description": "The header"})
+    role = ma.fields.String(required=True)
+    attribute = ma.fields.String(required=True, metadata={"description": "Under which name the value is kept"})
+    title = ma.fields.String(required=True)
+    kind = ma.fields.String(required=True, metadata={"description": "How the text is read"})
+    feature = ma.fields.Boolean(required=True, metadata={"description": "Whether a model may learn from it"})
+    field = ma.fields.String(metadata={"description": "Which personal detail it is"})
+    format = ma.fields.String(metadata={"description": "Of a date, or drop_point_zero of an identifier"})
+    decimal = ma.fields.String()
+    reason = ma.fields.String(metadata={"description": "Why the column is ignored"})
+    churned_values = ma.fields.List(ma.fields.String(), metadata={"description": "Of the label: who left"})
+    kept_values = ma.fields.List(ma.fields.String(), metadata={"description": "Of the label: who stayed"})
+    unit = ma.fields.String()
+
+
+class TableMappingSchema(Schema):
+    """What the columns of a table mean; may be edited and sent back as `mapping`."""
+
+    version = ma.fields.Integer(required=True)
+    columns = ma.fields.List(ma.fields.Nested(TableColumnSchema), required=True)
+    identifier_made = ma.fields.Boolean(required=True)
+    label_confirmed = ma.fields.Boolean(required=True)
+    currency = ma.fields.String(required=True, allow_none=True)
+    known_at_time = ma.fields.Boolean(required=True)
+    blanks = ma.fields.List(ma.fields.String(), required=True, metadata={"description": "Texts that mean: missing"})
+
+
 class PreviewSchema(Schema):
     """What an import would do."""
 
@@ -108,7 +138,7 @@ class PreviewSchema(Schema):
     complete = ma.fields.Boolean(
         required=True, metadata={"description": "False when only the head of a large file was read"}
     )
-    mapping = ma.fields.Dict(required=True)
+    mapping = ma.fields.Nested(TableMappingSchema, required=True)
     counts = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.Integer(), required=True)
     base_rate = ma.fields.Float(required=True, allow_none=True)
     warnings = ma.fields.List(ma.fields.Nested(ImportWarningSchema), required=True)

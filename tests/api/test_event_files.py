@@ -152,3 +152,25 @@ def test_a_key_makes_a_load_happen_once(client: FlaskClient, head: dict[str, str
     first, second = (send(client, named, "events", EVENTS) for _ in range(2))
     assert first.get_json() == second.get_json() and second.headers["Idempotent-Replay"] == "true"
     assert len(run_jobs()) == 1
+
+
+def test_a_time_column_with_one_bad_cell_is_named_and_can_be_mapped(
+    client: FlaskClient, head: dict[str, str], run_jobs: Run
+) -> None:
+    days = [f"2024-03-0{n}T08:00:00Z" for n in range(1, 6)]
+    content = "user_id,event,at\n" + "".join(f"u{n},login,{day}\n" for n, day in enumerate([*days, "soon"]))
+    refused = send(client, head, "events", content)
+    assert refused.status_code == 409
+    message = refused.get_json()["error"]["message"]
+    assert message.startswith("5 of 6 values in at can be read as times") and "bad rows" in message
+    assert "No column holds times" not in message
+    mapping = send(client, head, "events", content, dry_run="true").get_json()["mapping"]
+    (column,) = (column for column in mapping["columns"] if column["name"] == "at")
+    column.update(role="time", format="iso")
+    for other in ("property", "kind", "reason"):
+        column.pop(other, None)
+    sent = send(client, head, "events", content, mapping=json.dumps(mapping), on_error="skip")
+    assert sent.status_code == 202, sent.get_json()
+    (job,) = run_jobs()
+    counts = job["result"]["counts"]
+    assert (counts["accepted"], counts["bad"]) == (5, 1)

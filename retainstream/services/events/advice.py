@@ -21,7 +21,7 @@ _ASKS = {
 def advise(profile: TableProfile, mapping: EventMapping) -> list[Warned]:
     """Return what there is to know, the questions that need an answer first."""
     found = [
-        Warned(f"no_{role}", "serious", None, _ASKS[role], needs_confirmation=True)
+        _nearly(profile, role) or Warned(f"no_{role}", "serious", None, _ASKS[role], needs_confirmation=True)
         for role in NEEDED[mapping.target]
         if mapping.role(role) is None
     ]
@@ -40,6 +40,20 @@ def advise(profile: TableProfile, mapping: EventMapping) -> list[Warned]:
         message = f"{counted(profile.ragged, 'row')} {have} another number of cells than the header."
         found.append(Warned("ragged_rows", "warning", None, message, {"rows": profile.ragged}))
     return found
+
+
+def _nearly(profile: TableProfile, role: str) -> Warned | None:
+    """Return the question for a column that would be the time, but for some cells: one bad cell of a small file is too many to propose it."""
+    columns = [column for column in profile.columns if column.date_format and column.date_share < hints.MOSTLY]
+    if role == "customer" or not columns:
+        return None
+    best = max(columns, key=lambda column: column.date_share)
+    readable = f"{round(best.date_share * best.filled):,} of {counted(best.filled, 'value')}"
+    message = (
+        f"{readable} in {best.name} can be read as times: give it the role {role} with the format {best.date_format} in the mapping to load it;"
+        " rows with the others become bad rows."
+    )
+    return Warned(f"no_{role}", "serious", best.name, message, needs_confirmation=True)
 
 
 def ambiguous_dates(profile: TableProfile, column: EventColumn) -> str | None:

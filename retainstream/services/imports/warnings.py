@@ -143,7 +143,7 @@ def _about_identifier(profile: TableProfile, column: ColumnProfile) -> list[Impo
     if conflicting == 0:
         return []
     events = repeats > _EVENTS_SHARE * column.filled
-    message = f"{column.name} repeats: {_many(column.filled, 'row')} for {_many(different, 'customer')}."
+    message = f"{column.name} repeats: {_many(column.filled, 'row')} for {different} customers."
     message += (
         " This looks like a list of events, not one row per customer: only the first row of each would be taken."
         if events
