@@ -304,23 +304,26 @@ def promote(session: Session, actor: Actor, version_id: int, reason: str = "prom
     return True
 
 
+def previous(session: Session, current: Champion) -> int | None:
+    """Return the version that was in service before the present one and may still be served; None without one."""
+    query = (
+        select(AliasMove.model_version_id)
+        .join(ModelVersion, ModelVersion.id == AliasMove.model_version_id)
+        .where(AliasMove.alias == CHAMPION, AliasMove.model_version_id != current.version_id, ModelVersion.servable)
+        .order_by(AliasMove.id.desc())
+        .limit(1)
+    )
+    return session.scalar(query)
+
+
 def rollback(session: Session, actor: Actor) -> int:
     """Put the version back that was in service before the present one, and return its id; raises Conflict when there is none."""
     current = champion(session)
-    previous = None
-    if current is not None:
-        query = (
-            select(AliasMove.model_version_id)
-            .join(ModelVersion, ModelVersion.id == AliasMove.model_version_id)
-            .where(AliasMove.alias == CHAMPION, AliasMove.model_version_id != current.version_id, ModelVersion.servable)
-            .order_by(AliasMove.id.desc())
-            .limit(1)
-        )
-        previous = session.scalar(query)
-    if current is None or previous is None:
+    before = None if current is None else previous(session, current)
+    if current is None or before is None:
         raise Conflict("There is no earlier model to go back to.")
-    promote(session, actor, previous, f"rolled back from version {current.version_id}")
-    return previous
+    promote(session, actor, before, f"rolled back from version {current.version_id}")
+    return before
 
 
 def verdict_sentence(version: ModelVersion) -> str:

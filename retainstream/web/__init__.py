@@ -26,6 +26,9 @@ def register(app: Flask) -> None:
         data_import,
         home,
         jobs,
+        model,
+        model_acts,
+        model_replay,
         set_up,
         settings_audit,
         settings_people,
@@ -50,6 +53,8 @@ def register(app: Flask) -> None:
     app.register_blueprint(customer.blueprint)
     app.register_blueprint(customer_acts.blueprint)
     for module in (jobs, settings_account, settings_tokens, settings_people, settings_preferences, settings_audit):
+        app.register_blueprint(module.blueprint)
+    for module in (model, model_acts, model_replay):
         app.register_blueprint(module.blueprint)
 
     @app.before_request

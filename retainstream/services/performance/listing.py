@@ -42,7 +42,12 @@ class _Row:
 
 
 def results(
-    session: Session, *, model_version: int | None = None, role: str | None = None, request: PageRequest = FIRST_PAGE
+    session: Session,
+    *,
+    model_version: int | None = None,
+    role: str | None = None,
+    request: PageRequest = FIRST_PAGE,
+    at_hand: bool = False,
 ) -> dict[str, object]:
     """Return runs over everybody by models that look ahead, newest as-of first, and a summary of all judged ones.
 
@@ -52,6 +57,8 @@ def results(
         Only runs of this version.
     role : str, optional
         Only champion's or replayed runs.
+    at_hand : bool
+        Whether estimates that nobody made yet stay away: making one loads a model and sorts all scores of a run.
 
     Returns
     -------
@@ -76,7 +83,7 @@ def results(
     rows = [_Row(*row) for row in found[: request.limit]]
     more = len(found) > len(rows)
     return {
-        "items": _present(session, rows),
+        "items": _present(session, rows, 0 if at_hand else _ESTIMATES_PER_CALL),
         "next_cursor": encode_cursor(_SORT, [rows[-1].run.as_of, rows[-1].run.id]) if more else None,
         "total": total,
         "summary": _summary(session, conditions),
@@ -103,12 +110,11 @@ def _conditions(model_version: int | None, role: str | None) -> list[ColumnEleme
     return found
 
 
-def _present(session: Session, rows: Sequence[_Row]) -> list[dict[str, object]]:
+def _present(session: Session, rows: Sequence[_Row], room: int) -> list[dict[str, object]]:
     try:
         data_end = as_of.data_end(session)
     except NotReady:
         data_end = 0
-    room = _ESTIMATES_PER_CALL
     items = []
     for row in rows:
         state = _state(row, data_end)
