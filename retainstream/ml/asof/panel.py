@@ -247,19 +247,24 @@ def assemble(
     everybody = len(np.unique(plan.customer))
     rows = _drawn(plan.customer, max_rows, seed)
     plan = replace(plan, **{name: getattr(plan, name)[rows] for name in ("customer", "as_of", "y", "left_at")})
-    notes = [plan.calendar.note] if plan.calendar.note else []
-    if len(rows) and not rows.all():
-        notes.append(
-            f"{len(np.unique(plan.customer)):,} of {everybody:,} customers were drawn (seed {seed}), each with all of its rows."
-        )
+    notes = _notes(plan, everybody, drawn=not rows.all(), seed=seed)
     columns, revenue, exposed = _filled(history, specs, rule, plan, treated, progress)
     frame, kept, dropped = columns.finish()
     return Panel(
         frame=frame, customer=plan.customer, as_of=plan.as_of, y=plan.y, left_at=plan.left_at, revenue_minor=revenue, treated=exposed,
         dates=tuple(int(date) for date in np.unique(plan.as_of)), data_end=data_end, rule=rule, specs=kept, left_out=plan.left_out,
         left_out_features=dropped, other_reason=plan.other_reason, every_days=plan.calendar.every_days, customers_in_all=everybody,
-        notes=tuple(notes), later=later,
+        notes=notes, later=later,
     )  # fmt: skip
+
+
+def _notes(plan: Outline, everybody: int, *, drawn: bool, seed: int) -> tuple[str, ...]:
+    """Return what a reader should know of a plan whose rows are of some of `everybody`."""
+    notes = [plan.calendar.note] if plan.calendar.note else []
+    if drawn:
+        some = len(np.unique(plan.customer))
+        notes.append(f"{some:,} of {everybody:,} customers were drawn (seed {seed}), each with all of its rows.")
+    return tuple(notes)
 
 
 def _filled(

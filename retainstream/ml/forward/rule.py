@@ -112,9 +112,8 @@ def rule_model(
     forward, found, intervals = _judge(booster, encoder, _forward(rule, data_end, len(base)), judged_by, plan, rng)
     reference = drift_reference(base, margin, encoder.specs, encoder.levels, rng)
     phases.end()
-    report = _report(encoder, plan, phases, forward, found)
     return ServedModel.assemble(
-        [booster], encoder, [Calibrator("sigmoid")], [intervals], report, margin=margin,
+        [booster], encoder, [Calibrator("sigmoid")], [intervals], _report(encoder, plan, phases, forward, found), margin=margin,
         fold=np.zeros(len(margin), dtype=np.int8), row_ids=None, correlated=[[0]], typical=reference_values(frame, encoder.specs),
         drift=reference,
     )  # fmt: skip
