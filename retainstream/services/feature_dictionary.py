@@ -44,20 +44,9 @@ def declare(
     InvalidInput
         Naming the field.
     """
-    from retainstream.ml.asof import dictionary
-
-    recipe = Recipe(
-        "events", wanted["aggregate"], wanted.get("event"), wanted.get("window_days"), wanted.get("property")
-    )
-    words = {name: wanted[name] for name in _WORDS if wanted.get(name) is not None}
-    try:
-        if recipe.property and not _PROPERTY.fullmatch(recipe.property):
-            raise ValueError("property: expected letters, digits, spaces and _ . -, 64 characters at most")
-        known = set(session.scalars(select(EventKind.name)))
-        spec = dictionary.declared(wanted["name"], wanted["title"], recipe, kinds=known, taken=taken, **words)
-    except ValueError as wrong:
-        field, _, sentence = str(wrong).partition(": ")
-        raise InvalidInput("The feature cannot be made as it is.", fields={field: [sentence]}) from wrong
+    spec = checked(session, wanted, taken=taken)
+    recipe = spec.recipe
+    assert recipe is not None  # a declared feature has one
     before = session.scalar(select(func.max(FeatureDefinition.version)).where(FeatureDefinition.name == spec.name))
     row = FeatureDefinition(
         name=spec.name,
@@ -76,6 +65,25 @@ def declare(
     session.flush()
     audit.record(session, actor, "feature.declare", "feature", row.id, fields=wanted)
     return row
+
+
+def checked(session: Session, wanted: Mapping[str, Any], *, taken: Collection[str] = ()) -> FeatureSpec:
+    """Return the feature that a person would declare, without storing it; parameters and errors as `declare`."""
+    from retainstream.ml.asof import dictionary
+
+    recipe = Recipe(
+        "events", wanted["aggregate"], wanted.get("event"), wanted.get("window_days"), wanted.get("property")
+    )
+    words = {name: wanted[name] for name in _WORDS if wanted.get(name) is not None}
+    try:
+        if recipe.property and not _PROPERTY.fullmatch(recipe.property):
+            raise ValueError("property: expected letters, digits, spaces and _ . -, 64 characters at most")
+        known = set(session.scalars(select(EventKind.name)))
+        spec = dictionary.declared(wanted["name"], wanted["title"], recipe, kinds=known, taken=taken, **words)
+    except ValueError as wrong:
+        field, _, sentence = str(wrong).partition(": ")
+        raise InvalidInput("The feature cannot be made as it is.", fields={field: [sentence]}) from wrong
+    return spec
 
 
 def withdraw(session: Session, actor: Actor, name: str) -> None:

@@ -89,7 +89,7 @@ def gap_chart(gaps: Answer, days: int | None) -> GapChart | None:
         return None
     longest = max(int(bins[-1]["to_days"]) + 1, (days or 1) + 1, 8)
     tallest = max(int(each["gaps"]) for each in bins) / total
-    axes = Axes((0.0, math.log(longest)), (0.0, tallest), WIDTH, HEIGHT)
+    axes = Axes((0.0, math.log(longest)), (0.0, 1.12 * tallest), WIDTH, HEIGHT)
     bars, rows = [], []
     for each in bins:
         low, high, count = int(each["from_days"]), int(each["to_days"]), int(each["gaps"])
@@ -125,7 +125,7 @@ def return_chart(gaps: Answer, candidates: Sequence[Answer], days: int | None) -
     curve = [(int(each["days"]), float(each["came_back"])) for each in gaps["returning"]]
     if len(curve) < 2:
         return None
-    axes = Axes((0.0, math.log(curve[-1][0])), (0.0, 1.0), WIDTH, HEIGHT)
+    axes = Axes((0.0, math.log(curve[-1][0])), (0.0, 1.12), WIDTH, HEIGHT)
     points = [(math.log(each), share) for each, share in curve]
     known = [(int(each["inactive_days"]), each["came_back"]) for each in candidates if each["came_back"] is not None]
     dots = tuple(

@@ -130,6 +130,9 @@ def headline(feeds: Sequence[FeedView]) -> tuple[str, str]:
     if silent:
         return f"{len(silent)} of {len(feeds)} feeds went silent.", _SILENT_LEAD
     if not watched:
+        files = all(feed.state == FILES for feed in feeds)
+        if files:
+            return f"{_feeds(len(feeds))}, {'all ' if len(feeds) > 1 else ''}from files.", _FILES_LEAD
         return f"{_feeds(len(feeds))} on record, none of them watched yet.", _UNWATCHED_LEAD
     one = len(watched) == 1
     return (
@@ -140,6 +143,7 @@ def headline(feeds: Sequence[FeedView]) -> tuple[str, str]:
 
 _SILENT_LEAD = "Customers of whom the data stopped look like customers who stopped: training waits until the feed is mended or muted."
 _ALIVE_LEAD = "A feed that pauses for longer than it may is called silent, so that missing data is not taken for missing customers."
+_FILES_LEAD = "A file is no sign of life, so these are only measured against one another. Once rows arrive live, or a heartbeat, the clock measures them."
 _UNWATCHED_LEAD = "A feed is watched once it was heard of on seven days, or once you say how long it may pause."
 
 
@@ -159,7 +163,7 @@ def feed_view(feed: Answer, key: str) -> FeedView:
         since=f"since {moment(feed['silent_since'])}" if feed["silent"] else "",
         last_arrival=moment(feed["last_received_at"]),
         last_arrival_ago=ago(feed["last_received_at"]) if feed["last_received_at"] else "",
-        alive_at=f"{moment(feed['heartbeat_at'])}" if feed["live"] else "never by itself: rows came from files",
+        alive_at=f"{moment(feed['heartbeat_at'])}" if feed["live"] else "none: rows came from files",
         rows=whole(feed["rows"]),
         span="–" if first is None else f"{day(first)} to {day(last)}",
         pace=_pace(feed),

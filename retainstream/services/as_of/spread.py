@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.orm import Session
 
 from retainstream.config import Settings
-from retainstream.errors import NotReady
+from retainstream.errors import Busy, NotReady
 from retainstream.lib import clock
 from retainstream.ml.features import FeatureSpec
 from retainstream.services import revisions
@@ -23,6 +24,10 @@ MOST_LEVELS = 12
 _TAILS = (0.01, 0.99)
 _MOST_KEPT = 64
 _kept: dict[Hashable, Spread] = {}
+_alone = threading.Lock()
+"""Each count holds the whole history in memory, so that they must not pile up."""
+_PATIENCE, _AGAIN_IN = 5.0, 10
+"""Seconds for which a caller waits for another, and after which a refused one may ask again."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,8 @@ def spread(session: Session, settings: Settings, spec: FeatureSpec) -> Spread:
     ------
     NotReady
         Without events and subscriptions, unless the feature is an attribute of profiles.
+    Busy
+        While this process counts another feature for longer than a caller waits.
     """
     moment = _moment(session, spec)
     counters = revisions.read(session)
@@ -84,11 +91,17 @@ def spread(session: Session, settings: Settings, spec: FeatureSpec) -> Spread:
     day = moment // clock.DAY_US
     key = (str(session.get_bind().engine.url), state, day, spec.recipe, spec.kind)
     found = _kept.get(key)
-    if found is None:
+    if found is not None:
+        return found
+    if not _alone.acquire(timeout=_PATIENCE):
+        raise Busy("The values of another feature are being counted; ask again in a moment.", retry_after=_AGAIN_IN)
+    try:
         found = _made(session, settings, spec, moment)
-        if len(_kept) >= _MOST_KEPT:
-            _kept.clear()
-        _kept[key] = found
+    finally:
+        _alone.release()
+    if len(_kept) >= _MOST_KEPT:
+        _kept.clear()
+    _kept[key] = found
     return found
 
 
