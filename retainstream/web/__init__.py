@@ -22,6 +22,7 @@ def register(app: Flask) -> None:
         customer_acts,
         data,
         data_definitions,
+        data_features,
         data_feeds,
         data_import,
         home,
@@ -47,7 +48,7 @@ def register(app: Flask) -> None:
     template_tools.register(app)
     for module in (sign_in, set_up, account, appearance, home, current_jobs, api_docs, data):
         app.register_blueprint(module.blueprint)
-    for module in (data_feeds, data_definitions):
+    for module in (data_feeds, data_definitions, data_features):
         app.register_blueprint(module.blueprint)
     app.register_blueprint(data_import.blueprint)
     app.register_blueprint(customer.blueprint)
