@@ -11,12 +11,17 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from retainstream.app import create_app, create_minimal_app
 from retainstream.config import ROOT, Settings
 from retainstream.db import db, unit_of_work
 
 PASSWORD = "correct horse 42"
+# How quickly examples come says something of the machine, and nothing of the product.
+hypothesis_settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("steady")
 ROLES = {"owner": "admin", "analyst": "analyst", "agent": "agent", "viewer": "viewer"}
 
 

@@ -94,7 +94,12 @@ def _row(session: Session, person: Actor, found: Groups, name: str) -> Row:
         "payment_trouble": "a payment failed in the last 30 days and none went through since",
         "new_drifting": "with us for three months or less, at medium risk or more",
     }[name]
-    people = tuple(home_view.person_card(item, rise) for item, rise in zip(items, rises, strict=True))
+    said = [
+        f"Payment failed on {day(clock.iso(found.failed[one]))}" if name == "payment_trouble" else "" for one in ids
+    ]
+    people = tuple(
+        home_view.person_card(item, rise, first) for item, rise, first in zip(items, rises, said, strict=True)
+    )
     return Row(name, groups.TITLES[name], note, people, len(found.members[name]))
 
 

@@ -257,8 +257,11 @@ def _quality(model: Answer | None, verdict: str, past: Sequence[Moment]) -> Kpi:
     return Kpi("Model quality", f"{model['auc']:.3f}", between, note, change=change, spark=sparkline(kept))
 
 
-def person_card(item: Answer, rise: float | None = None) -> PersonCard:
-    """Return the card of a list's item. Reasons that raise the score come first: they are what can be acted on. `rise` is that of the rank, 0 to 1."""
+def person_card(item: Answer, rise: float | None = None, first: str = "") -> PersonCard:
+    """Return the card of a list's item.
+
+    Reasons that raise the score come first: they are what can be acted on. `rise` is that of the rank, 0 to 1; `first` is said before the reasons.
+    """
     probability, percentile = item["churn_probability"], item["risk_percentile"]
     ring, words = (None, "") if percentile is None else (round(100 * percentile), "riskier than {}% of customers")
     if probability is not None:
@@ -276,7 +279,8 @@ def person_card(item: Answer, rise: float | None = None) -> PersonCard:
         ring_words=words.format(ring),
         band=band,
         band_word=BAND_WORDS[band],
-        reasons=tuple(str(reason["finding"]) for reason in reasons[:SHOWN_REASONS]),
+        reasons=((first,) if first else ())
+        + tuple(str(reason["finding"]) for reason in reasons)[: SHOWN_REASONS - bool(first)],
         money=cash(item["revenue"]) if item["revenue"] else "",
         rise="" if rise is None else f"{round(100 * rise)} pt",
     )

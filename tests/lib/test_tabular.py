@@ -19,7 +19,9 @@ from retainstream.lib.tabular import Table, TableError, TableLimits, open_table
 from retainstream.lib.tabular.header import is_totals_row
 from retainstream.lib.tabular.unpacking import in_words
 
-QUIET = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUIET = settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 def write(folder: Path, content: bytes | str, name: str = "file.csv") -> Path:
@@ -98,7 +100,9 @@ def test_any_table_in_any_dialect_reads_back_the_same(
     assert all(not chunk.ragged for chunk in table.chunks())
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     st.one_of(
         st.binary(max_size=400),

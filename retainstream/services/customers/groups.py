@@ -54,12 +54,15 @@ class Groups:
         Ids of customers, those who need somebody most first.
     rises : dict of int to float
         How far the rank of those in `risen` rose, 0 to 1.
+    failed : dict of int to int
+        When the last payment of those in `payment_trouble` failed, microseconds UTC.
     compared_with : int or None
         As-of, microseconds UTC, of the scores that a rise is told from; None when there are none from a week before.
     """
 
     members: dict[str, tuple[int, ...]]
     rises: dict[int, float]
+    failed: dict[int, int]
     compared_with: int | None
 
 
@@ -79,7 +82,7 @@ class _Scored:
 
 _lock = threading.Lock()
 _kept: OrderedDict[tuple[Any, ...], Groups] = OrderedDict()
-_kept_trouble: dict[tuple[Any, ...], frozenset[int]] = {}
+_kept_trouble: dict[tuple[Any, ...], dict[int, int]] = {}
 
 
 def read(session: Session) -> Groups:
@@ -117,7 +120,7 @@ def _made(session: Session) -> Groups:
         .limit(1)
     ).first()
     if run is None:
-        return Groups(dict.fromkeys(TITLES, ()), {}, None)
+        return Groups(dict.fromkeys(TITLES, ()), {}, {}, None)
     scored = _scored(session)
     rises, compared_with = _rises(session, run, scored)
     new_since = run.as_of - NEW_DAYS * clock.DAY_US
@@ -131,6 +134,7 @@ def _made(session: Session) -> Groups:
             "new_drifting": _ids([one for one in drifting if _is_new(one, new_since)]),
         },
         rises,
+        trouble,
         compared_with,
     )
 
@@ -199,8 +203,8 @@ def _rises(session: Session, run: ScoringRun, scored: Sequence[_Scored]) -> tupl
     return {customer: rise for customer, rise in found.items() if rise >= RISE}, before.as_of
 
 
-def _failed_to_pay(session: Session, run: ScoringRun) -> frozenset[int]:
-    """Return whose payment failed in the month before a run, with none since that went through, as far as was known then."""
+def _failed_to_pay(session: Session, run: ScoringRun) -> dict[int, int]:
+    """Return whose payment failed in the month before a run, and when, with none since that went through, as far as was known then."""
     key = (db.engine.url.database, run.id, revisions.read(session)["removals"])
     found = _kept_trouble.get(key)
     if found is None:
@@ -210,18 +214,18 @@ def _failed_to_pay(session: Session, run: ScoringRun) -> frozenset[int]:
     return found
 
 
-def _trouble(session: Session, moment: int) -> frozenset[int]:
+def _trouble(session: Session, moment: int) -> dict[int, int]:
     kinds = session.execute(select(EventKind.id, EventKind.name)).all()
     failed = {number for number, name in kinds if _FAILED.search(name)}
     paid = {number for number, name in kinds if _PAID.search(name)} - failed
     if not failed:
-        return frozenset()
+        return {}
     last = {
         name: func.max(case((Event.kind_id.in_(ids), Event.occurred_at)))
         for name, ids in (("failed", failed), ("paid", paid))
     }
     rows = session.execute(
-        select(LatestScore.customer_id)
+        select(LatestScore.customer_id, last["failed"])
         .join(
             Event,
             and_(
@@ -234,4 +238,4 @@ def _trouble(session: Session, moment: int) -> frozenset[int]:
         .group_by(LatestScore.customer_id)
         .having(last["failed"].is_not(None), or_(last["paid"].is_(None), last["paid"] < last["failed"]))
     )
-    return frozenset(rows.scalars())
+    return {row[0]: row[1] for row in rows}
