@@ -25,18 +25,25 @@ ALL: dict[str, tuple[str, list[str]]] = {
     "panel": ("Panels from events against reading the events once", []),
     "memory": ("Memory", []),
     "truth": ("Models against the truth of a simulated service", []),
+    "real_events": ("Real files of events, as proposed", ["--shown", "0"]),
     "pipeline": ("The whole way, from files to a night's scores", []),
 }
 
 
-def section(name: str) -> str:
-    """Run one benchmark and return its part of the page."""
+NO_DATA = 3
+"""What a benchmark exits with when the real files that it needs are not there; its part of the page then stays as it was."""
+
+
+def section(name: str) -> str | None:
+    """Run one benchmark and return its part of the page; None when it had no data."""
     title, arguments = ALL[name]
     command = ["python", "-m", f"bench.{name}", *arguments]
     print(f"== {title}", flush=True)
     done = subprocess.run([sys.executable, *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
     output = done.stdout.strip() or done.stderr.strip()[-2000:]
     print(output, flush=True)
+    if done.returncode == NO_DATA:
+        return None
     return f"<!-- {name} -->\n## {title}\n\n`{' '.join(command)}`, {dt.date.today():%Y-%m-%d}\n\n```\n{output}\n```\n<!-- end {name} -->\n"
 
 
@@ -54,7 +61,9 @@ def main() -> None:
     )
     known = _sections(PAGE.read_text() if PAGE.exists() else "")
     for name in chosen:
-        known[name] = section(name)
+        made = section(name)
+        if made is not None:
+            known[name] = made
         PAGE.write_text(head + "\n".join(known[item] for item in ALL if item in known))
 
 

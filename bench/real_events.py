@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench.__main__ import NO_DATA
 from bench.alive import PURCHASE, TestRows, compare, repeat_buying, test_rows
 from bench.server import ROOT, Api, serving
 from retainstream.ml.report import Estimate
@@ -208,7 +210,11 @@ def main() -> None:
     parser.add_argument("--shown", type=int, default=3)
     chosen = parser.parse_args()
     folder = Path(os.environ.get("RETAINSTREAM_TEST_DATA", ROOT.parent / "shared" / "data"))
-    for file in chosen.files or [folder / name for name in HINTS]:
+    files = chosen.files or [folder / name for name in HINTS]
+    if not any(file.is_file() for file in files):
+        print("none of the files is here; RETAINSTREAM_TEST_DATA may name the folder of the real data")
+        sys.exit(NO_DATA)
+    for file in files:
         if not file.is_file():
             print(f"== {file.name}\n  is not here; RETAINSTREAM_TEST_DATA may name the folder of the real data")
             continue
