@@ -1,0 +1,100 @@
+"""The page of one customer in a real browser: sound in both themes and sizes, and its journeys by pointer and keyboard."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from retainstream.config import Settings
+from retainstream.db import read_unit, unit_of_work
+from retainstream.models import Identity, LatestScore
+from retainstream.security.actor import SYSTEM
+from retainstream.services import preferences
+from retainstream.services.access import accounts
+from tests.browser.conftest import Served, Tab
+from tests.browser.test_pages import PASSWORD, is_sound, sign_in
+
+OpenTab = Callable[..., Tab]
+
+
+@pytest.fixture
+def settings(settings: Settings, scored_file: Path) -> Settings:
+    """Settings of a box with 600 customers, scored by a real model."""
+    shutil.copy(scored_file, settings.database_file)
+    return settings
+
+
+@pytest.fixture
+def worst(served: Served) -> str:
+    """An administrator, no hold-out, and the identifier of the customer with the highest score."""
+    with served.app.app_context(), unit_of_work() as session:
+        hashed = accounts.checked_hash(served.app.config["RETAINSTREAM"], "", PASSWORD)
+        accounts.create_user(session, "ana@example.com", "Ana Silva", "admin", hashed)
+        preferences.write(session, SYSTEM, {"hold_out_share": 0.0})
+    with served.app.app_context(), read_unit() as session:
+        query = select(Identity.user_id).join(LatestScore, LatestScore.customer_id == Identity.customer_id)
+        found = session.scalar(query.order_by(LatestScore.margin.desc()).limit(1))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("size", ["desk", "phone"])
+def test_page_and_its_forms_are_sound_in_both_themes(open_tab: OpenTab, worst: str, size: str) -> None:
+    page: Any = open_tab(size).page
+    sign_in(page)
+    for theme in ("dark", "light"):
+        page.context.add_cookies([{"name": "theme", "value": theme, "url": page.url}])
+        page.goto(f"/customers/{worst}?w.last_login_days=0")
+        assert page.locator("html").get_attribute("data-theme") == theme
+        is_sound(page)
+        page.get_by_text("Note an act").click()
+        is_sound(page)
+        page.keyboard.press("Escape")
+        for address in ("edit", "erase", "timeline"):
+            page.goto(f"/customer/{address}/{worst}")
+            is_sound(page)
+
+
+def test_what_if_edit_with_undo_act_and_tag(open_tab: OpenTab, worst: str) -> None:
+    page: Any = open_tab().page
+    sign_in(page)
+    page.goto(f"/customers/{worst}")
+    page.locator("#what-if-feature").select_option("last_login_days")
+    page.locator("#w-1").fill("0")
+    page.keyboard.press("Tab")
+    page.locator(".what-if__result").wait_for()
+    assert page.url.endswith("w.last_login_days=0")
+    page.reload()
+    assert page.locator("#w-1").input_value() == "0"
+    page.goto(f"/customer/edit/{worst}")
+    before = page.locator("#plan").input_value()
+    page.locator("#plan").fill("Gold")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("1 field changed.").wait_for()
+    assert page.get_by_text("Gold").first.is_visible()
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text("Taken back").wait_for()
+    assert page.locator(".head__lead").inner_text().startswith(before)
+    page.get_by_text("Note an act").click()
+    page.get_by_role("button", name="Note it").click()
+    page.get_by_text("Call noted").first.wait_for()
+    page.locator("#tag").fill("vip")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Remove the tag vip").click()
+    page.locator(".tags__list").wait_for(state="detached")
+
+
+def test_page_reads_and_what_if_works_without_javascript(open_tab: OpenTab, worst: str) -> None:
+    page: Any = open_tab(java_script_enabled=False).page
+    sign_in(page)
+    page.goto(f"/customers/{worst}")
+    page.locator("#what-if-feature").select_option("last_login_days")
+    page.get_by_role("button", name="Pick").click()
+    page.locator("#w-1").fill("0")
+    page.get_by_role("button", name="Try").click()
+    assert page.locator(".what-if__result").is_visible()
