@@ -20,6 +20,7 @@ def register(app: Flask) -> None:
         current_jobs,
         customer,
         customer_acts,
+        customers,
         data,
         data_definitions,
         data_features,
@@ -53,6 +54,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(data_import.blueprint)
     app.register_blueprint(customer.blueprint)
     app.register_blueprint(customer_acts.blueprint)
+    app.register_blueprint(customers.blueprint)
     for module in (jobs, settings_account, settings_tokens, settings_people, settings_preferences, settings_audit):
         app.register_blueprint(module.blueprint)
     for module in (model, model_acts, model_replay):

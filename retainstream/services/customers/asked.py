@@ -11,9 +11,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 import marshmallow as ma
+from sqlalchemy.orm import Session
 
 from retainstream.errors import InvalidInput
 from retainstream.schemas.customers import CustomerFilterSchema
+from retainstream.services.customers import groups
 from retainstream.services.customers.filters import CustomerFilter
 from retainstream.services.customers.lists import DEFAULT_ORDER
 from retainstream.services.preferences import BAND_NAMES
@@ -34,6 +36,8 @@ class Asked:
         Between 0 and 1.
     min_revenue, max_revenue : int or None
         Minor units.
+    group : str
+        One of `groups.TITLES`, or empty.
     columns : tuple of str
         Keys of columns; empty means those that are shown unless somebody chooses.
     """
@@ -51,10 +55,12 @@ class Asked:
     max_tenure: float | None = None
     sort: str = DEFAULT_ORDER
     columns: tuple[str, ...] = ()
+    group: str = ""
 
-    def filter(self, *, personal: bool) -> CustomerFilter:
-        """Return the filter; `personal` has the search look at names and e-mails, too."""
+    def filter(self, session: Session, *, personal: bool) -> CustomerFilter:
+        """Return the filter; `personal` has the search look at names and e-mails, too. Raises InvalidInput for an unknown group."""
         return CustomerFilter(
+            extra=(groups.condition(session, self.group),) if self.group else (),
             status=self.status,
             q=self.q,
             plans=self.plans,
@@ -67,7 +73,9 @@ class Asked:
     @property
     def narrows(self) -> bool:
         """Whether anything but the status and the search is filtered by."""
-        return bool(self.bands or self.plans or self.tags) or any(getattr(self, name) is not None for name in RANGES)
+        return bool(self.bands or self.plans or self.tags or self.group) or any(
+            getattr(self, name) is not None for name in RANGES
+        )
 
     def cleared(self) -> Asked:
         """Return the list of all active customers in the same order and columns."""
@@ -76,6 +84,8 @@ class Asked:
     def pairs(self) -> list[tuple[str, str]]:
         """Return the canonical parameters; what is as it would be anyway is left out."""
         found = [("q", self.q)] if self.q else []
+        if self.group:
+            found.append(("group", self.group))
         if self.status != "active":
             found.append(("status", self.status))
         found += [("band", word) for word in BAND_NAMES if word in self.bands]
@@ -110,7 +120,7 @@ def read(given: Mapping[str, Sequence[str]]) -> Asked:
         Naming each parameter that is not as expected.
     """
     values = {name: [value.strip() for value in each if value.strip()] for name, each in given.items()}
-    single = {name: values[name][0] for name in ("status", "q", "sort", *RANGES) if values.get(name)}
+    single = {name: values[name][0] for name in ("status", "q", "sort", "group", *RANGES) if values.get(name)}
     several = {name: ",".join(values.get(name, ())) for name in ("band", "tag")}
     try:
         loaded: dict[str, Any] = CustomerFilterSchema().load(single | {k: v for k, v in several.items() if v})
@@ -131,6 +141,7 @@ def read(given: Mapping[str, Sequence[str]]) -> Asked:
         plans=tuple(dict.fromkeys(plans[:100])),
         tags=tuple(dict.fromkeys(loaded["tag"])),
         sort=loaded["sort"],
+        group=_group(values.get("group", [""])[0]),
         columns=tuple(dict.fromkeys(columns[:_MOST_COLUMNS])),
         **{name: loaded[name] for name in RANGES},
     )
@@ -153,6 +164,14 @@ def without(asked: Asked, field: str, value: str) -> Asked:
     """Return the list without one value of `bands`, `plans` or `tags`."""
     left: Any = tuple(one for one in getattr(asked, field) if one != value)
     return replace(asked, **{field: left})
+
+
+def _group(name: str) -> str:
+    if name and name not in groups.TITLES:
+        raise InvalidInput(
+            f"There is no group {name[:60]!r}.", fields={"group": [f"one of {', '.join(groups.TITLES)}"]}
+        )
+    return name
 
 
 def _sentences(told: object) -> list[object]:

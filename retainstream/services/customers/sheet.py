@@ -6,9 +6,10 @@ Which customers, and in what order, is `asked` and `window`; how a cell looks on
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import io
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -133,27 +134,30 @@ def last_activity(session: Session, ids: Sequence[int]) -> dict[int, int | None]
     return {row[0]: row[1] for row in session.execute(select(Customer.id, newest).where(Customer.id.in_(ids)))}
 
 
-def write(
-    session: Session, actor: Actor, wanted: CustomerFilter, sort: str, columns: Sequence[Column], out: TextIO
-) -> int:
-    """Write a list as CSV, its columns after the identifier, and return the number of customers.
+def lines(
+    session: Session, actor: Actor, wanted: CustomerFilter, sort: str, columns: Sequence[Column]
+) -> Iterator[str]:
+    """Yield a list as CSV, some hundred customers at a time: the identifier, then the columns.
 
     Missing values are empty cells; what a spreadsheet would run as a formula gets an apostrophe in front.
     """
     actor.require(Permission.CUSTOMERS_EXPORT)
-    writer = csv.writer(out)
-    writer.writerow(["user_id", *(header for column in columns for header in column.headers)])
+    header = ["user_id", *(header for column in columns for header in column.headers)]
     cursor: str | None = None
-    written = 0
     while True:
+        out = io.StringIO()
+        writer = csv.writer(out)
+        if header:
+            writer.writerow(safe_cell(cell) for cell in header)
+            header = []
         ids, cursor = lists.page_of_ids(session, wanted, sort, PageRequest(limit=BLOCK, cursor=cursor))
         for item in items(session, actor, ids, columns):
             cells = [item["user_id"], *(cell for column in columns for cell in _cells(item, column))]
             writer.writerow([safe_cell(cell) for cell in cells])
-        written += len(ids)
         session.expunge_all()
+        yield out.getvalue()
         if cursor is None:
-            return written
+            return
 
 
 def top_reason(item: Item) -> str:
