@@ -44,11 +44,11 @@ def worst(served: Served) -> str:
 
 
 @pytest.mark.parametrize("size", ["desk", "phone"])
-def test_page_and_its_forms_are_sound_in_both_themes(open_tab: OpenTab, worst: str, size: str) -> None:
+def test_page_and_its_forms_are_sound_in_both_themes(open_tab: OpenTab, served: Served, worst: str, size: str) -> None:
     page: Any = open_tab(size).page
     sign_in(page)
     for theme in ("dark", "light"):
-        page.context.add_cookies([{"name": "theme", "value": theme, "url": page.url}])
+        page.context.add_cookies([{"name": "theme", "value": theme, "url": served.address}])
         page.goto(f"/customers/{worst}?w.last_login_days=0")
         assert page.locator("html").get_attribute("data-theme") == theme
         is_sound(page)
