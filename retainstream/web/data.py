@@ -19,9 +19,9 @@ from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import churn_definitions, dashboard, jobs
 from retainstream.services.imports import batches
-from retainstream.web import data_tabs, data_view, frame
+from retainstream.web import data_one_view, data_tabs, data_view, frame
 from retainstream.web.browser_session import go
-from retainstream.web.data_view import NextStep
+from retainstream.web.data_one_view import NextStep
 from retainstream.web.guards import requires_page, signed_in_actor
 
 blueprint = Blueprint("web_data", __name__)
@@ -59,7 +59,7 @@ def one(number: int) -> BaseResponse:
     with read_unit() as session:
         item = batches.present(session, person, number)
         job = batches.latest_job(session, number)
-        view = data_view.import_view(
+        view = data_one_view.import_view(
             item,
             None if job is None else jobs.present(job),
             next_step=_next_step(session, person, item),
@@ -133,7 +133,7 @@ def _undo_page(number: int, status: int = 200) -> BaseResponse:
         except ConfirmationNeeded as needed:
             # What follows the last full stop but one speaks to scripts.
             warning = needed.message.rsplit(" Undo ", 1)[0]
-        view = data_view.undo_view(item, warning)
+        view = data_one_view.undo_view(item, warning)
         return frame.page(session, "data/undo.html", here="data", status=status, view=view)
 
 

@@ -16,6 +16,8 @@ from retainstream.web.template_tools import percent, whole
 Options = tuple[tuple[str, str], ...]
 _COLUMN = re.compile(r"mapping\.columns\[(\d+)\](?:\.(\w+))?")
 _SHOWN_CELLS = 60
+_ASKED = ("label_inverted", "label_values_unclear")
+_ABOVE = "The question above is about this column."
 _TAKEN = "already used by columns"
 
 
@@ -144,13 +146,13 @@ def draft_view(draft: Draft, problems: Mapping[str, Sequence[str]] | None = None
         token=draft.token,
         filename=draft.filename,
         target=draft.target,
-        targets=tuple(words.TARGETS.items()),
+        targets=tuple(words.SHORT_TARGETS.items()),
         title=_title(draft),
         lead=_lead(draft),
         facts=_facts(draft),
         questions=tuple(_question(draft, item) for item in draft.questions),
         counts=_counts(draft),
-        told=tuple(Told(item["severity"], item["message"]) for item in told),
+        told=tuple(Told(item["severity"], words.told(item)) for item in told),
         problems=above,
         columns=_columns(draft, beside),
         hidden_columns=max(0, len(mapping["columns"]) - SHOWN_COLUMNS),
@@ -221,20 +223,21 @@ def _facts(draft: Draft) -> tuple[str, ...]:
     size = (
         f"{draft.size_bytes / 1_000_000:.1f} MB" if draft.size_bytes >= 100_000 else f"{draft.size_bytes / 1000:.1f} kB"
     )
-    facts = [form, str(found["encoding"] or "").upper(), size, f"{len(draft.columns)} columns"]
+    facts = [form, str(found["encoding"] or "").upper().removesuffix("-SIG"), size, f"{len(draft.columns)} columns"]
     return tuple(fact for fact in facts if fact)
 
 
 def _question(draft: Draft, item: Mapping[str, Any]) -> Question:
     code, label = item["code"], _label(draft)
-    if code in ("label_inverted", "label_values_unclear") and label is not None:
+    if code in _ASKED and label is not None:
         left, stayed = (", ".join(label.get(name, [])) for name in ("churned_values", "kept_values"))
+        rate = float(draft.found["base_rate"] or 0.0)
         return Question(
             f"Which value of {label['name']} means that a customer left?",
-            item["message"],
+            item["message"].replace(f" Confirm that {left!r} means left, or turn the label round.", ""),
             (
-                Choice("answer", "confirm", f"“{left}” means left", primary=True),
-                Choice("answer", "flip", f"“{stayed}” means left"),
+                Choice("answer", "confirm", f"“{left}” means left: {percent(rate)}", primary=rate <= 0.5),
+                Choice("answer", "flip", f"“{stayed}” means left: {percent(1 - rate)}", primary=rate > 0.5),
             ),
         )
     if code == "ambiguous_label":
@@ -248,7 +251,7 @@ def _question(draft: Draft, item: Mapping[str, Any]) -> Question:
             "Which column says who left?", item["message"], (*choices, Choice("label", "none", "None of them"))
         )
     title = words.QUESTIONS.get(code, "This has to be settled first.")
-    return Question(title, item["message"], ())
+    return Question(title, words.told(item), ())
 
 
 def _label(draft: Draft) -> Mapping[str, Any] | None:
@@ -260,7 +263,8 @@ def _counts(draft: Draft) -> tuple[Count, ...]:
     shown = [Count("Rows in the file" if draft.found["complete"] else "Rows looked at", whole(counts["rows"]))]
     for name, label, note, always, tone in words.COUNTS[CUSTOMERS if draft.target == CUSTOMERS else "events"]:
         if counts.get(name) or (always and name in counts):
-            shown.append(Count(label, whole(counts[name]), note, tone if counts.get(name) else ""))
+            some = bool(counts.get(name))
+            shown.append(Count(label, whole(counts[name]), note if some else "", tone if some else ""))
     return tuple(shown)
 
 
@@ -268,7 +272,9 @@ def _import_words(draft: Draft) -> str:
     counts = draft.found["counts"]
     if not draft.found["complete"]:
         return "Import the whole file"
-    good = int(counts.get("good", counts["rows"]))
+    good = int(counts.get("accepted" if draft.target != CUSTOMERS else "good", counts["rows"]))
+    if not good:
+        return "Import"
     return f"Import {whole(good)} {'row' if good == 1 else 'rows'}"
 
 
@@ -283,7 +289,8 @@ def _columns(draft: Draft, problems: Mapping[int, Sequence[str]]) -> tuple[Colum
     about: dict[str, list[Told]] = {}
     for item in draft.found["warnings"]:
         if item["column"] is not None:
-            about.setdefault(item["column"], []).append(Told(item["severity"], item["message"]))
+            said = _ABOVE if item["needs_confirmation"] and item["code"] in _ASKED else words.told(item)
+            about.setdefault(item["column"], []).append(Told(item["severity"], said))
     shown = []
     for at, column in enumerate(draft.mapping["columns"][:SHOWN_COLUMNS]):
         fact = facts.get(column["name"], {})
@@ -327,7 +334,10 @@ def _column_facts(fact: Mapping[str, Any]) -> str:
         return ""
     if not fact["filled"]:
         return "empty"
-    different = f"{'' if fact['distinct_exact'] else 'over '}{whole(fact['distinct'])} different"
+    exact = fact["distinct_exact"]
+    different = (
+        f"{whole(fact['distinct'])} different" if exact else f"more than {whole(fact['distinct'] - 1)} different"
+    )
     return different + (f", {whole(fact['blanks'])} blank" if fact["blanks"] else "")
 
 

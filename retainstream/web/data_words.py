@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,7 +36,7 @@ ROLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("customer", "Customer"),
         ("time", "When it happened"),
         ("kind", "What happened"),
-        ("value", "Its value (hours, amount, …)"),
+        ("value", "Its value"),
         ("received", "When you learnt of it"),
         ("key", "Unique key of the row"),
         ("property", "Keep as a property"),
@@ -148,6 +149,18 @@ STATES = {
 }
 SOURCES = {"browser": "in the browser", "api": "over the API", "cli": "by command", "demo": "demo"}
 
+_IN_PLACE = {
+    "history": "The times lie in the past, so each row counts as known when it happened. Untick “This is history” below if the rows reached "
+    "you later than that.",
+    "no_kind": "No column says what happened: every row becomes an event of one kind. Name it below, or say which column tells it.",
+    "no_reason": "No column says why subscriptions ended, so that cancellations and failed payments cannot be told apart.",
+    "unknown_reasons": "Some words for why a subscription ended are not known; they count as other. Say below what they mean.",
+    "no_customer": "No column seems to name the customer.",
+    "no_time": "No column holds times that can be read.",
+    "no_started": "No column says when a subscription started.",
+}
+"""What the services tell in words for scripts, as it is said on a page where the answer is at hand."""
+
 _PATHS = {
     "mapping.kind": "Kind of event: ",
     "mapping.currency": "Currency: ",
@@ -155,6 +168,7 @@ _PATHS = {
     "kind": "Kind of event: expected ",
     "source": "Source: expected ",
 }
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z$")
 _READ = {
     "user_id": "Customer",
     "kind": "Kind",
@@ -168,6 +182,11 @@ _READ = {
 }
 
 
+def told(item: Mapping[str, Any]) -> str:
+    """Return a warning's sentence for a page."""
+    return _IN_PLACE.get(str(item["code"]), str(item["message"]))
+
+
 def file_problem(path: str, sentence: str) -> str:
     """Return a complaint about the whole file with the name of what it is about."""
     said = f"{_PATHS.get(path, '')}{sentence}"
@@ -176,4 +195,10 @@ def file_problem(path: str, sentence: str) -> str:
 
 def as_read(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row as it would be kept, under words instead of names of fields."""
-    return {word: item[name] for name, word in _READ.items() if name in item}
+    return {word: _plain(item[name]) for name, word in _READ.items() if name in item}
+
+
+def _plain(value: Any) -> Any:
+    """Return an instant without what nobody reads; anything else as it is."""
+    fits = _INSTANT.match(value) if isinstance(value, str) else None
+    return f"{fits[1]} {fits[2]}" if fits else value
