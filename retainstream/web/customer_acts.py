@@ -14,11 +14,11 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from retainstream.config import Settings
 from retainstream.db import empty_log, read_unit, unit_of_work
-from retainstream.errors import Conflict, InvalidInput
+from retainstream.errors import Conflict, InvalidInput, NotReady
 from retainstream.lib import clock
 from retainstream.schemas.customers import CustomerChangeSchema
 from retainstream.security.permissions import Permission
-from retainstream.services import as_of, exposures
+from retainstream.services import as_of, exposures, predictions
 from retainstream.services.customers import erasure, erasure_ledger, portrait, record
 from retainstream.web import customer_edit, customer_undo, frame
 from retainstream.web.browser_session import go
@@ -90,6 +90,20 @@ def _day(text: str) -> int | None:
     if chosen == clock.now().astimezone(zone).date():
         return None
     return clock.to_us(datetime.combine(chosen, time(12), zone))
+
+
+@blueprint.post("/customer/score/<path:user_id>")
+@requires_page(Permission.PREDICTIONS_WRITE)
+def score(user_id: str) -> BaseResponse:
+    """Queue the scoring of this customer."""
+    try:
+        with unit_of_work() as session:
+            predictions.generate(session, signed_in_actor(), [user_id])
+    except (Conflict, InvalidInput, NotReady) as refusal:
+        flash(refusal.message, "bad")
+    else:
+        flash("Scoring is queued; reload the page when it is done.", "good")
+    return go(_home(user_id))
 
 
 @blueprint.get("/customer/edit/<path:user_id>")
@@ -176,10 +190,10 @@ def undo(user_id: str) -> BaseResponse:
     return go(_home(user_id))
 
 
-@blueprint.post("/customer/export/<path:user_id>")
+@blueprint.get("/customer/export/<path:user_id>")
 @requires_page(Permission.CUSTOMERS_EXPORT)
 def export(user_id: str) -> BaseResponse:
-    """Send everything on record about one person as JSON. A POST, since it is written into the audit."""
+    """Send everything on record about one person as JSON; that it was sent is written into the audit."""
     with unit_of_work() as session:
         found = portrait.export(session, signed_in_actor(), user_id)
     text = json.dumps(found, ensure_ascii=False, indent=2, allow_nan=False)

@@ -103,6 +103,11 @@ def test_unscored_customer_is_told_what_comes(app: Flask, as_: SignIn) -> None:
         session.execute(update(Customer).values(plan=None, revenue_minor=None, currency=None, tenure_months=None))
     page = as_("viewer").get(FIRST).text
     assert "Not scored yet" in page
+    assert "Score now" not in page
+    analyst = as_("analyst")
+    assert "Score now" in analyst.get(FIRST).text
+    analyst.post("/customer/score/cus_00000", {}, page=FIRST)
+    assert "There is no model in service yet" in analyst.get(FIRST).text
     assert "No plan" in page
     assert "no price is known" in page
 
@@ -138,10 +143,10 @@ def test_viewer_sees_no_act_and_no_person(as_: SignIn) -> None:
     for hidden in ("Name 0", "Note an act", "Erase", "Export", "Add a tag", "/customer/edit/", "Who changed what"):
         assert hidden not in page
     assert "without events" in page
-    for address in ("/customer/edit/cus_00000", "/customer/erase/cus_00000"):
+    for address in ("/customer/edit/cus_00000", "/customer/erase/cus_00000", "/customer/export/cus_00000"):
         assert browser.get(address).status_code == 403
     token = browser.token("/")
-    for act in ("tags", "act", "edit", "undo", "export", "erase"):
+    for act in ("tags", "act", "score", "edit", "undo", "erase"):
         answer = browser.client.post(f"/customer/{act}/cus_00000", data={"csrf_token": token})
         assert answer.status_code == 403, act
 
@@ -296,7 +301,7 @@ def test_erasing_is_confirmed_and_final(app: Flask, as_: SignIn) -> None:
 
 @pytest.mark.usefixtures("stocked")
 def test_export_holds_the_person_and_is_audited(app: Flask, as_: SignIn) -> None:
-    answer = as_("analyst").post("/customer/export/cus_00000", {}, page=FIRST)
+    answer = as_("analyst").get("/customer/export/cus_00000")
     found = json.loads(answer.text)
     assert found["customer"]["name"] == "Name 0"
     assert set(found) == {"exported_at", "customer", "events", "subscriptions", "exposures"}
