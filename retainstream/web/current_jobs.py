@@ -21,9 +21,9 @@ NAMES = {
     "train": "Training",
     "score": "Scoring",
     "replay": "Replay of a past day",
-    "judge": "Comparing scores with what happened",
+    "judge": "Check of past scores",
     "import": "Import of customers",
-    "ingest": "Import of what happened",
+    "ingest": "Import of events",
     "undo": "Undoing an import",
 }
 """What each kind of work is called."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Mapping
 from urllib.parse import urlencode
 
 from flask import Blueprint, current_app, flash, render_template, request
-from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from retainstream.db import read_unit, unit_of_work
@@ -20,7 +19,6 @@ from retainstream.services import jobs, retrying
 from retainstream.services.access import accounts
 from retainstream.web import frame, jobs_view
 from retainstream.web.browser_session import go
-from retainstream.web.current_jobs import NAMES
 from retainstream.web.guards import requires_page, signed_in_actor
 
 blueprint = Blueprint("web_jobs", __name__)
@@ -41,7 +39,7 @@ _NEXT = {
 @requires_page(Permission.JOBS_READ)
 def show() -> BaseResponse:
     """List jobs, newest first; while one of them is open, HTMX asks for the list again."""
-    kind, state = _chosen("kind", NAMES), _chosen("state", jobs_view.STATES)
+    kind, state = _chosen("kind", jobs_view.KINDS), _chosen("state", jobs_view.STATES)
     cursor = request.args.get("cursor") or None
     with read_unit() as session:
         page = jobs.list_jobs(session, PageRequest(PAGE, cursor), kind=kind, state=state)
@@ -62,7 +60,7 @@ def show() -> BaseResponse:
             "states": _chips(
                 state, {key: word for key, (word, _) in jobs_view.STATES.items()}, lambda one: _address(kind, one)
             ),
-            "kinds": _chips(kind, NAMES, lambda one: _address(one, state)),
+            "kinds": _chips(kind, jobs_view.KINDS, lambda one: _address(one, state)),
         }
         return frame.page(session, "jobs/jobs.html", here="jobs", **chips, **content)
 
@@ -106,11 +104,11 @@ def show_job(job_id: int) -> BaseResponse:
             job=view,
             may_retry=retrying.may(session, person, job),
             may_cancel=view.open and not view.stopping and person.may(Permission.JOBS_CANCEL),
-            links=_links(session, person, job),
+            links=_links(person, job),
         )
 
 
-def _links(session: Session, person: Actor, job: JobRun) -> list[tuple[str, str]]:
+def _links(person: Actor, job: JobRun) -> list[tuple[str, str]]:
     """Return where the outcome is seen, among the pages that the person may open."""
     found = []
     place = _NEXT.get(job.kind)

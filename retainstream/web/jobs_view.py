@@ -19,6 +19,16 @@ STATES = {
 }
 """State -> its word and the tone of its badge."""
 OPEN = ("queued", "running")
+KINDS = {
+    "train": "Training",
+    "score": "Scoring",
+    "import": "Customers",
+    "ingest": "Events",
+    "undo": "Undo",
+    "replay": "Replay",
+    "judge": "Check",
+}
+"""Kind -> the short word of its filter."""
 _ADVICE = {
     "invalid_input": "Mend what it names, then ask for it again.",
     "not_ready": "Do first what it asks for, then try again.",
@@ -131,9 +141,9 @@ def advice(kind: str, code: str, *, file_gone: bool = False) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time roughly: "under a second", "42 s", "3 min 5 s", "2 h 10 min"."""
+    """Return a length of time roughly: "< 1 s", "42 s", "3 min 5 s", "2 h 10 min"."""
     if seconds < 1:
-        return "under a second"
+        return "< 1 s"
     total = int(seconds)
     hours, minutes, rest = total // 3600, total % 3600 // 60, total % 60
     parts = (
@@ -179,7 +189,7 @@ def _title(job: Mapping[str, Any], shown: JobLine) -> str:
 
 def _asked_by(job: Mapping[str, Any], people: Mapping[int, str]) -> str:
     who = job["requested_by"]
-    return "The box or a command" if who is None else people.get(int(who), "Somebody")
+    return "The machine" if who is None else people.get(int(who), "Somebody")
 
 
 def _seconds(begin: Any, end: Any) -> float | None:

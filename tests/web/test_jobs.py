@@ -151,7 +151,7 @@ def test_cancelling_and_asking_again(app: Flask, as_: SignIn) -> None:
     assert "toast--bad" in browser.get(f"/jobs/{waiting}").text
     fresh = browser.post(f"/jobs/{failed}/retry", {}, page="/jobs").location
     assert fresh not in (f"/jobs/{failed}", None)
-    assert "Comparing scores with what happened waits for its turn." in browser.get(fresh).text
+    assert "Check of past scores waits for its turn." in browser.get(fresh).text
     with app.app_context(), read_unit() as session:
         assert session.query(JobRun).filter_by(kind="judge", state="queued").count() == 1
 
