@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from retainstream.web.charts import Axes, Tick, round_ticks
@@ -110,7 +111,7 @@ def stability(report: Answer) -> Plot | None:
         note=f"{len(points)} observation {'date' if len(points) == 1 else 'dates'}",
         label="AUC by observation date: " + "; ".join(f"{one['day']} {one['auc']['value']:.2f}" for one in points),
         axes=axes,
-        x_ticks=tuple(Tick(i, one["day"][2:]) for i, one in enumerate(points) if i % every == 0),
+        x_ticks=tuple(Tick(i, _day(one["day"])) for i, one in enumerate(points) if i % every == 0),
         y_ticks=tuple(Tick(at, f"{at:g}") for at in round_ticks(*axes.y, 5)),
         dots=tuple(_date_dot(axes, i, one) for i, one in enumerate(points)),
         ideal=axes.line([(-0.5, 0.5), (len(points) - 0.5, 0.5)]),
@@ -118,6 +119,11 @@ def stability(report: Answer) -> Plot | None:
         header=("Date", "Part", "Customers", "Left", "Predicted", "AUC", "95% interval"),
         rows=tuple(_date_row(one) for one in points),
     )
+
+
+def _day(iso: str) -> str:
+    told = date.fromisoformat(iso)
+    return f"{told.day} {told:%b}"
 
 
 def _stability_title(points: Sequence[Answer]) -> str:
