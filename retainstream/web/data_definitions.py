@@ -175,7 +175,7 @@ def _question() -> tuple[Asked, dict[str, Any]]:
     # Only the window is asked for, so the form is checked as one of a kind that needs nothing else.
     known = typed.kind if typed.kind in forms.KIND_WORDS else ""
     body, problems = forms.body_of(replace(typed, kind="cancel"))
-    question = {name: body[name] for name in ("horizon_days", "lead_days") if name in body}
+    question: dict[str, Any] = {name: body[name] for name in ("horizon_days", "lead_days") if name in body}
     if known:
         question["kind"] = known
     return Asked(known, typed.horizon_days, typed.lead_days, problems or None), question

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, cast
 
 import marshmallow as ma
+from werkzeug.datastructures import MultiDict
 
 from retainstream.schemas.churn_definitions import CreateDefinitionSchema
 
@@ -41,16 +42,6 @@ _NEEDED = ("name", "horizon_days", "inactive_days")
 Problems = Mapping[str, Sequence[str]]
 
 
-class Sent(Protocol):
-    """A form or a query string."""
-
-    def get(self, key: str, default: str = "", /) -> str:
-        """Return the first value of a field."""
-
-    def getlist(self, key: str, /) -> list[str]:
-        """Return all values of a field."""
-
-
 @dataclass(frozen=True)
 class Form:
     """What stands in the form. Numbers are texts, since a person may have typed anything."""
@@ -80,7 +71,7 @@ class Form:
 
 def of_definition(body: Mapping[str, Any]) -> Form:
     """Return the form filled with a proposed definition."""
-    texts = {name: str(body[name]) for name in _LIMITS if body.get(name) is not None}
+    texts: dict[str, Any] = {name: str(body[name]) for name in _LIMITS if body.get(name) is not None}
     return Form(
         kind=str(body["kind"]),
         name=str(body["name"]),
@@ -96,7 +87,7 @@ def with_days(form: Form, days: int) -> Form:
     return replace(form, inactive_days=str(days), name=f"Silent for {days} days")
 
 
-def of_sent(sent: Sent) -> Form:
+def of_sent(sent: MultiDict[str, str]) -> Form:
     """Return the form as it was sent."""
     return Form(
         kind=sent.get("kind", ""),
@@ -144,7 +135,7 @@ def body_of(form: Form, *, named: bool = True) -> tuple[dict[str, Any], dict[str
     try:
         CreateDefinitionSchema().load({key: value for key, value in body.items() if key not in problems})
     except ma.ValidationError as wrong:
-        for name, found in wrong.normalized_messages().items():
+        for name, found in cast("dict[str, Any]", wrong.messages).items():
             problems.setdefault(str(name), _flat(found))
     return body, problems
 

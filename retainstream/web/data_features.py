@@ -46,7 +46,7 @@ def show() -> BaseResponse:
             origin=origin if origin in views.ORIGINS else "",
             start=max(0, start),
         )
-        shown = {"view": view, "origins": views.ORIGINS, "may_declare": _may_declare()}
+        shown: dict[str, Any] = {"view": view, "origins": views.ORIGINS, "may_declare": _may_declare()}
         if frame.wants_fragment():
             return current_app.make_response(render_template("data/_feature_list.html", **shown))
         return frame.page(session, "data/features.html", here="data", **shown)
@@ -115,7 +115,7 @@ def preview() -> BaseResponse:
     body, problems = forms.body_of(form)
     # Figures need neither a title nor a name, and the editor is filled in any order.
     unnamed = {name: found for name, found in problems.items() if name not in ("title", "name")}
-    body |= dict.fromkeys(("title", "name"), "preview")
+    body |= {"name": "preview", "title": form.title[:120] or "Value"}
     spread, refusal = None, ""
     with read_unit() as session:
         if not unnamed:

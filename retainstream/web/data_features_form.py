@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import marshmallow as ma
 
@@ -69,7 +69,7 @@ def of_spec(spec: FeatureSpec) -> Form:
 
 def of_sent(sent: Mapping[str, str]) -> Form:
     """Return the form as it was sent."""
-    texts = {
+    texts: dict[str, Any] = {
         name: " ".join(sent.get(name, "").split())
         for name in (
             "title",
@@ -117,7 +117,7 @@ def body_of(form: Form) -> tuple[dict[str, Any], dict[str, list[str]]]:
     try:
         DeclareSchema().load({name: value for name, value in body.items() if name not in problems})
     except ma.ValidationError as wrong:
-        for name, found in wrong.normalized_messages().items():
+        for name, found in cast("dict[str, Any]", wrong.messages).items():
             if name not in problems and not (name == "name" and "title" in problems):
                 problems[str(name)] = [str(text) for text in found]
     return body, problems

@@ -13,8 +13,8 @@ from retainstream.web.charts import Axes, Tick, round_ticks
 from retainstream.web.template_tools import day, percent, whole
 
 PAGE = "/data/features"
-SHOWN = 50
-WIDTH, HEIGHT = 520.0, 200.0
+SHOWN = 30
+WIDTH, HEIGHT = 400.0, 190.0
 ORIGINS = {"": "All", "built_in": "Built in", "declared": "Declared here", "profile": "From profiles"}
 _OF_SUBSCRIPTIONS = {
     "age_months": "age of the subscription",
@@ -242,7 +242,8 @@ def _finding(found: Spread, known: int, unit: str) -> str:
         return "No customer has a value"
     if found.quartiles is None:
         word, count = found.levels[0]
-        return f"{percent(count / known, 0)} have “{word}”, the most frequent of {whole(found.different)}"
+        whose = " of those with a value" if found.blanks else ""
+        return f"{percent(count / known, 0)}{whose} have “{word}”, the most frequent of {whole(found.different)}"
     _, lower, _, upper, _ = found.quartiles
     after = f" {unit}" if unit else ""
     if lower == upper:
