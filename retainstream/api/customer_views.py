@@ -33,7 +33,7 @@ def list_views(query: dict[str, Any]) -> Response:
 @blueprint.alt_response(409, schema=ErrorSchema, description="You keep as many views as anybody may.")
 def save(sent: dict[str, Any]) -> Response:
     """Keep a list under a name; your own view of that name is replaced."""
-    query = asked.checked_query(sent["query"])
+    query = asked.checked_query(sent["parameters"])
     with unit_of_work() as session:
         return json_response(views.save(session, actor(), sent["name"], query, shared=sent["shared"]), 201)
 

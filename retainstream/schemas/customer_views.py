@@ -12,7 +12,7 @@ class ViewInputSchema(Schema):
     """A view to keep."""
 
     name = text_field(60, 1, required=True)
-    query = ma.fields.String(
+    parameters = ma.fields.String(
         required=True,
         validate=ma.validate.Length(max=2000),
         metadata={"description": "Parameters of GET /customers, such as band=high&sort=-revenue"},
@@ -25,7 +25,7 @@ class ViewSchema(Schema):
 
     id = id_field(required=True)
     name = ma.fields.String(required=True)
-    query = ma.fields.String(required=True)
+    parameters = ma.fields.String(required=True)
     shared = ma.fields.Boolean(required=True)
     owner = ma.fields.String(required=True)
     mine = ma.fields.Boolean(required=True)

@@ -65,12 +65,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Option:
-    """One thing to choose in a menu: the value, its words, how many customers have it, and whether it is chosen."""
+    """One thing to choose in a menu: the value, its words, and whether it is chosen."""
 
     value: str
     words: str
     on: bool
-    count: str = ""
 
 
 @dataclass(frozen=True)
@@ -273,8 +272,8 @@ def menus(
             ViewLink(
                 int(item["id"]),
                 str(item["name"]),
-                f"/customers?{item['query']}" if item["query"] else "/customers",
-                item["query"] == asked.query(),
+                f"/customers?{item['parameters']}" if item["parameters"] else "/customers",
+                item["parameters"] == asked.query(),
                 "" if item["mine"] else str(item["owner"]),
                 bool(item["shared"]),
                 bool(item["may_delete"]),
@@ -284,9 +283,8 @@ def menus(
     )
 
 
-def _options(known: Sequence[tuple[str, int]], chosen: Sequence[str]) -> tuple[Option, ...]:
-    gone = [(value, 0) for value in chosen if value not in {value for value, _ in known}]
-    return tuple(Option(value, value, value in chosen, f"{count:,}") for value, count in [*gone, *known])
+def _options(known: Sequence[str], chosen: Sequence[str]) -> tuple[Option, ...]:
+    return tuple(Option(value, value, value in chosen) for value in dict.fromkeys([*chosen, *known]))
 
 
 def list_view(

@@ -366,8 +366,12 @@ def test_the_file_is_the_list(filled: Flask, as_: SignIn) -> None:
     by_id = {row[0]: row for row in rows}
     assert by_id["cus_00000"][6] == "'=cmd(), vip"
     assert by_id["cus_00002"][7] == "'+1 evil"
+    usual = list(csv.reader(io.StringIO(browser.get("/customers.csv?q=cus_00003").text)))
+    assert usual[0][:3] == ["user_id", "name", "risk_band"]
+    assert usual[1][:2] == ["cus_00003", "Name 3"]
     with filled.app_context(), read_unit() as session:
-        entry = session.query(AuditEntry).filter_by(action="customer.export").one()
+        entry = session.query(AuditEntry).filter_by(action="customer.export").order_by(AuditEntry.id).first()
+        assert entry
         assert entry.target_id == str(len(rows) - 1)
 
 

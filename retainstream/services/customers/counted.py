@@ -32,16 +32,16 @@ class Choices:
 
     Attributes
     ----------
-    plans, tags : tuple of pairs
-        Each with the number of customers that have it, most frequent first; the most frequent ones only.
+    plans, tags : tuple of str
+        The most frequent ones, most frequent first.
     customers : int
         All customers, those who left among them.
     priced, tenured, labelled, active_ever : bool
         Whether any revenue, tenure, outcome, or event is on record.
     """
 
-    plans: tuple[tuple[str, int], ...]
-    tags: tuple[tuple[str, int], ...]
+    plans: tuple[str, ...]
+    tags: tuple[str, ...]
     customers: int
     priced: bool
     tenured: bool
@@ -79,30 +79,30 @@ def _kept_or(session: Session, name: tuple[Hashable, ...], work: Callable[[], Va
 
 def _choices(session: Session) -> Choices:
     visible = Customer.visible()
-    plans = session.execute(
-        select(Customer.plan, func.count())
+    plans = (
+        select(Customer.plan)
         .where(visible, Customer.plan.is_not(None))
         .group_by(Customer.plan)
         .order_by(func.count().desc(), Customer.plan)
         .limit(_MOST_CHOICES)
-    ).all()
+    )
     tag = func.json_each(Customer.tags).table_valued("value")
-    tags = session.execute(
-        select(tag.c.value, func.count())
+    tags = (
+        select(tag.c.value)
         .select_from(Customer)
         .join(tag, Customer.tags.is_not(None))
         .where(visible, func.json_array_length(Customer.tags) > 0)
         .group_by(tag.c.value)
         .order_by(func.count().desc(), tag.c.value)
         .limit(_MOST_CHOICES)
-    ).all()
+    )
 
     def any_with(column: Any) -> bool:
         return session.execute(select(Customer.id).where(visible, column.is_not(None)).limit(1)).first() is not None
 
     return Choices(
-        plans=tuple((str(plan), number) for plan, number in plans),
-        tags=tuple((str(word), number) for word, number in tags),
+        plans=tuple(map(str, session.scalars(plans))),
+        tags=tuple(map(str, session.scalars(tags))),
         customers=session.scalar(select(func.count()).select_from(Customer).where(visible)) or 0,
         priced=any_with(Customer.revenue_minor),
         tenured=any_with(Customer.tenure_months),

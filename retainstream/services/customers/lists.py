@@ -81,7 +81,7 @@ def base_query(
     elif order.needs_score or wanted.needs_score:
         query = query.outerjoin(LatestScore, LatestScore.customer_id == Customer.id)
     condition = order.column.is_not(None) if present else order.column.is_(None)
-    return query.where(condition, *wanted.conditions())
+    return query.where(condition, *wanted.conditions(in_order=by_score))
 
 
 def _after(order: Order, value: Scalar, last_id: int) -> ColumnElement[bool]:

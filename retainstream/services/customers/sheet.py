@@ -137,12 +137,14 @@ def last_activity(session: Session, ids: Sequence[int]) -> dict[int, int | None]
 def lines(
     session: Session, actor: Actor, wanted: CustomerFilter, sort: str, columns: Sequence[Column]
 ) -> Iterator[str]:
-    """Yield a list as CSV, some hundred customers at a time: the identifier, then the columns.
+    """Yield a list as CSV, some hundred customers at a time: the identifier, with the name where the person may see it, then the columns.
 
     Missing values are empty cells; what a spreadsheet would run as a formula gets an apostrophe in front.
     """
     actor.require(Permission.CUSTOMERS_EXPORT)
-    header = ["user_id", *(header for column in columns for header in column.headers)]
+    named = actor.may(Permission.CUSTOMERS_PERSONAL) and all(column.key != "name" for column in columns)
+    first = ["user_id", "name"] if named else ["user_id"]
+    header = [*first, *(header for column in columns for header in column.headers)]
     cursor: str | None = None
     while True:
         out = io.StringIO()
@@ -152,7 +154,7 @@ def lines(
             header = []
         ids, cursor = lists.page_of_ids(session, wanted, sort, PageRequest(limit=BLOCK, cursor=cursor))
         for item in items(session, actor, ids, columns):
-            cells = [item["user_id"], *(cell for column in columns for cell in _cells(item, column))]
+            cells = [*(item[key] for key in first), *(cell for column in columns for cell in _cells(item, column))]
             writer.writerow([safe_cell(cell) for cell in cells])
         session.expunge_all()
         yield out.getvalue()

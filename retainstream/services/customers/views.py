@@ -125,7 +125,7 @@ def _item(view: SavedView, owner: str, actor: Actor) -> dict[str, Any]:
     return {
         "id": view.id,
         "name": view.name,
-        "query": view.query,
+        "parameters": view.query,
         "shared": view.shared,
         "owner": owner,
         "mine": view.owner_id == actor.user_id,

@@ -92,8 +92,7 @@ def _plan(session: Session, order: Order, wanted: CustomerFilter) -> _Plan:
     length = counted.total(session, wanted)
     if length <= FEW:
         return _Plan(replace(order, column=dialect.unindexed(order.column)), False, length)
-    scored = order.needs_score and wanted.status != "left" and len(wanted.bands) != 1
-    return _Plan(order, scored and length > MANY, length)
+    return _Plan(order, order.needs_score and length > MANY and len(wanted.bands) != 1, length)
 
 
 def _take(
@@ -108,7 +107,9 @@ def _take(
     for present in phases:
         if len(rows) >= wished:
             break
-        query = base_query(order, wanted, present=present, by_score=plan.by_score)
+        # Hardly anybody who left has a score, so those are found by who left.
+        by_score = plan.by_score and not (present and wanted.status == "left")
+        query = base_query(order, wanted, present=present, by_score=by_score)
         if key is not None and present == key.present:
             query = query.where(_beyond(order, key, backward=backward))
         by_id = Customer.id.desc() if backward else Customer.id.asc()
