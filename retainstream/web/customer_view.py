@@ -139,7 +139,7 @@ def score(record: Answer, explanation: Answer | None, before: Answer | None) -> 
     probability, percentile = record["churn_probability"], float(record["risk_percentile"] or 0.0)
     band = str(record["risk_band"])
     if probability is None:
-        ring, words, figure = round(100 * percentile), "riskier than {}% of customers", _place(percentile)
+        ring, words, figure = min(99, round(100 * percentile)), "riskier than {}% of customers", _place(percentile)
     else:
         ring, figure = min(99, max(1, round(100 * probability))), percent(probability, 0 if probability >= 0.1 else 1)
         words = "churn probability {}%"
@@ -170,7 +170,8 @@ def claim(record: Answer) -> str:
     verb = {"cancel": "Cancels", "payment_failure": "Payment fails for good", "inactivity": "Falls silent"}.get(
         definition["kind"], "Leaves"
     )
-    return f"{verb} between {lead} and {lead + days} days on" if lead else f"{verb} within {days} days"
+    words = f"{verb} between {lead} and {lead + days} days on" if lead else f"{verb} within {days} days"
+    return words if record["churn_probability"] is not None else f"By rank: {words[0].lower()}{words[1:]}"
 
 
 def _place(percentile: float) -> str:
