@@ -1,0 +1,51 @@
+"""Every figure that leads to a list of customers equals the count of that list: a crawl over the pages, following each such link."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+
+from tests.web.conftest import Browser
+from tests.web.stocked import stock
+
+PAGES = ("/", "/customers", "/model", "/data", "/jobs", "/settings")
+_LINK = re.compile(r'<a\b[^>]*href="(/customers(?:\?[^"]*)?)"[^>]*>(.*?)</a>', re.DOTALL)
+_NUMBER = re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})+|\d+)(?![\w%.])")
+
+
+def figures(page: str) -> dict[str, int]:
+    """Return the addresses of lists on a page, each with the count that its link shows; links without a count are left out."""
+    found = {}
+    for address, inside in _LINK.findall(page):
+        numbers = _NUMBER.findall(html.unescape(re.sub(r"<[^>]+>", " ", inside)))
+        if numbers:
+            found[html.unescape(address)] = int(numbers[-1].replace(",", ""))
+    return found
+
+
+def listed(page: str) -> int:
+    """Return how many customers a list says that it holds."""
+    title = re.search(r"<h1[^>]*>(.*?)</h1>", page, re.DOTALL)
+    assert title
+    words = html.unescape(re.sub(r"<[^>]+>", " ", title[1]))
+    number = _NUMBER.search(words)
+    return int(number[1].replace(",", "")) if number else 0
+
+
+@pytest.mark.parametrize("calibrated", [True, False], ids=["probabilities", "ranks"])
+def test_every_figure_opens_the_list_that_it_counts(
+    app: Flask, as_: Callable[[str], Browser], calibrated: bool
+) -> None:
+    with app.app_context():
+        stock(240, calibrated=calibrated)
+    browser = as_("analyst")
+    followed = 0
+    for page in PAGES:
+        for address, figure in figures(browser.get(page).text).items():
+            assert listed(browser.get(address).text) == figure, f"{address} on {page}"
+            followed += 1
+    assert followed >= (12 if calibrated else 6)
