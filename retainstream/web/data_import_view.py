@@ -209,7 +209,7 @@ def _title(draft: Draft) -> str:
 
 
 def _lead(draft: Draft) -> str:
-    told = "Nothing is on record yet. Check below how each column is read, then import."
+    told = "Nothing of this file is on record yet. Check below how each column is read, then import."
     if not draft.found["complete"]:
         told += " The file is large: its first 20,000 rows were looked at; the import reads all of it."
     return told

@@ -15,13 +15,12 @@ Answer = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Fate:
-    """How many rows had one fate; `address` opens them where a list shows them."""
+    """How many rows had one fate."""
 
     label: str
     count: str
     note: str
     tone: str
-    address: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,7 @@ class ImportView:
     kept: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
     columns: tuple[tuple[str, str, str], ...]
+    customers: str
     may_undo: bool
     may_download: bool
     may_import: bool
@@ -113,7 +113,7 @@ def import_view(
         tone=tone,
         progress=_progress(job, may["cancel"]) if job is not None and running else None,
         error=_error(item, job),
-        fates=_fates(item, linked=linked) if item["state"] in ("applied", "failed") else (),
+        fates=_fates(item) if item["state"] in ("applied", "failed") else (),
         next=next_step if item["state"] == "applied" and not running else None,
         told=tuple(
             (entry.get("severity", "info"), words.told(entry)) for entry in item["warnings"] if "message" in entry
@@ -126,6 +126,7 @@ def import_view(
         kept=tuple(item["kept_customers"]),
         facts=_facts(item),
         columns=_columns(item),
+        customers="/customers?status=all" if linked and item["state"] == "applied" else "",
         may_undo=may["undo"] and item["state"] == "applied" and not running,
         may_download=may["download"] and bool(item["errors"]),
         may_import=may["imports"],
@@ -188,17 +189,16 @@ def _error(item: Answer, job: Answer | None) -> str:
     return ""
 
 
-def _fates(item: Answer, *, linked: bool) -> tuple[Fate, ...]:
+def _fates(item: Answer) -> tuple[Fate, ...]:
     counts, customers = item["counts"], item["target"] == "customers"
     found = [Fate("Rows in the file", whole(counts.get("rows")), "", "")]
     for name, label, note, always, tone in words.COUNTS["customers" if customers else "events"]:
         if item["state"] == "failed" and name != "bad":
             continue
         if counts.get(name) or (always and name in counts):
-            address = "/customers?status=all" if linked and name in ("new", "new_customers") and counts[name] else ""
             some = bool(counts[name])
             said = {"accepted": "added", "bad": "not taken"}.get(name, note) if some else ""
-            found.append(Fate(label, whole(counts[name]), said, tone if some else "", address))
+            found.append(Fate(label, whole(counts[name]), said, tone if some else ""))
     return tuple(found)
 
 
