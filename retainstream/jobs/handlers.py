@@ -18,6 +18,7 @@ HANDLERS: dict[str, str] = {
     "judge": "retainstream.services.performance:judge",
     "import": "retainstream.services.events.following:run_import",
     "ingest": "retainstream.services.events.loading:run",
+    "demo": "retainstream.services.demo_job:run",
     "undo": "retainstream.services.events.following:run_undo",
 }
 """Kind -> `module:function`. The function takes a JobContext and returns the job's result as JSON."""

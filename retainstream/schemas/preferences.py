@@ -9,7 +9,7 @@ from retainstream.schemas.base import Schema
 _MOST_MINOR = 10**12
 
 
-def _edges(what: str) -> ma.fields.List:
+def _edges(what: str) -> ma.fields.List[float]:
     number = ma.fields.Float(validate=ma.validate.Range(min=0, max=1, min_inclusive=False, max_inclusive=False))
     return ma.fields.List(number, validate=ma.validate.Length(equal=3), allow_none=True, metadata={"description": what})
 

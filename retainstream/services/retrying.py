@@ -15,7 +15,7 @@ from retainstream.errors import Conflict
 from retainstream.models import ImportBatch, JobRun
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
-from retainstream.services import jobs, predictions, registry, replay, training
+from retainstream.services import demo_job, jobs, predictions, registry, replay, training
 from retainstream.services.imports import batches
 
 RETRIED = ("failed", "cancelled")
@@ -61,6 +61,10 @@ def _load(session: Session, actor: Actor, job: JobRun) -> JobRun:
     return fresh
 
 
+def _demo(session: Session, actor: Actor, _job: JobRun) -> JobRun:
+    return demo_job.request(session, actor)
+
+
 _AGAIN: dict[str, tuple[Permission, Callable[[Session, Actor, JobRun], JobRun]]] = {
     "train": (Permission.MODEL_TRAIN, _train),
     "score": (Permission.PREDICTIONS_WRITE, _score),
@@ -69,6 +73,7 @@ _AGAIN: dict[str, tuple[Permission, Callable[[Session, Actor, JobRun], JobRun]]]
     "undo": (Permission.IMPORTS_WRITE, _undo),
     "import": (Permission.IMPORTS_WRITE, _load),
     "ingest": (Permission.EVENTS_WRITE, _load),
+    "demo": (Permission.SETTINGS_WRITE, _demo),
 }
 """Kind -> what its first request takes, and how it is asked for again."""
 

@@ -25,6 +25,7 @@ NAMES = {
     "import": "Import of customers",
     "ingest": "Import of events",
     "undo": "Undoing an import",
+    "demo": "Making the demo",
 }
 """What each kind of work is called."""
 

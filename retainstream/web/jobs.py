@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, current_app, flash, render_template, request
@@ -45,7 +46,7 @@ def show() -> BaseResponse:
         page = jobs.list_jobs(session, PageRequest(PAGE, cursor), kind=kind, state=state)
         people = accounts.names(session)
         lines = [jobs_view.line(item, people, clock.now()) for item in page.items]
-        content = {
+        content: dict[str, Any] = {
             "lines": lines,
             "busy": any(line.state in jobs_view.OPEN for line in lines),
             "total": page.total,
@@ -56,7 +57,7 @@ def show() -> BaseResponse:
         }
         if frame.wants_fragment():
             return current_app.make_response(render_template("jobs/_list.html", **content))
-        chips = {
+        chips: dict[str, Any] = {
             "states": _chips(
                 state, {key: word for key, (word, _) in jobs_view.STATES.items()}, lambda one: _address(kind, one)
             ),

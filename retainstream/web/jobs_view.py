@@ -27,6 +27,7 @@ KINDS = {
     "undo": "Undo",
     "replay": "Replay",
     "judge": "Check",
+    "demo": "Demo",
 }
 """Kind -> the short word of its filter."""
 _ADVICE = {
@@ -296,6 +297,12 @@ def _judge(result: Any) -> str:
     return f"{_count(judged, 'scoring')} compared with what happened, {estimated:,} estimated meanwhile."
 
 
+def _demo(result: Any) -> str:
+    if result.get("complete"):
+        return "The demo is complete."
+    return "A step of the demo is on its way; the next one follows by itself."
+
+
 _SENTENCES: dict[str, Callable[[Any], str]] = {
     "train": _train,
     "score": _score,
@@ -304,4 +311,5 @@ _SENTENCES: dict[str, Callable[[Any], str]] = {
     "import": _import,
     "ingest": _import,
     "undo": _undo,
+    "demo": _demo,
 }

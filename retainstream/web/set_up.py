@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, current_app, redirect, render_template, request
+from flask import Blueprint, Response, current_app, flash, redirect, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import Conflict, Forbidden, InvalidInput, RetainStreamError, TooManyRequests
 from retainstream.security.permissions import Permission
-from retainstream.services import demo
+from retainstream.services import demo, demo_job
 from retainstream.services.access import accounts, login, setup
 from retainstream.web import browser_session
 from retainstream.web.account import name_of
@@ -78,6 +78,20 @@ def begin() -> BaseResponse:
         "begin.html", name=person.name or person.email, import_address="/data/import" if own_file else ""
     )
     return current_app.make_response(html)
+
+
+@blueprint.post("/set-up/demo")
+@requires_page(Permission.SETTINGS_WRITE)
+def load_demo() -> BaseResponse:
+    """Queue the demo, and go where it can be followed."""
+    try:
+        with unit_of_work() as session:
+            demo_job.request(session, signed_in_actor())
+    except Conflict as refusal:
+        flash(refusal.message, "bad")
+        return browser_session.go("/")
+    flash("The demo is being made; it is complete in some minutes.", "good")
+    return browser_session.go("/jobs")
 
 
 def _page(refusal: RetainStreamError | None = None) -> Response:

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import Conflict, InvalidInput, NotFound, TooManyRequests, Unauthenticated
-from retainstream.security.permissions import Permission
+from retainstream.security.permissions import Permission, Role
 from retainstream.services.access import accounts, login, sessions
 from retainstream.web import browser_session, frame, settings_view
 from retainstream.web.account import name_of
@@ -47,7 +47,7 @@ def _page(problems: Problems | None = None, message: str = "", status: int = 200
             status=status,
             tabs_items=tabs_for(person),
             user=user,
-            role=settings_view.ROLES[accounts.Role(str(user["role"]))],
+            role=settings_view.ROLES[Role(str(user["role"]))],
             name=request.form.get("name", user["name"]),
             sessions=rows,
             problems=problems or {},

@@ -10,7 +10,7 @@ from flask import Flask
 
 from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
-from retainstream.models import User
+from retainstream.models import JobRun, User
 from retainstream.security.actor import COMMAND
 from retainstream.services.access import accounts, setup
 from tests.conftest import Cast
@@ -33,7 +33,7 @@ def test_code_makes_an_administrator_who_is_signed_in(app: Flask, browser: Brows
     assert (answer.status_code, answer.location) == (303, "/set-up/begin")
     choice = browser.get("/set-up/begin")
     assert "Welcome, Ana Silva." in choice.text
-    assert "flask --app wsgi demo" in choice.text
+    assert "Load the demo" in choice.text
     assert "Start empty" in choice.text
     home = browser.get("/")
     assert "Ana Silva" in home.text
@@ -118,3 +118,16 @@ def test_reset_link_sets_a_password_once(app: Flask, browser: Browser, cast: Cas
     used = Browser(app).get(address)
     assert used.status_code == 403
     assert "The link does not hold" in used.text
+
+
+def test_demo_is_queued_once_by_an_administrator(app: Flask, as_: Callable[[str], Browser]) -> None:
+    assert as_("analyst").post("/set-up/demo", {}, page="/").status_code == 403
+    owner = as_("owner")
+    assert owner.post("/set-up/demo", {}, page="/set-up/begin").location == "/jobs"
+    page = owner.get("/jobs").text
+    assert "The demo is being made" in page
+    assert "Making the demo" in page
+    owner.post("/set-up/demo", {}, page="/jobs")
+    assert "being made already" in owner.get("/").text
+    with app.app_context(), read_unit() as session:
+        assert [(job.kind, job.state) for job in session.query(JobRun)] == [("demo", "queued")]
