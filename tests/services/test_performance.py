@@ -226,6 +226,14 @@ def test_an_estimate_holds_the_place_until_the_window_has_closed(box: Settings, 
     assert (closed["summary"]["role"], closed["summary"]["runs"], closed["summary"]["message"]) == ("champion", 1, None)
 
 
+def test_a_page_that_takes_estimates_at_hand_makes_none(box: Settings) -> None:
+    with read_unit() as session:
+        assert _by_run(session, at_hand=True)[1]["estimated"] is None
+    run_job(box, "judge")
+    with read_unit() as session:
+        assert _by_run(session, at_hand=True)[1]["estimated"] == _by_run(session)[1]["estimated"] is not None
+
+
 def _go_on(session: Session, past: Past, days: int) -> None:
     """Let somebody log in so many days after the end, so that the data reach there."""
     at = past.end + days * DAY

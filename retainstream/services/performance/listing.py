@@ -72,7 +72,7 @@ def results(
     """
     conditions = _conditions(model_version, role)
     total = session.scalar(_joined(select(func.count(ScoringRun.id))).where(*conditions)) or 0
-    query = _joined(select(ScoringRun, ChurnDefinition, ModelVersion, RunPerformance)).where(*conditions)
+    query = _joined(select(ScoringRun, ChurnDefinition, RunPerformance)).where(*conditions)
     if request.cursor:
         with reading_cursor():
             moment, last = (whole_id(one) for one in decode_cursor(request.cursor, _SORT, 2))
@@ -80,7 +80,11 @@ def results(
         query = query.where(earlier | and_(ScoringRun.as_of == moment, ScoringRun.id < last))
     ordered = query.order_by(ScoringRun.as_of.desc(), ScoringRun.id.desc())
     found = session.execute(ordered.offset(request.offset).limit(request.limit + 1)).all()
-    rows = [_Row(*row) for row in found[: request.limit]]
+    # A version is loaded once, not with each of its runs: its report is long.
+    rows = [
+        _Row(run, definition, session.get_one(ModelVersion, run.model_version_id), judged)
+        for run, definition, judged in found[: request.limit]
+    ]
     more = len(found) > len(rows)
     return {
         "items": _present(session, rows, 0 if at_hand else _ESTIMATES_PER_CALL),
