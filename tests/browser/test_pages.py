@@ -66,7 +66,10 @@ def test_set_up_leads_to_an_empty_home(open_tab: OpenTab, served: Served, size: 
     page.get_by_label("Your name").fill("Ana Silva")
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
-    page.wait_for_url("**/")
+    page.wait_for_url("**/set-up/begin")
+    is_sound(page)
+    page.get_by_role("link", name="Start empty").click()
+    page.wait_for_url(f"{served.address}/")
     assert page.get_by_role("heading", level=1).inner_text() == "No customers yet."
     is_sound(page)
 
@@ -103,7 +106,7 @@ def test_everything_is_reached_by_keyboard_with_visible_focus(open_tab: OpenTab,
     page: Any = open_tab().page
     sign_in(page)
     reached = []
-    for _ in range(24):
+    for _ in range(80):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("() => document.activeElement.innerText.trim()"))
         if "Account of Ana Silva" in reached[-1]:
@@ -116,7 +119,7 @@ def test_everything_is_reached_by_keyboard_with_visible_focus(open_tab: OpenTab,
         if reached[-1] == "As a table":
             break
     assert reached[0] == "Skip to the content"
-    assert {"RetainStream", "Home", "Light theme", "API docs", "Sign out", "Train", "Score now", "As a table"} <= set(reached)
+    assert {"RetainStream", "Home", "Light theme", "Settings", "API docs", "Sign out", "Train", "Score now", "As a table"} <= set(reached)
 
 
 @pytest.mark.usefixtures("account")
