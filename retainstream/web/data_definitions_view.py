@@ -206,7 +206,7 @@ def _candidate(
         churners=whole(each["churners"]) if each["rows"] else "–",
         monthly=percent(each["churn_per_month"]),
         trainable=bool(each["trainable"]),
-        problem=str(each["problem"] or ""),
+        problem=str(each["problem"] or "") if each["fits"] else f"needs {whole(each['needed_days'])} days of history",
         address=f"{PROPOSE}?{urlencode(asked)}",
         chosen=each["inactive_days"] == chosen if silent else each["kind"] == kind,
     )
