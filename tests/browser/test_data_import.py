@@ -35,6 +35,12 @@ def work(served: Served) -> None:
         run_queued(served.app.config["RETAINSTREAM"])
 
 
+def settled(page: Any) -> None:
+    """Wait for the reload that follows the end of running work."""
+    page.wait_for_selector('#jobs[hx-get="/jobs/current"]', state="attached")
+    page.wait_for_load_state()
+
+
 def in_both_themes(page: Any) -> None:
     """Check a page as it is and in the other theme."""
     is_sound(page)
@@ -69,6 +75,7 @@ def test_a_file_goes_in_with_its_errors_and_is_taken_back(
     page.get_by_text("Waiting for its turn").wait_for()
     work(served)
     page.get_by_role("heading", name="79 customers are in.").wait_for()
+    settled(page)
     page.get_by_role("button", name="Train").wait_for()
     in_both_themes(page)
     with page.expect_download() as offered:

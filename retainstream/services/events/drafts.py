@@ -288,7 +288,7 @@ def _facts(profile: TableProfile) -> list[dict[str, Any]]:
                 "blanks": column.blanks,
                 "distinct": column.distinct,
                 "distinct_exact": column.distinct_exact,
-                "values": list(column.counts.items()) if len(column.counts) <= SHOWN_VALUES else [],
+                "values": [list(pair) for pair in column.counts.items()] if len(column.counts) <= SHOWN_VALUES else [],
                 "kind": kind,
                 "date_format": form or column.date_format,
                 "time_format": moment.format if moment else column.date_format,
