@@ -59,7 +59,9 @@ moments = st.lists(st.integers(0, 6).map(lambda step: START + step * DAY), max_s
 
 
 @given(moments, moments, moments, st.integers(1, 7))
-@hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_pages_hold_every_entry_once_from_new_to_old(
     events: list[int], subscriptions: list[int], acts: list[int], size: int
 ) -> None:
