@@ -19,10 +19,11 @@ from retainstream.schemas.model import TrainSchema
 from retainstream.schemas.paging import LARGEST_ID
 from retainstream.security.permissions import Permission
 from retainstream.services import churn_definitions, jobs, model_card, registry, training
-from retainstream.web import frame, model_job_view, model_versions_view
+from retainstream.web import frame, model_job_view, model_versions_view, model_view
 from retainstream.web.browser_session import go
 from retainstream.web.guards import requires_page, signed_in_actor
 from retainstream.web.model import HERE, TABS, may
+from retainstream.web.model_view import Metric
 
 blueprint = Blueprint("web_model_acts", __name__)
 _KINDS = ("train", "replay")
@@ -129,7 +130,9 @@ def follow(job_id: int) -> BaseResponse:
             if not view.open:
                 response.headers["HX-Refresh"] = "true"
             return response
-        return frame.page(session, "model/job.html", here=HERE, tabs=TABS, job=view, may=may())
+        return frame.page(
+            session, "model/job.html", here=HERE, tabs=TABS, job=view, may=may(), worth=_worth(session, told)
+        )
 
 
 @blueprint.post(f"/model/jobs/<int(max={LARGEST_ID}):job_id>/cancel")
@@ -152,6 +155,31 @@ def _of_model(session: Session, job_id: int) -> dict[str, Any]:
     if job.kind not in _KINDS:
         raise NotFound(f"Job {job_id} is neither a training nor a replay.")
     return jobs.present(job)
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What a newly trained version is worth: its headline and first figures, and the version that it may be compared with."""
+
+    headline: str
+    lead: str
+    kpis: tuple[Metric, ...]
+    version: int
+    before: int | None
+
+
+def _worth(session: Session, told: Mapping[str, Any]) -> Worth | None:
+    """Return what a training's version is worth; None where it was refused, or nothing came of it."""
+    result = told["result"] or {}
+    if told["kind"] != "train" or not result.get("servable"):
+        return None
+    version = int(result["model_version"])
+    card = model_card.card(session, version)
+    current = registry.champion(session)
+    other = None if current is None else current.version_id
+    if current is not None and other == version:
+        other = registry.previous(session, current)
+    return Worth(*model_view.headline(card), model_view.kpis(card), version, other)
 
 
 def _version_of(session: Session, told: Mapping[str, Any]) -> dict[str, object] | None:

@@ -24,6 +24,7 @@ PHASES = {
     "saving": "Writing it down",
     "scoring": "Scoring everybody",
 }
+_LEAVE = "Long work runs one at a time. You may leave this page; the strip at the top follows it."
 _WHAT = {"train": "The training", "replay": "The replay"}
 
 
@@ -128,15 +129,10 @@ def job(one: Answer, version: Answer | None = None) -> JobView:
 
 def _told(one: Answer, version: Answer | None) -> tuple[str, str]:
     what, state = _WHAT.get(str(one["kind"]), "The work"), one["state"]
-    if state == "queued":
-        return f"{what} waits for its turn.", "Long work runs one at a time. You may leave this page."
-    if state == "running":
-        stops = (
-            "It is stopping; nothing changes."
-            if one["cancel_requested"]
-            else "You may leave this page; the strip above follows it."
-        )
-        return f"{what} runs.", stops
+    if state in OPEN:
+        # Progress is asked for again and again, this is not: it has to stay true until the end.
+        stops = "It is stopping; nothing changes." if one["cancel_requested"] else _LEAVE
+        return f"{what} is under way.", stops
     if state == "cancelled":
         return f"{what} was cancelled.", "Nothing has changed."
     if state == "failed":

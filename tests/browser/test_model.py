@@ -84,7 +84,7 @@ def test_training_is_followed_to_its_verdict(open_tab: OpenTab, served: Served) 
     page.goto("/model")
     page.get_by_role("link", name="Train …").click()
     page.get_by_role("button", name="Train").click()
-    page.get_by_role("heading", name="The training waits for its turn.").wait_for()
+    page.get_by_role("heading", name="The training is under way.").wait_for()
     is_sound(page)
 
     def change(**values: object) -> None:

@@ -215,7 +215,8 @@ def test_training_is_asked_for_followed_and_cancelled(app: Flask, as_: SignIn) -
     with app.app_context(), read_unit() as session:
         assert session.query(JobRun).one().payload == {"promote": True, "seed": 3, "trials": 5}
     page = browser.get(location).text
-    assert "The training waits for its turn." in page
+    assert "The training is under way." in page
+    assert "Waiting for its turn" in page
     assert 'hx-get="/model/jobs/1"' in page
     assert browser.post("/model/train", form).location == location
     with app.app_context(), unit_of_work() as session:
@@ -225,7 +226,6 @@ def test_training_is_asked_for_followed_and_cancelled(app: Flask, as_: SignIn) -
     assert "Searching for good settings" in part.text
     assert "42%" in part.text
     assert "<html" not in part.text
-    assert "The training runs." in browser.get(location).text
     assert "Searching for good settings" in browser.get("/model").text
     assert browser.post(f"{location}/cancel", {}, page=location).location == location
     assert "it is asked to stop" in browser.get(location).text
@@ -246,6 +246,24 @@ def test_bad_options_come_back_with_what_was_typed(app: Flask, as_: SignIn) -> N
         assert answer.text.count('aria-invalid="true"') == 1
         assert typed in answer.text
     assert browser.post("/model/train", {**usual, "definition_id": "99"}).status_code == 404
+
+
+def test_training_that_came_about_says_what_it_is_worth(app: Flask, as_: SignIn) -> None:
+    with app.app_context(), unit_of_work() as session:
+        first, second = add_version(session), add_version(session)
+        result = {
+            "model_version": second,
+            "servable": True,
+            "champion": True,
+            "score_job": 9,
+            "verdict": {"ok": True, "message": "It does."},
+        }
+        job = add_job(session, "train", "succeeded", result=result)
+    page = as_("viewer").get(f"/model/jobs/{job}").text
+    assert f"Version {second} is trained and in service." in page
+    assert "Everybody is being scored by it." in page
+    assert "The model finds 34% of churners among the first 10%." in page
+    assert f"/model/compare?first={first}&amp;second={second}" in page
 
 
 def test_training_without_data_says_what_it_needs(as_: SignIn) -> None:
