@@ -15,7 +15,7 @@ from retainstream.services.customers.counted import Choices
 from retainstream.services.customers.sheet import Column, top_reason
 from retainstream.services.customers.window import Window
 from retainstream.web.customers_words import BANDS, STATUSES, Chip, address, chips, lead, title
-from retainstream.web.template_tools import ago, cash, day, percent
+from retainstream.web.template_tools import ago, cash, day, moment, percent
 
 PAGE = 50
 _RIGHT = frozenset({"revenue", "tenure", "activity", "signup", "created", "confidence", "scored"})
@@ -195,7 +195,7 @@ def _text(item: Item, key: str, today: datetime | None) -> str:
 
 
 def _detail(item: Item, key: str) -> str:
-    return str(item.get("last_activity_at") or "") if key == "activity" else ""
+    return moment(item["last_activity_at"]) if key == "activity" and item["last_activity_at"] else ""
 
 
 def _risk(item: Item, label: str) -> Cell:

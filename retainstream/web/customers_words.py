@@ -40,7 +40,7 @@ def title(total: int, asked: Asked) -> str:
 
 def lead(asked: Asked, currency: str) -> str:
     """Return the filter as a sentence."""
-    parts = {"active": [], "left": ["left"], "all": ["those who left among them"]}[asked.status]
+    parts = {"active": [], "left": ["left"], "all": ["active and left alike"]}[asked.status]
     if asked.group:
         parts.append(f"in “{TITLES[asked.group]}”")
     if asked.bands:

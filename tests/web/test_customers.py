@@ -76,7 +76,7 @@ FILTERS = (
     ("band=high&band=very_high", "At high or very high risk."),
     ("band=high,very_high", "At high or very high risk."),
     ("status=left", "Left."),
-    ("status=all", "Those who left among them."),
+    ("status=all", "Active and left alike."),
     ("plan=Basic&plan=Family", "On Basic or Family."),
     ("plan=Basic,Family", "On Basic or Family."),
     ("tag=vip&tag=call+back", "Tagged vip and call back."),
