@@ -41,6 +41,7 @@ class Wizard:
     form: Form | None = None
     weighed: WeighedView | None = None
     refusal: str = ""
+    empty: bool = False
     kinds: tuple[str, ...] = ()
 
 
@@ -61,7 +62,7 @@ def propose() -> BaseResponse:
     try:
         found = proposals.propose(_settings(), question)
     except (Busy, NotReady, InvalidInput) as refused:
-        return _page(Wizard(asked, refusal=refused.message))
+        return _page(Wizard(asked, refusal=refused.message, empty=isinstance(refused, NotReady)))
     days = request.args.get("inactive_days", type=int)
     known = [each["inactive_days"] for each in found["candidates"]]  # type: ignore[attr-defined]
     proposal, form = views.proposal_view(found, days if days in known else None)

@@ -93,7 +93,7 @@ def test_the_specification_lists_what_the_issue_names() -> None:
         "jobs": "get, get {}, delete {}",
         "users": "get, post",
         "audit": "get",
-        "churn-definitions": "get, post, get {}, post {}/activate, post propose",
+        "churn-definitions": "get, post, get {}, post {}/activate, post propose, post preview",
         "feeds": "get, patch {}, post {}/heartbeat",
         "findings": "get",
     }

@@ -63,7 +63,7 @@ def test_an_empty_box_says_that_it_is_open_and_who_may_say(as_: SignIn) -> None:
     assert "still open" in page and "An analyst or administrator chooses it here" in page
     assert ">Propose</button>" not in page
     page = as_("analyst").get(f"{PAGE}/propose?kind=").text
-    assert "no events and no subscriptions yet" in page
+    assert "no events and no subscriptions yet" in page and "How a feed is sent" in page
 
 
 @pytest.mark.usefixtures("people")
@@ -189,10 +189,14 @@ def test_a_window_that_cannot_be_is_said_beside_its_field(as_: SignIn) -> None:
     assert "from 1 to 730" in answer.text and "from 0 to 365" in answer.text and 'value="ten"' in answer.text
 
 
+@pytest.mark.usefixtures("people")
 def test_another_proposal_under_way_is_said_and_not_an_error(as_: SignIn) -> None:
+    browser = as_("analyst")
     with proposals._alone:
-        page = as_("analyst").get(f"{PAGE}/propose")
-    assert page.status_code == 200
+        page = browser.get(f"{PAGE}/propose")
+        part = browser.post(f"{PAGE}/preview", SILENT, page=PAGE, headers={"HX-Request": "true"})
+    assert page.status_code == part.status_code == 200
+    assert "Another proposal is being made" in page.text and "Another proposal is being made" in part.text
 
 
 def test_the_model_in_service_and_the_definition_in_force_are_told_apart(app: Flask, as_: SignIn) -> None:
