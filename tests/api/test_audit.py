@@ -34,6 +34,9 @@ def test_the_trail_is_newest_first_and_can_be_filtered(client: FlaskClient, cast
         (f"user_id={cast.users['viewer']}", 2),
         ("target_kind=api_token", 1),
         ("action=nothing", 0),
+        (f"target_kind=user&target_id={cast.users['viewer']}", 3),
+        ("from=2001-01-01", 4),
+        ("to=2001-01-01", 0),
     ):
         assert client.get(f"/api/v1/audit?{query}", headers=owner).json["total"] == count
 

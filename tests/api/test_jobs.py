@@ -72,3 +72,20 @@ def test_jobs_that_are_not_there(client: FlaskClient, cast: Cast, part: str, sta
 
 def test_strangers_see_nothing(client: FlaskClient) -> None:
     assert client.get("/api/v1/jobs").status_code == 401
+
+
+def test_work_that_failed_is_asked_for_again_by_those_who_may(app: Flask, client: FlaskClient, cast: Cast) -> None:
+    with app.app_context(), unit_of_work() as session:
+        job = jobs.enqueue(session, COMMAND, "judge", {})
+        job.state = "failed"
+        job_id = job.id
+    url = f"/api/v1/jobs/{job_id}/retry"
+    assert client.post(url, headers=cast.token("viewer")).status_code == 403
+    fresh = client.post(url, headers=cast.token("analyst"))
+    assert fresh.status_code == 202
+    assert fresh.json is not None
+    assert (fresh.json["job"]["kind"], fresh.json["job"]["state"]) == ("judge", "queued")
+    assert fresh.headers["Location"] == f"/api/v1/jobs/{fresh.json['job']['id']}"
+    again = client.post(url, headers=cast.token("analyst"))
+    assert (again.status_code, again.get_json()["error"]["code"]) == (409, "conflict")
+    assert client.post("/api/v1/jobs/999/retry", headers=cast.token("owner")).status_code == 404
