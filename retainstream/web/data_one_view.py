@@ -116,7 +116,9 @@ def import_view(
         fates=_fates(item) if item["state"] in ("applied", "failed") else (),
         next=next_step if item["state"] == "applied" and not running else None,
         told=tuple(
-            (entry.get("severity", "info"), words.told(entry)) for entry in item["warnings"] if "message" in entry
+            (entry.get("severity", "info"), words.told(entry, later=True))
+            for entry in item["warnings"]
+            if "message" in entry
         ),
         errors=tuple(
             (whole(entry["line"]), entry["column"] or "–", _value(entry["value"]), entry["expected"])

@@ -160,6 +160,12 @@ _IN_PLACE = {
     "no_started": "No column says when a subscription started.",
 }
 """What the services tell in words for scripts, as it is said on a page where the answer is at hand."""
+_AFTERWARDS = {
+    "history": "The times lay in the past, so each row counts as known when it happened.",
+    "no_kind": "No column said what happened: every row became an event of one kind.",
+    "no_reason": "No column said why subscriptions ended, so that cancellations and failed payments cannot be told apart.",
+    "unknown_reasons": "Some words for why a subscription ended were not known; they count as other.",
+}
 
 _PATHS = {
     "mapping.kind": "Kind of event: ",
@@ -182,9 +188,13 @@ _READ = {
 }
 
 
-def told(item: Mapping[str, Any]) -> str:
-    """Return a warning's sentence for a page."""
-    return _IN_PLACE.get(str(item["code"]), str(item["message"]))
+def told(item: Mapping[str, Any], *, later: bool = False) -> str:
+    """Return a warning's sentence for a page: where it can be answered, or `later`, when the file has been loaded."""
+    code, message = str(item["code"]), str(item["message"])
+    if later:
+        return _AFTERWARDS.get(code, message)
+    # Rows without a customer have the same code as a file without a column for it, which is a question.
+    return message if code == "no_customer" and not item["needs_confirmation"] else _IN_PLACE.get(code, message)
 
 
 def file_problem(path: str, sentence: str) -> str:
@@ -199,6 +209,8 @@ def as_read(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return an instant without what nobody reads; anything else as it is."""
+    """Return an instant without what nobody reads, a reason in words; anything else as it is."""
     fits = _INSTANT.match(value) if isinstance(value, str) else None
-    return f"{fits[1]} {fits[2]}" if fits else value
+    if fits is None:
+        return REASONS.get(value, value) if isinstance(value, str) else value
+    return fits[1] if fits[2] == "00:00:00" else f"{fits[1]} {fits[2]}"

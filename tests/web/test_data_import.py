@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from werkzeug.test import TestResponse
 
 from retainstream.config import ROOT
 from retainstream.db import read_unit, unit_of_work
-from retainstream.models import Customer, ImportBatch
+from retainstream.models import Customer, ImportBatch, JobRun
 from retainstream.services.imports import files
 from tests.web.conftest import Browser
 
@@ -342,8 +343,43 @@ def test_the_list_of_imports_goes_on(app: Flask, as_: As) -> None:
         ("dirty/telco_crlf.csv", "7,043 customers, of whom 26.5% left."),
     ],
 )
-def test_real_files_are_taken_for_what_they_are(as_: As, name: str, said: str) -> None:
+def test_real_files_are_taken_for_what_they_are(app: Flask, as_: As, name: str, said: str) -> None:
     page = as_("analyst")
     sent = send(page, (DATA / name).read_bytes(), Path(name).name)
     assert sent.status_code == 303
     assert said in page.get(sent.location).text
+    press(page, sent.location, act="check")
+    sheet = files.folder(app.config["RETAINSTREAM"]) / f"{sent.location.rsplit('/', 1)[1]}.draft"
+    assert json.loads(sheet.read_text())["edited"] is False, "a form that nobody touched changes nothing"
+
+
+def test_rows_without_a_customer_are_told_and_are_no_question(as_: As, run_jobs: Run) -> None:
+    page = as_("analyst")
+    address = send(page, EVENTS + "\n,2026-01-05 10:00:00,login,tv\n", "log.csv").location
+    shown = page.get(address).text
+    assert "1 row names no customer" in shown and "No column seems to name the customer" not in shown
+    done = press(page, address, act="import").location
+    run_jobs()
+    result = page.get(done).text
+    assert "90 events are in." in result and "Untick" not in result
+
+
+def test_an_edit_that_was_not_checked_is_imported_as_it_stands(app: Flask, as_: As, run_jobs: Run) -> None:
+    page = as_("analyst")
+    address = send(page, table()).location
+    press(page, address, act="import", **{"c1.role": "ignored"})
+    run_jobs()
+    with app.app_context(), read_unit() as session:
+        assert session.query(Customer).filter(Customer.plan.is_not(None)).count() == 0
+
+
+def test_an_untouched_editor_leaves_the_proposal_as_it_was(app: Flask, as_: As) -> None:
+    page = as_("analyst")
+    address = send(page, table()).location
+    for act in ("check", "import"):
+        press(page, address, act=act)
+    with app.app_context(), read_unit() as session:
+        batch = session.query(ImportBatch).one()
+        job = session.get(JobRun, batch.job_id)
+        assert batch.source == "browser" and batch.on_error == "skip"
+        assert job is not None and job.payload["refine"] is False, "the whole of a small file was read"
