@@ -66,7 +66,8 @@ def describe_training(trained: dict[str, object]) -> str:
 
 def describe_scoring(scored: dict[str, object]) -> str:
     """Return the sentence about a scoring's result."""
-    return f"{counted(n := scored.get('n_scored', 0), 'customer')} {'is' if n == 1 else 'are'} scored with model {scored.get('model_version')}."
+    n = int(str(scored.get("n_scored", 0)))
+    return f"{counted(n, 'customer')} {'is' if n == 1 else 'are'} scored with model {scored.get('model_version')}."
 
 
 @click.command("score")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from retainstream.ml.features import FeatureSpec
-from retainstream.ml.wording import say as in_words
+from retainstream.ml.values import say as in_words
 
 Calibrate = Callable[[np.ndarray], np.ndarray]
 NOTICEABLE = 5e-4

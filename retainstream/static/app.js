@@ -65,6 +65,10 @@ window.addEventListener("pageshow", () => {
 });
 
 document.addEventListener("htmx:afterSwap", mindAllToasts);
+document.addEventListener("htmx:afterRequest", (event) => {
+  const form = event.target.closest("form");
+  if (form) form.querySelectorAll("button[aria-busy=true]").forEach((button) => button.removeAttribute("aria-busy"));
+});
 document.addEventListener("DOMContentLoaded", () => {
   mindAllToasts();
   // A form that came back with complaints puts the keyboard on the first of them.

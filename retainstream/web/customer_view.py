@@ -346,7 +346,7 @@ def peers(
 
 
 def _peer(item: Answer, spec: FeatureSpec, place: Standing) -> PeerView:
-    from retainstream.ml.wording import say
+    from retainstream.ml.values import say
 
     amount = float(item["contribution"])
     direction = "raises" if amount > 0.0005 else "lowers" if amount < -0.0005 else ""
