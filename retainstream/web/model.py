@@ -39,6 +39,10 @@ TABS = (
     ("replay", "Replay a day", "/model/replay"),
 )
 PAGE = 25
+_NOT_A_LIST = (
+    "These are all customers whose outcome is known, those who left among them:"
+    " it shows what the ranking is worth, and is no list of whom to call."
+)
 _ANSWER = "reach-answer"
 """The part of the card that HTMX asks for while the slider moves."""
 
@@ -51,6 +55,7 @@ class May:
     promote: bool
     replay: bool
     cancel: bool
+    load: bool
 
 
 def may() -> May:
@@ -61,6 +66,7 @@ def may() -> May:
         person.may(Permission.MODEL_PROMOTE),
         person.may(Permission.PREDICTIONS_WRITE),
         person.may(Permission.JOBS_CANCEL),
+        person.may(Permission.IMPORTS_WRITE),
     )
 
 
@@ -247,5 +253,8 @@ def _crowd(session: Session, told: Any, settings: Settings) -> Crowd:
             expected = metrics["expected_churners"]
             leavers = float(scored * report["base_rate"] if expected is None else expected)
             return Crowd(scored, leavers, "customers scored now", "expected to leave")
-    words = "leavers" if told["kind"] != registry.SNAPSHOT else "who left"
-    return Crowd(int(report.get("n") or 0), float(report.get("n_churned") or 0), "rows that it was judged on", words)
+    words, note = "leavers", ""
+    if told["kind"] == registry.SNAPSHOT:
+        words, note = "who left", _NOT_A_LIST
+    customers, leavers = int(report.get("n") or 0), float(report.get("n_churned") or 0)
+    return Crowd(customers, leavers, "rows that it was judged on", words, note)

@@ -37,12 +37,13 @@ class Costs:
 
 @dataclass(frozen=True)
 class Crowd:
-    """Whom the curve is applied to: how many customers, how many leavers among them, and words for both."""
+    """Whom the curve is applied to: how many customers, how many leavers among them, words for both, and what to mind."""
 
     customers: int
     leavers: float
     words: str
     leaver_words: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ class ReachView:
     net_between: str
     advice: str
     loses: bool
+    without: str
     gains: GainPlot
     money: MoneyPlot
     rows: tuple[ReachRow, ...]
@@ -247,6 +249,7 @@ def view(known: Curve, crowd: Crowd, wanted: Asked, symbol: str) -> ReachView:
         net_between="" if spread is None else f"{_money(spread[0], symbol)} to {_money(spread[1], symbol)}",
         advice=_advice(best, known, crowd, wanted.costs, symbol),
         loses=gain < 0,
+        without="no interval so far down" if known.low else "without an interval",
         gains=_gain_plot(known, crowd, share, caught),
         money=_money_plot(known, crowd, wanted, gain, symbol),
         rows=table(known, crowd, wanted.costs, symbol),

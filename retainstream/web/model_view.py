@@ -183,9 +183,13 @@ def _lead(told: Answer, report: Answer, between: tuple[float, float] | None) -> 
         parts.append(
             f"Judged on {whole(report['n'])} rows that it never saw, {whole(report.get('n_churned'))} of which left."
         )
+    if told["kind"] == "snapshot":
+        parts.append(_KIND_NOTES["snapshot"])
     reasons = (report.get("calibration") or {}).get("reasons") or ()
     if not told["calibrated"] and reasons:
         parts.append(f"Percentages are withheld because: {sentence_of(str(reasons[0]))}")
+    if report.get("giveaways") or (told["data_window"] or {}).get("suspects"):
+        parts.append("Read the notes below first: a feature seems to know the outcome.")
     even = [line for line in rivals(report) if line.verdict != "The model is better"]
     if even:
         parts.append(f"It is not clearly better than a simpler way: {listed([_lower(line.title) for line in even])}.")
@@ -268,7 +272,7 @@ def metrics(told: Answer) -> tuple[Metric, ...]:
         figure = own.get(key)
         if not figure or figure["value"] is None or (key in _OF_PROBABILITIES and not told["calibrated"]):
             continue
-        found.append(Metric(name, f"{figure['value']:.{digits}f}", _interval(figure, digits), meaning))
+        found.append(Metric(name, _number(figure["value"], digits), _interval(figure, digits), meaning))
     return tuple(found)
 
 
@@ -348,10 +352,16 @@ def drivers(told: Answer) -> tuple[DriverLine, ...]:
     return tuple(found)
 
 
+def _number(value: float, digits: int) -> str:
+    """Return a figure with a true minus, and none before a zero."""
+    words = f"{value:.{digits}f}".replace("-", "−")
+    return words if words.strip("−0.") else words.removeprefix("−")
+
+
 def _interval(figure: Answer, digits: int) -> str:
     if figure.get("low") is None or figure.get("high") is None:
         return ""
-    return f"{figure['low']:.{digits}f} to {figure['high']:.{digits}f}".replace("-", "−")
+    return f"{_number(figure['low'], digits)} to {_number(figure['high'], digits)}"
 
 
 def _lower(words: str) -> str:

@@ -36,6 +36,7 @@ def test_card_says_what_the_model_is_worth(app: Flask, as_: SignIn) -> None:
     assert "The model finds 34% of churners among the first 10%." in page
     assert "the 95% interval is 29% to 39%" in page
     assert "not clearly better than a simpler way: only Days since last log-in and random forest." in page
+    assert "a feature seems to know the outcome" in page
     assert "Clearly better than 1 of 3 simple rivals" in page
     assert "The rival is better" in page
     assert "A subscription ends within 30 days" in page
@@ -79,7 +80,10 @@ def test_every_kind_has_a_sensible_card(
 
 def test_empty_box_without_customers_without_definition_and_untrained(app: Flask, as_: SignIn) -> None:
     browser = as_("analyst")
-    assert "Customers first" in browser.get("/model").text
+    page = browser.get("/model").text
+    assert "Customers first" in page
+    assert "/data/import" in page
+    assert "/data/import" not in as_("viewer").get("/model").text
     for address in ("/model/versions", "/model/performance", "/model/replay", "/model/train"):
         assert browser.get(address).status_code == 200
     with app.app_context(), unit_of_work() as session:
