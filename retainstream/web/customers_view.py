@@ -204,7 +204,7 @@ def _risk(item: Item, label: str) -> Cell:
     if band is None:
         return Cell(label, "Not scored", "risk")
     if probability is None:
-        words = f"riskier than {percent(percentile, 0)}"
+        words = f"riskier than {min(99, int(100 * (percentile or 0.0)))}%"
         return Cell(
             label, percent(percentile, 0), "risk", band=band, word=BANDS[band], bar=_width(percentile), detail=words
         )

@@ -254,7 +254,7 @@ def test_withheld_probabilities_are_ranks(app: Flask, as_: SignIn) -> None:
     with app.app_context():
         stock(60, calibrated=False)
     page = as_("analyst").get("/customers").text
-    assert "riskier than 100%" in page
+    assert "riskier than 99%" in page
     assert "Probability, %" not in page
 
 
