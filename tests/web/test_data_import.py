@@ -383,3 +383,16 @@ def test_an_untouched_editor_leaves_the_proposal_as_it_was(app: Flask, as_: As) 
         job = session.get(JobRun, batch.job_id)
         assert batch.source == "browser" and batch.on_error == "skip"
         assert job is not None and job.payload["refine"] is False, "the whole of a small file was read"
+
+
+def test_a_column_of_another_kind_than_on_record_is_told_beside_it_and_can_be_left_out(as_: As, run_jobs: Run) -> None:
+    page = as_("analyst")
+    load(page, run_jobs, table())
+    other = re.sub(r",(\d\d),(Yes|No)\n", lambda found: f",{('young', 'old')[int(found[1]) % 2]},{found[2]}\n", table())
+    address = send(page, other, "other.csv").location
+    shown = page.get(address).text
+    assert "A column is of another kind than on record." in shown
+    beside = shown[shown.index('id="col-3"') :]
+    assert "told--serious" in beside[: beside.index("</li>")]
+    assert press(page, address, act="import").status_code == 409
+    assert press(page, address, act="import", **{"c3.role": "ignored"}).location == "/data/imports/2"
