@@ -22,6 +22,7 @@ ALL: dict[str, tuple[str, list[str]]] = {
     "ingest": ("Events against a bare `executemany`", []),
     "event_files": ("A file of events through the door against a bare `executemany`", []),
     "http_speed": ("HTTP against a bare Flask route", []),
+    "pages": ("Pages at 100,000 customers", []),
     "panel": ("Panels from events against reading the events once", []),
     "memory": ("Memory", []),
     "truth": ("Models against the truth of a simulated service", []),
