@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, cast
 
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from retainstream.config import Settings, secret_file
 from retainstream.lib import clock
+from retainstream.lib.money import exponent
 from retainstream.models import (
     AliasMove,
     ChurnDefinition,
@@ -197,7 +199,10 @@ def write_file(settings: Settings, made: Made, target: str) -> Path:
     simulation = Simulation(Service(customers=made.customers, months=made.months, end=made.end, seed=made.seed))
     write = {
         "customers": files.write_customers,
-        "subscriptions": files.write_subscriptions,
+        # In the box's own currency, so that prices and costs can be compared, if it has cents as the made-up prices do.
+        "subscriptions": partial(files.write_subscriptions, currency=settings.currency)
+        if exponent(settings.currency) == 2
+        else files.write_subscriptions,
         "events": files.write_events,
     }[target]
     path = settings.instance_path / "uploads" / f"demo-{target}.csv{'.gz' if target == 'events' else ''}"

@@ -69,7 +69,7 @@ def write_customers(simulation: Simulation, path: Path) -> int:
     return n
 
 
-def write_subscriptions(simulation: Simulation, path: Path) -> int:
+def write_subscriptions(simulation: Simulation, path: Path, currency: str = CURRENCY) -> int:
     """Write one row of CSV for each statement about a subscription, in the order of arrival; returns how many."""
     found = simulation.statements()
     ids = _user_ids(simulation)
@@ -84,7 +84,7 @@ def write_subscriptions(simulation: Simulation, path: Path) -> int:
             ends = np.where(open_ended, "", _instants(np.where(open_ended, 0, ended)))
             prices = [f"{minor / 100:.2f}" for minor in found.price_minor[at].tolist()]
             rows.writerows(
-                (f"sub_{user[4:]}", user, PLANS[plan], price, CURRENCY, *rest)
+                (f"sub_{user[4:]}", user, PLANS[plan], price, currency, *rest)
                 for user, plan, price, *rest in zip(
                     ids[who],
                     found.plan[at].tolist(),
