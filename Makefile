@@ -27,7 +27,7 @@ dev: $(VENV)/.installed-dev
 	@RETAINSTREAM_LOG_FORMAT=text exec $(BIN)/flask --app wsgi run --debug --host $${HOST:-127.0.0.1} --port $${PORT:-8000}
 
 test: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadscope
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 3 --dist loadscope
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

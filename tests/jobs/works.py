@@ -87,7 +87,9 @@ def make_works(folder: Path, migrated_file: Path, *, everything: bool = True) ->
     add("load", scored, lambda settings: _queue_load(settings, past))
     add("score", scored, lambda _: _request(_score, {"scope": "all"}))
     replayed = add(
-        "replay", scored, lambda _: _request(replay.request, {"as_of": past.data_end - 120 * DAY, "model": 1})
+        "replay",
+        scored,
+        lambda _: _request(replay.request, {"as_of": past.data_end - 120 * DAY, "model": 1, "keep_scores": True}),
     )
     if everything:
         add("replay and train", scored, lambda _: _request(replay.request, {"as_of": past.data_end - 60 * DAY}))
