@@ -47,18 +47,37 @@ def register(app: Flask) -> None:
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False
     browser_session.register(app)
     template_tools.register(app)
-    for module in (sign_in, set_up, account, appearance, home, current_jobs, api_docs, data):
+    for module in (
+        sign_in,
+        set_up,
+        account,
+        appearance,
+        api_docs,
+        home,
+        current_jobs,
+        customers,
+        customer,
+        customer_acts,
+        model,
+        model_acts,
+        model_replay,
+        data,
+        data_import,
+        data_feeds,
+        data_definitions,
+        data_features,
+        jobs,
+        settings_account,
+        settings_tokens,
+        settings_people,
+        settings_preferences,
+        settings_audit,
+    ):
         app.register_blueprint(module.blueprint)
-    for module in (data_feeds, data_definitions, data_features):
-        app.register_blueprint(module.blueprint)
-    app.register_blueprint(data_import.blueprint)
-    app.register_blueprint(customer.blueprint)
-    app.register_blueprint(customer_acts.blueprint)
-    app.register_blueprint(customers.blueprint)
-    for module in (jobs, settings_account, settings_tokens, settings_people, settings_preferences, settings_audit):
-        app.register_blueprint(module.blueprint)
-    for module in (model, model_acts, model_replay):
-        app.register_blueprint(module.blueprint)
+    if app.debug:
+        from retainstream.web import style
+
+        app.register_blueprint(style.blueprint)
 
     @app.before_request
     def protect_forms() -> None:

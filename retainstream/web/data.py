@@ -150,7 +150,7 @@ def _next_step(session: Session, person: Actor, item: dict[str, Any]) -> NextSte
             "/train",
             posts=True,
         )
-    if item["target"] != "customers" and not looks_forward and "web_definitions.show" in current_app.view_functions:
+    if item["target"] != "customers" and not looks_forward:
         return NextStep(
             "Next: say what leaving means",
             "With events on record, a few questions settle when a customer counts as having left; then a model can look forward.",
@@ -170,7 +170,7 @@ def _next_step(session: Session, person: Actor, item: dict[str, Any]) -> NextSte
 
 
 def _opens_customers(person: Actor) -> bool:
-    return "web_customers.show" in current_app.view_functions and person.may(Permission.CUSTOMERS_READ)
+    return person.may(Permission.CUSTOMERS_READ)
 
 
 def _settings() -> Settings:

@@ -61,7 +61,7 @@ def around(session: Session, here: str) -> Frame:
     person = signed_in_actor()
     return Frame(
         here=here,
-        destinations=destinations_for(person, current_app.view_functions),
+        destinations=destinations_for(person),
         person=person_view(person),
         jobs=current_jobs.read(session),
         as_of=as_of(dashboard.metrics(session, settings)),

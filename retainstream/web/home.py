@@ -56,8 +56,6 @@ def read(session: Session, settings: Settings, person: Actor, last_job: JobView 
         lead=lead,
         kpis=home_view.kpis(metrics, refused, past) if stage != "empty" else (),
         stale=bool(metrics["stale"]),
-        lists="web_customers.show" in current_app.view_functions,
-        cards_open="web_customer.show" in current_app.view_functions,
         warnings=_warnings(last_job, refused),
         may_train=stage != "empty" and person.may(Permission.MODEL_TRAIN),
         may_score=stage in ("unscored", "scored") and person.may(Permission.PREDICTIONS_WRITE),

@@ -91,8 +91,6 @@ class HomeView:
     drivers: tuple[Driver, ...] = ()
     drivers_note: str = ""
     stale: bool = False
-    lists: bool = False
-    cards_open: bool = False
     warnings: tuple[str, ...] = ()
     may_train: bool = False
     may_score: bool = False

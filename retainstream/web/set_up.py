@@ -73,10 +73,7 @@ def begin() -> BaseResponse:
     if step is None or step.name != "begin":
         return redirect("/", 303)
     person = signed_in_actor()
-    own_file = "web_data_import.choose" in current_app.view_functions
-    html = render_template(
-        "begin.html", name=person.name or person.email, import_address="/data/import" if own_file else ""
-    )
+    html = render_template("begin.html", name=person.name or person.email, import_address="/data/import")
     return current_app.make_response(html)
 
 
