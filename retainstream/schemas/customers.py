@@ -177,7 +177,9 @@ class CustomerFilterSchema(ScoreFilterSchema):
     group = ma.fields.String(
         load_default="",
         validate=ma.validate.OneOf(("", "leaving_soon", "risen", "payment_trouble", "new_drifting")),
-        metadata={"description": "A named group of active customers, such as those whose rank has risen since last week"},
+        metadata={
+            "description": "A named group of active customers, such as those whose rank has risen since last week"
+        },
     )
     sort = ma.fields.String(load_default="-risk", validate=ma.validate.OneOf(SORTS))
 

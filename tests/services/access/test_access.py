@@ -21,7 +21,9 @@ from retainstream.services.access import accounts, login, sessions, setup
 
 HASH = hash_password("correct horse 42", 4)
 NOBODY = Actor(kind="anonymous", permissions=frozenset())
-QUICK = hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+QUICK = hypothesis_settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 @given(password=st.text(min_size=1, max_size=200), other=st.text(min_size=1, max_size=200))

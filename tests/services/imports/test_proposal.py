@@ -292,7 +292,9 @@ headers = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.data(), st.lists(headers, min_size=1, max_size=5), st.integers(1, 6))
 def test_any_text_table_is_proposed_and_cast(tmp_path: Path, data: st.DataObject, names: list[str], rows: int) -> None:
     cells = [[f"k{row}", *[data.draw(text) for _ in names]] for row in range(rows)]
