@@ -82,15 +82,14 @@ def record(
     now = clock.now_us()
     if at is not None and at > now:
         raise InvalidInput("An act cannot lie in the future.", fields={"at": ["not later than now"]})
-    member = held_out(session, user_id)
+    share = preferences.read(session).hold_out_share
     arm = arm or TREATED
-    if member and arm == TREATED and not override:
+    if arm == TREATED and not override and in_hold_out(salt(session), user_id, share):
         raise Conflict(
             "This customer belongs to the permanent hold-out, which no act may reach: what acts save is measured against it. "
             "If it happened all the same, send override=true.",
             detail={"held_out": True},
         )
-    share = preferences.read(session).hold_out_share
     found = Exposure(
         customer_id=customer_id,
         at=now if at is None else at,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from flask import Flask
+from flask import Blueprint, Flask
 
 from retainstream.config import Settings
 from retainstream.extensions import csrf
@@ -12,11 +12,28 @@ from retainstream.extensions import csrf
 
 def register(app: Flask) -> None:
     """Attach the pages, the browser's session, the form protection and what templates may use."""
+    from retainstream.web import browser_session, template_tools
+
+    settings: Settings = app.config["RETAINSTREAM"]
+    app.config["PERMANENT_SESSION_LIFETIME"] = timedelta(days=settings.session_days)
+    # Checked by the hook below instead of the extension's own, which would run before the request has its id.
+    app.config["WTF_CSRF_CHECK_DEFAULT"] = False
+    browser_session.register(app)
+    template_tools.register(app)
+    for blueprint in _blueprints(app.debug):
+        app.register_blueprint(blueprint)
+
+    @app.before_request
+    def protect_forms() -> None:
+        csrf.protect(apply_exemptions=True)
+
+
+def _blueprints(developing: bool) -> list[Blueprint]:
+    """Return the blueprint of every page; that of the living style page only while developing."""
     from retainstream.web import (
         account,
         api_docs,
         appearance,
-        browser_session,
         current_jobs,
         customer,
         customer_acts,
@@ -37,17 +54,10 @@ def register(app: Flask) -> None:
         settings_preferences,
         settings_tokens,
         sign_in,
-        template_tools,
     )
     from retainstream.web import settings as settings_account
 
-    settings: Settings = app.config["RETAINSTREAM"]
-    app.config["PERMANENT_SESSION_LIFETIME"] = timedelta(days=settings.session_days)
-    # Checked by the hook below instead of the extension's own, which would run before the request has its id.
-    app.config["WTF_CSRF_CHECK_DEFAULT"] = False
-    browser_session.register(app)
-    template_tools.register(app)
-    for module in (
+    modules = [
         sign_in,
         set_up,
         account,
@@ -72,13 +82,9 @@ def register(app: Flask) -> None:
         settings_people,
         settings_preferences,
         settings_audit,
-    ):
-        app.register_blueprint(module.blueprint)
-    if app.debug:
+    ]
+    if developing:
         from retainstream.web import style
 
-        app.register_blueprint(style.blueprint)
-
-    @app.before_request
-    def protect_forms() -> None:
-        csrf.protect(apply_exemptions=True)
+        modules.append(style)
+    return [module.blueprint for module in modules]

@@ -72,7 +72,6 @@ class Page:
     audit: tuple[dict[str, Any], ...] | None
     undo: Undo | None
     may: May
-    has_list: bool
 
 
 @blueprint.get("/customers/<path:user_id>")
@@ -112,13 +111,7 @@ def read(session: Session, person: Actor, user_id: str) -> Page:
             score=person.may(Permission.PREDICTIONS_WRITE),
             events=person.may(Permission.EVENTS_READ),
         ),
-        has_list=has_list(),
     )
-
-
-def has_list() -> bool:
-    """Tell whether the list of customers has a page to go back to."""
-    return "web_customers.show" in current_app.view_functions
 
 
 def explained(session: Session, settings: Settings, customer_id: int) -> dict[str, Any] | None:
@@ -180,7 +173,7 @@ def past(user_id: str) -> BaseResponse:
         }
         if frame.wants_fragment():
             return current_app.make_response(render_template("customer/_timeline.html", **content))
-        return frame.page(session, "customer/timeline.html", here="customers", has_list=has_list(), **content)
+        return frame.page(session, "customer/timeline.html", here="customers", **content)
 
 
 @blueprint.get("/customer/moves/<path:user_id>")
@@ -194,7 +187,7 @@ def moves(user_id: str) -> BaseResponse:
         content: dict[str, Any] = {"moves": customer_history_view.moves(history), "more": False, "user_id": user_id}
         if frame.wants_fragment():
             return current_app.make_response(render_template("customer/_moves.html", **content))
-        return frame.page(session, "customer/moves.html", here="customers", has_list=has_list(), **content)
+        return frame.page(session, "customer/moves.html", here="customers", **content)
 
 
 @blueprint.get("/customer/scores/<path:user_id>")

@@ -22,7 +22,6 @@ from retainstream.services import as_of, exposures, predictions
 from retainstream.services.customers import erasure, erasure_ledger, portrait, record
 from retainstream.web import customer_edit, customer_undo, frame
 from retainstream.web.browser_session import go
-from retainstream.web.customer import has_list
 from retainstream.web.customer_edit import EditForm
 from retainstream.web.customer_timeline_view import ACTS
 from retainstream.web.guards import requires_page, signed_in_actor
@@ -162,7 +161,6 @@ def _edit_page(session: Session, user_id: str, form: EditForm, status: int = 200
         status=status,
         form=form,
         user_id=user_id,
-        has_list=has_list(),
     )
 
 
@@ -219,7 +217,6 @@ def _erasure_page(user_id: str, problem: str = "", status: int = 200) -> BaseRes
             user_id=user_id,
             extent=extent,
             problem=problem,
-            has_list=has_list(),
         )
 
 
@@ -236,4 +233,4 @@ def erase(user_id: str) -> BaseResponse:
     as_of.forget_columns(settings)
     empty_log()
     flash("1 customer was erased for good. The counts stay.", "good")
-    return go("/customers" if has_list() else "/")
+    return go("/customers")

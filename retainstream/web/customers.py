@@ -108,7 +108,6 @@ def _read(session: Session, person: Actor, asked: Asked, currency: str, ticked: 
     every = sheet.available(session, person)
     columns = sheet.chosen(every, asked.columns)
     items = sheet.items(session, person, found.ids, columns)
-    link = (lambda user_id: url_for(_CUSTOMER, user_id=user_id)) if _CUSTOMER in current_app.view_functions else None
     kept = views.seen_by(session, person, PageRequest(limit=2 * views.MOST)).items
     return customers_view.list_view(
         asked,
@@ -117,7 +116,7 @@ def _read(session: Session, person: Actor, asked: Asked, currency: str, ticked: 
         window=found,
         at=_place() if found.preceding else 1,
         columns=columns,
-        rows=customers_view.rows(items, columns, link, ticked),
+        rows=customers_view.rows(items, columns, lambda user_id: url_for(_CUSTOMER, user_id=user_id), ticked),
         menus=customers_view.menus(asked, choices, every, columns, kept),
         currency=currency,
     )
@@ -129,7 +128,7 @@ def _withheld(session: Session) -> bool:
 
 def _import_address(person: Actor) -> str:
     """Return where a person can import customers; nothing for somebody who may not."""
-    return url_for(_IMPORT) if person.may(Permission.IMPORTS_WRITE) and _IMPORT in current_app.view_functions else ""
+    return url_for(_IMPORT) if person.may(Permission.IMPORTS_WRITE) else ""
 
 
 def _place() -> int:
