@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import insert
 
 from retainstream.db import in_unit, unit_of_work
 from retainstream.ml.asof import proposal
@@ -16,7 +14,7 @@ from retainstream.models import Event
 from retainstream.services import as_of, churn_definitions, revisions
 from tests.conftest import Cast
 from tests.services.as_of import happened
-from tests.services.as_of.happened import DAY, START
+from tests.services.as_of.happened import START
 from tests.web.stocked import stock
 
 API = "/api/v1/churn-definitions"
@@ -26,24 +24,8 @@ CANCEL: dict[str, Any] = {"name": "Cancels", "kind": "cancel", "horizon_days": 3
 @pytest.fixture
 def people(app: Flask) -> None:
     """Eighty customers who log in every few days for up to 300 days, and each stop at some time."""
-    rng = np.random.default_rng(1)
     with app.app_context(), unit_of_work() as session:
-        ids = [happened.customer(session, f"c{number}") for number in range(80)]
-        happened.event(session, ids[0], "login", 0)
-        first = session.get_one(Event, 1)
-        rows: list[dict[str, object]] = []
-        for customer in ids:
-            at = rng.uniform(0, 100) + np.cumsum(rng.exponential(4, 100))
-            for moment in at[at < min(300.0, rng.exponential(250))]:
-                occurred = START + int(moment * DAY)
-                rows.append(
-                    {
-                        "customer_id": customer, "kind_id": first.kind_id, "feed_id": first.feed_id, "occurred_at": occurred,
-                        "received_at": occurred, "key": (len(rows) + 100).to_bytes(16, "big"),
-                    }
-                )  # fmt: skip
-        session.execute(insert(Event), rows)
-        happened.event(session, ids[0], "login", 299.9)
+        happened.people_who_go_quiet(session)
 
 
 def test_a_definition_is_made_listed_and_put_in_force(client: FlaskClient, cast: Cast) -> None:

@@ -10,14 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
-from sqlalchemy import insert
 
 from retainstream.db import read_unit, unit_of_work
-from retainstream.models import Event
 from retainstream.services import churn_definitions, proposals
 from retainstream.web import data_definitions_form as forms
 from tests.services.as_of import happened
-from tests.services.as_of.happened import DAY, START
 from tests.web.conftest import Browser
 from tests.web.stocked import stock
 
@@ -29,26 +26,8 @@ SILENT = {"kind": "inactivity", "name": "Gone quiet", "horizon_days": "30", "lea
 @pytest.fixture
 def people(app: Flask) -> None:
     """Eighty customers who log in every few days for up to 300 days, and each stop at some time."""
-    import numpy as np
-
-    rng = np.random.default_rng(1)
     with app.app_context(), unit_of_work() as session:
-        ids = [happened.customer(session, f"c{number}") for number in range(80)]
-        happened.event(session, ids[0], "login", 0)
-        first = session.get_one(Event, 1)
-        rows: list[dict[str, object]] = []
-        for customer in ids:
-            at = rng.uniform(0, 100) + np.cumsum(rng.exponential(4, 100))
-            for moment in at[at < min(300.0, rng.exponential(250))]:
-                occurred = START + int(moment * DAY)
-                rows.append(
-                    {
-                        "customer_id": customer, "kind_id": first.kind_id, "feed_id": first.feed_id, "occurred_at": occurred,
-                        "received_at": occurred, "key": (len(rows) + 100).to_bytes(16, "big"),
-                    }
-                )  # fmt: skip
-        session.execute(insert(Event), rows)
-        happened.event(session, ids[0], "login", 299.9)
+        happened.people_who_go_quiet(session)
 
 
 def _in_force(app: Flask) -> tuple[str, int, dict[str, object]]:

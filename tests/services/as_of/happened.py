@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import delete, select
+import numpy as np
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from retainstream.models import (
@@ -137,3 +138,24 @@ def _feed(session: Session) -> int:
         session.flush()
         found = made.id
     return found
+
+
+def people_who_go_quiet(session: Session) -> None:
+    """Store eighty customers who log in every few days for up to 300 days, and each stop at some time."""
+    rng = np.random.default_rng(1)
+    ids = [customer(session, f"c{number}") for number in range(80)]
+    event(session, ids[0], "login", 0)
+    first = session.get_one(Event, 1)
+    rows: list[dict[str, object]] = []
+    for one in ids:
+        at = rng.uniform(0, 100) + np.cumsum(rng.exponential(4, 100))
+        for moment in at[at < min(300.0, rng.exponential(250))]:
+            occurred = START + int(moment * DAY)
+            rows.append(
+                {
+                    "customer_id": one, "kind_id": first.kind_id, "feed_id": first.feed_id, "occurred_at": occurred,
+                    "received_at": occurred, "key": (len(rows) + 100).to_bytes(16, "big"),
+                }
+            )  # fmt: skip
+    session.execute(insert(Event), rows)
+    event(session, ids[0], "login", 299.9)
