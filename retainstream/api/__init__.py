@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flask import Flask
 
-from retainstream.api.base import EnvelopeApi, SpecAlias
+from retainstream.api.base import SpecAlias
+from retainstream.api.specification import EnvelopeApi
 from retainstream.extensions import csrf
 
 

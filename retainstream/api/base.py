@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import marshmallow as ma
 from flask import Request, Response, current_app, g, request
-from flask_smorest import Api, Blueprint
+from flask_smorest import Blueprint
 from webargs.core import is_json
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge, UnsupportedMediaType
@@ -128,15 +128,6 @@ def _sentence(error: HTTPException) -> str:
 def is_api_path(path: str) -> bool:
     """Tell whether errors on this path are answered in JSON."""
     return path.startswith("/api/") or path in ("/api", "/health", "/ready", "/live", "/metrics")
-
-
-class EnvelopeApi(Api):  # type: ignore[misc]
-    """flask-smorest with our envelope; errors on pages are left to the pages."""
-
-    ERROR_SCHEMA = ErrorSchema
-
-    def _register_error_handlers(self) -> None:
-        """The app registers one handler for both faces; see `retainstream.app`."""
 
 
 class StrictParser(FlaskParser):
