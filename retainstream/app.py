@@ -4,17 +4,36 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import cast
 
 from flask import Flask, Response, request
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import Rule
 
 from retainstream import models
 from retainstream.config import ROOT, Settings, load_settings
 from retainstream.db import db, engine_options, prepare_engine
 from retainstream.errors import Busy, InvalidInput, RetainStreamError
 from retainstream.extensions import csrf, login_manager, migrate
+
+
+class LateRule(Rule):
+    """A rule that compiles its builder of addresses when it first builds one.
+
+    Compiling those of every route takes most of what is left of the app's start, and a process builds the addresses of few.
+    """
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        """Return a stand-in; the first call puts the compiled builder in its place."""
+
+        def build(rule: Rule, /, **values: object) -> tuple[str, str]:
+            made = super(LateRule, self)._compile_builder(append_unknown).__get__(rule, None)
+            setattr(rule, "_build_unknown" if append_unknown else "_build", made)
+            return cast(tuple[str, str], made(**values))
+
+        return build
 
 
 def create_minimal_app(settings: Settings) -> Flask:
@@ -45,6 +64,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     settings = settings or load_settings(os.environ)
     app = create_minimal_app(settings)
+    app.url_rule_class = LateRule
     app.url_map.merge_slashes = False  # the redirect that it answers would be built from the caller's Host header
     app.config.update(
         SECRET_KEY=settings.resolved_secret_key(),
