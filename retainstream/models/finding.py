@@ -9,7 +9,7 @@ from retainstream.db import Base
 
 
 class Finding(Base):
-    """One finding about one subject, open until what it says no longer holds."""
+    """One finding about one subject, open until what it says no longer holds; a muted one holds too, and a person knows of it."""
 
     __tablename__ = "findings"
     __table_args__ = (
@@ -27,3 +27,4 @@ class Finding(Base):
     opened_at: Mapped[int] = mapped_column(BigInteger)
     seen_at: Mapped[int] = mapped_column(BigInteger)
     closed_at: Mapped[int | None] = mapped_column(BigInteger)
+    muted_at: Mapped[int | None] = mapped_column(BigInteger)

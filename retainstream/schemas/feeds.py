@@ -7,6 +7,9 @@ import marshmallow as ma
 from retainstream.schemas.base import Schema
 from retainstream.schemas.paging import MOMENT, ListSchema, PageQuerySchema, TrueOrFalse
 
+SEVERITIES = ("error", "warning", "info")
+STATES = ("open", "muted", "closed")
+
 
 class FeedSchema(Schema):
     """A source of data and whether it is alive."""
@@ -52,21 +55,30 @@ class FindingSchema(Schema):
     id = ma.fields.Integer(required=True)
     kind = ma.fields.String(required=True)
     subject = ma.fields.String(required=True)
-    severity = ma.fields.String(required=True, validate=ma.validate.OneOf(("info", "warning", "error")))
+    state = ma.fields.String(required=True, validate=ma.validate.OneOf(STATES))
+    severity = ma.fields.String(required=True, validate=ma.validate.OneOf(SEVERITIES))
     message = ma.fields.String(required=True)
     detail = ma.fields.Dict(keys=ma.fields.String(), required=True)
     opened_at = ma.fields.String(required=True, metadata=MOMENT)
     seen_at = ma.fields.String(required=True, metadata=MOMENT)
+    muted_at = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
     closed_at = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
 
 
 class FindingListSchema(ListSchema):
-    """Findings, newest first."""
+    """Findings: those that hold gravest first, others newest first."""
 
     items = ma.fields.List(ma.fields.Nested(FindingSchema), required=True)
 
 
 class FindingQuerySchema(PageQuerySchema):
-    """Which findings."""
+    """Which findings; `open` are those that hold and are not muted."""
 
-    state = ma.fields.String(load_default="open", validate=ma.validate.OneOf(("open", "closed", "all")))
+    state = ma.fields.String(load_default="open", validate=ma.validate.OneOf((*STATES, "all")))
+    severity = ma.fields.String(load_default=None, validate=ma.validate.OneOf(SEVERITIES))
+
+
+class FindingChangeSchema(Schema):
+    """Whether a person knows of a finding, so that it needs nobody."""
+
+    muted = TrueOrFalse(required=True)

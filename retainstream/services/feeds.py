@@ -142,7 +142,7 @@ def listed(session: Session) -> list[dict[str, object]]:
 
 def present(feed: Feed, now: int, newest: int | None) -> dict[str, object]:
     """Return a feed as the API shows it."""
-    silence = silence_of(feed, now, newest)
+    silence = None if feed.muted else silence_of(feed, now, newest)
     allowed = allowed_pause(feed)
     return {
         "name": feed.name,
@@ -172,7 +172,7 @@ def allowed_pause(feed: Feed) -> int | None:
 
 
 def silence_of(feed: Feed, now: int, newest: int | None) -> Silence | None:
-    """Return a feed's silence, or None when it is alive, muted, or not known well enough.
+    """Return a feed's silence, or None when it is alive or not known well enough; whether it is muted is not asked.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def silence_of(feed: Feed, now: int, newest: int | None) -> Silence | None:
         When the newest row of any feed was received: what a feed without a heartbeat is measured by.
     """
     allowed = allowed_pause(feed)
-    if feed.muted or allowed is None:
+    if allowed is None:
         return None
     if feed.heartbeat_at is not None:
         last, until = max(feed.heartbeat_at, feed.last_received_at or 0), now
@@ -192,20 +192,25 @@ def silence_of(feed: Feed, now: int, newest: int | None) -> Silence | None:
 
 
 def silent(session: Session) -> list[Silence]:
-    """Return every feed that has gone silent."""
+    """Return every feed that has gone silent, muted ones left out."""
+    return [silence for feed, silence in _silences(session) if not feed.muted]
+
+
+def _silences(session: Session) -> list[tuple[Feed, Silence]]:
     now, newest = clock.now_us(), _newest(session)
     feeds = session.scalars(select(Feed).order_by(Feed.name))
-    return [found for feed in feeds if (found := silence_of(feed, now, newest)) is not None]
+    return [(feed, found) for feed in feeds if (found := silence_of(feed, now, newest)) is not None]
 
 
 def watch(session: Session) -> list[Silence]:
-    """Open a finding for each silent feed, close those of feeds that came back, and return the silences."""
-    found = silent(session)
-    for silence in found:
+    """Open a finding for each silent feed, a muted one where the feed is muted, close those of feeds that came back; return the silences that count."""
+    found = _silences(session)
+    for feed, silence in found:
         detail = {"feed": silence.name, "since": clock.iso(silence.since)}
-        findings.hold(session, FINDING, silence.name, silence.sentence(), severity="error", detail=detail)
-    findings.close_others(session, FINDING, {silence.name for silence in found})
-    return found
+        message, muted = silence.sentence(), feed.muted
+        findings.hold(session, FINDING, silence.name, message, severity="error", detail=detail, muted=muted)
+    findings.close_others(session, FINDING, {silence.name for _, silence in found})
+    return [silence for feed, silence in found if not feed.muted]
 
 
 def require_alive(session: Session) -> None:

@@ -29,7 +29,16 @@ def test_a_silent_feed_is_listed_found_and_mended(client: Any, cast: Any, fed: N
     assert item["silent"] and item["live"] and item["rows"] == 3
     (finding,) = client.get("/api/v1/findings", headers=analyst).get_json()["items"]
     assert finding["kind"] == "feed_silent" and "app" in finding["message"]
+    address = f"/api/v1/findings/{finding['id']}"
+    assert client.patch(address, json={"muted": True}, headers=cast.token("agent")).status_code == 403
+    muted = client.patch(address, json={"muted": True}, headers=analyst).get_json()
+    assert muted["state"] == "muted" and muted["muted_at"]
+    assert client.get("/api/v1/feeds", headers=analyst).get_json()["items"][0]["muted"] is True
+    assert client.get("/api/v1/findings?state=muted&severity=error", headers=analyst).get_json()["total"] == 1
+    assert client.patch(address, json={"muted": False}, headers=analyst).get_json()["state"] == "open"
     assert client.post("/api/v1/feeds/app/heartbeat", headers=analyst).get_json()["silent"] is False
+    assert client.patch(address, json={"muted": True}, headers=analyst).status_code == 409
+    assert client.patch("/api/v1/findings/99", json={"muted": True}, headers=analyst).status_code == 404
     assert client.get("/api/v1/findings", headers=analyst).get_json()["total"] == 0
     assert client.get("/api/v1/findings?state=all", headers=analyst).get_json()["total"] == 1
     assert client.patch("/api/v1/feeds/app", json={"expected_seconds": 5}, headers=analyst).status_code == 422
