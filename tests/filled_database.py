@@ -19,6 +19,13 @@ _CHOICES = {
     ("subscriptions", "end_reason"): "voluntary",
     ("findings", "severity"): "info",
     ("exposures", "arm"): "treated",
+    ("tasks", "state"): "done",
+    ("tasks", "kind"): "call",
+    ("tasks", "outcome"): "saved",
+    ("analysis_runs", "kind"): "rfm",
+    ("analysis_runs", "state"): "complete",
+    ("reports", "format"): "csv",
+    ("report_files", "state"): "made",
     ("identities", "name"): "Filled In",
 }
 

@@ -1,6 +1,15 @@
 """Tables and constraints, one file per aggregate. Importing this package registers every table on the metadata."""
 
 from retainstream.models.access import ApiToken, Invitation, PasswordReset, RefreshToken, TokenFamily, User, UserSession
+from retainstream.models.analysis import (
+    AnalysisRun,
+    ClosedMonth,
+    HealthScheme,
+    HealthScore,
+    LifetimeValue,
+    MonthCorrection,
+    RfmScore,
+)
 from retainstream.models.audit import AuditEntry
 from retainstream.models.churn_definition import ChurnDefinition
 from retainstream.models.customer import (
@@ -11,6 +20,7 @@ from retainstream.models.customer import (
     IdentityChange,
     Label,
 )
+from retainstream.models.desk import Note, Play, Task
 from retainstream.models.erasure import ErasureEntry
 from retainstream.models.event import Event, EventKind, Feed, Subscription
 from retainstream.models.exposure import Exposure
@@ -29,17 +39,21 @@ from retainstream.models.model_version import (
 )
 from retainstream.models.outbox import OutboxMessage
 from retainstream.models.performance import RunPerformance, ScoreOutcome, TestOpening
+from retainstream.models.report import Report, ReportFile
 from retainstream.models.saved_view import SavedView
 from retainstream.models.score import LatestScore, ScoreHistory, ScoringRun
+from retainstream.models.segment import Segment, SegmentMember, SegmentSize
 from retainstream.models.setting import Revision, Setting
 
 __all__ = [
     "AliasMove",
+    "AnalysisRun",
     "ApiToken",
     "AttributeDefinition",
     "AttributeVersion",
     "AuditEntry",
     "ChurnDefinition",
+    "ClosedMonth",
     "Customer",
     "ErasureEntry",
     "Event",
@@ -50,6 +64,8 @@ __all__ = [
     "FeatureSet",
     "Feed",
     "Finding",
+    "HealthScheme",
+    "HealthScore",
     "IdempotencyKey",
     "Identity",
     "IdentityChange",
@@ -59,21 +75,32 @@ __all__ = [
     "JobRun",
     "Label",
     "LatestScore",
+    "LifetimeValue",
     "ModelArtifact",
     "ModelMetric",
     "ModelVersion",
+    "MonthCorrection",
+    "Note",
     "OutboxMessage",
     "PasswordReset",
+    "Play",
     "RefreshToken",
+    "Report",
+    "ReportFile",
     "Revision",
+    "RfmScore",
     "RunPerformance",
     "SavedView",
     "Schedule",
     "ScoreHistory",
     "ScoreOutcome",
     "ScoringRun",
+    "Segment",
+    "SegmentMember",
+    "SegmentSize",
     "Setting",
     "Subscription",
+    "Task",
     "TestOpening",
     "TokenFamily",
     "User",
