@@ -20,7 +20,7 @@ STATES: Final = ("open", "muted", "closed")
 SEVERITIES: Final = ("error", "warning", "info")
 """Gravest first."""
 _BY_GRAVITY: Final = "findings-grave"
-_RANK = case({name: rank for rank, name in enumerate(SEVERITIES)}, value=Finding.severity)
+_gravity = case({name: rank for rank, name in enumerate(SEVERITIES)}, value=Finding.severity)
 
 
 def hold(
@@ -114,8 +114,8 @@ def _by_gravity(session: Session, query: Select[Finding], request: PageRequest, 
     if request.cursor:
         with reading_cursor():
             rank, last = map(whole_id, decode_cursor(request.cursor, _BY_GRAVITY, 2))
-        query = query.where(or_(_RANK > rank, and_(_RANK == rank, Finding.id < last)))
-    ordered = query.order_by(_RANK, Finding.id.desc()).offset(request.offset).limit(request.limit + 1)
+        query = query.where(or_(_gravity > rank, and_(_gravity == rank, Finding.id < last)))
+    ordered = query.order_by(_gravity, Finding.id.desc()).offset(request.offset).limit(request.limit + 1)
     rows = session.scalars(ordered).all()
     shown = rows[: request.limit]
     following = None

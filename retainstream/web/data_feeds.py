@@ -1,4 +1,4 @@
-"""The data page about feeds: which sources are alive, for how long each may pause, and what is wrong with the data."""
+"""The data page about feeds: which sources are alive, and for how long each may pause."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from retainstream.db import read_unit, unit_of_work
-from retainstream.lib.pagination import PageRequest
 from retainstream.security.permissions import Permission
-from retainstream.services import feeds, findings
+from retainstream.services import feeds
 from retainstream.web import data_feeds_view as views
 from retainstream.web import frame
 from retainstream.web.browser_session import go
@@ -17,13 +16,12 @@ from retainstream.web.data_feeds_view import Typed
 from retainstream.web.guards import requires_page, signed_in_actor
 
 blueprint = Blueprint("web_feeds", __name__)
-OPEN_SHOWN, CLOSED_SHOWN = 100, 20
 
 
 @blueprint.get("/data/feeds")
 @requires_page(Permission.EVENTS_READ)
 def show() -> BaseResponse:
-    """Show feeds, silent ones first, and the findings: open ones, then closed ones."""
+    """Show feeds, silent ones first."""
     with read_unit() as session:
         return _page(session)
 
@@ -55,10 +53,7 @@ def _page(
     session: Session, typed: Typed | None = None, problems: tuple[str, ...] = (), status: int = 200
 ) -> BaseResponse:
     may_write = signed_in_actor().may(Permission.EVENTS_WRITE)
-    opened = findings.listed(session, PageRequest(limit=OPEN_SHOWN))
-    cursor = request.args.get("closed") or None
-    closed = findings.listed(session, PageRequest(limit=CLOSED_SHOWN, cursor=cursor), state="closed")
-    view = views.page_view(feeds.listed(session), opened, closed, may_write=may_write, typed=typed, problems=problems)
+    view = views.page_view(feeds.listed(session), may_write=may_write, typed=typed, problems=problems)
     return frame.page(
         session,
         "data/feeds.html",
@@ -66,5 +61,4 @@ def _page(
         status=status,
         view=view,
         origin=request.host_url.rstrip("/"),
-        earlier=cursor is not None,
     )

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from retainstream.lib.pagination import Page
 from retainstream.web.template_tools import ago, day, moment, whole
 
 Answer = Mapping[str, Any]
@@ -16,12 +15,6 @@ SHORTEST, LONGEST = 60, 365 * 86_400
 """Seconds that a person may set; as in the API."""
 SILENT, UNKNOWN, ALIVE, FILES, MUTED = "silent", "unknown", "alive", "files", "muted"
 _ORDER = (SILENT, UNKNOWN, ALIVE, FILES, MUTED)
-_SEVERITIES = {
-    "error": ("bad", "warning", "Serious"),
-    "warning": ("warn", "info", "Worth a look"),
-    "info": ("", "info", "Note"),
-}
-_FINDINGS = {"feed_silent": "Feed"}
 
 
 @dataclass(frozen=True)
@@ -58,39 +51,17 @@ class FeedView:
 
 
 @dataclass(frozen=True)
-class FindingView:
-    """One finding: how grave, what is wrong, where, and since when."""
-
-    tone: str
-    icon: str
-    word: str
-    sentence: str
-    where: str
-    where_address: str
-    opened: str
-    opened_ago: str
-    closed: str
-
-
-@dataclass(frozen=True)
 class FeedsView:
-    """The whole page. `closed_next` is the cursor of the following closed findings."""
+    """The whole page."""
 
     headline: str
     lead: str
     feeds: tuple[FeedView, ...]
-    open: tuple[FindingView, ...]
-    open_total: int
-    closed: tuple[FindingView, ...]
-    closed_total: int
-    closed_next: str
     may_write: bool
 
 
 def page_view(
     feeds: Sequence[Answer],
-    opened: Page,
-    closed: Page,
     *,
     may_write: bool,
     typed: Typed | None = None,
@@ -101,19 +72,8 @@ def page_view(
     if typed is not None:
         items = [_with_typed(item, typed, problems) for item in items]
     items.sort(key=lambda item: _ORDER.index(item.state))
-    keys = {item.name: item.key for item in items}
     title, lead = headline(items)
-    return FeedsView(
-        title,
-        lead,
-        tuple(items),
-        tuple(finding_view(each, keys) for each in opened.items),
-        opened.total or 0,
-        tuple(finding_view(each, keys) for each in closed.items),
-        closed.total or 0,
-        closed.next_cursor or "",
-        may_write,
-    )
+    return FeedsView(title, lead, tuple(items), may_write)
 
 
 def headline(feeds: Sequence[FeedView]) -> tuple[str, str]:
@@ -245,24 +205,6 @@ def what_changed(feed: Answer) -> str:
     if feed["expected_seconds"] is None:
         return f"“{feed['name']}” is measured by its own pace."
     return f"“{feed['name']}” may pause for {duration(feed['expected_seconds'])}."
-
-
-def finding_view(finding: Answer, keys: Mapping[str, str]) -> FindingView:
-    """Return one finding; `keys` are the anchors of feeds by name."""
-    tone, icon, word = _SEVERITIES[str(finding["severity"])]
-    subject, kind = str(finding["subject"]), str(finding["kind"])
-    place = _FINDINGS.get(kind, kind.replace("_", " ").capitalize())
-    return FindingView(
-        tone,
-        icon,
-        word,
-        str(finding["message"]),
-        f"{place} {subject}" if subject else place,
-        f"#{keys[subject]}" if kind in _FINDINGS and subject in keys else "",
-        moment(finding["opened_at"]),
-        ago(finding["opened_at"]),
-        moment(finding["closed_at"]) if finding["closed_at"] else "",
-    )
 
 
 def _feeds(count: int) -> str:

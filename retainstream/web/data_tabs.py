@@ -1,20 +1,20 @@
-"""The tabs of the data pages: one for each page that exists and that the signed-in person may open."""
+"""The tabs of the data pages: one for each page that the signed-in person may open."""
 
 from __future__ import annotations
 
-from flask import Blueprint, current_app
+from flask import Blueprint
 
 from retainstream.security.permissions import Permission
 from retainstream.web.browser_session import current_actor
 
 TABS = (
-    ("imports", "Imports", "/data", "web_data.show"),
-    ("feeds", "Feeds", "/data/feeds", "web_feeds.show"),
-    ("findings", "Findings", "/data/findings", "web_findings.show"),
-    ("definitions", "Churn definitions", "/data/definitions", "web_definitions.show"),
-    ("features", "Features", "/data/features", "web_features.show"),
+    ("imports", "Imports", "/data", Permission.IMPORTS_READ),
+    ("feeds", "Feeds", "/data/feeds", Permission.EVENTS_READ),
+    ("findings", "Findings", "/data/findings", Permission.EVENTS_READ),
+    ("definitions", "Churn definitions", "/data/definitions", Permission.MODEL_READ),
+    ("features", "Features", "/data/features", Permission.MODEL_READ),
 )
-"""Key, word, address and view of each."""
+"""Key, word, address, and what it takes to open each."""
 
 
 def register(blueprint: Blueprint) -> None:
@@ -25,11 +25,4 @@ def register(blueprint: Blueprint) -> None:
 def tabs_of_data() -> list[tuple[str, str, str]]:
     """Return key, word and address of the pages that the signed-in person may open, in their order."""
     person = current_actor()
-    found = []
-    for key, word, address, name in TABS:
-        view = current_app.view_functions.get(name)
-        guard = getattr(view, "guard", None)
-        if view is None or person is None or (isinstance(guard, Permission) and not person.may(guard)):
-            continue
-        found.append((key, word, address))
-    return found
+    return [(key, word, address) for key, word, address, needed in TABS if person is not None and person.may(needed)]

@@ -24,6 +24,8 @@ OpenTab = Callable[..., Tab]
 LONG = "a.feed.whose.name.is.about.as.long.as.a.name.may.be-" + "0123456789" * 2
 PAGES = (
     "/data/feeds",
+    "/data/findings",
+    "/data/findings?state=closed",
     "/data/definitions",
     "/data/definitions/propose?kind=inactivity",
     "/data/features",
@@ -126,6 +128,19 @@ def test_a_feature_is_searched_previewed_and_declared(open_tab: OpenTab) -> None
 
 
 @pytest.mark.usefixtures("people")
+def test_a_finding_is_muted_and_the_mute_undone(open_tab: OpenTab) -> None:
+    page: Any = open_tab("phone").page
+    sign_in(page)
+    page.goto("/data/findings")
+    page.get_by_role("button", name="Mute").click()
+    page.get_by_role("heading", name="All clear").wait_for()
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("heading", name=f"The feed “{LONG}” is silent").wait_for()
+    page.get_by_role("link", name="The feed of").click()
+    page.get_by_role("heading", name=LONG, exact=True).wait_for()
+
+
+@pytest.mark.usefixtures("people")
 def test_everything_goes_without_javascript(open_tab: OpenTab) -> None:
     page: Any = open_tab(java_script_enabled=False).page
     sign_in(page)
@@ -135,6 +150,8 @@ def test_everything_goes_without_javascript(open_tab: OpenTab) -> None:
     page.get_by_label("Unit of the pause").first.select_option("days")
     page.get_by_role("button", name="Save").first.click()
     assert page.get_by_text("may pause for 9 days").is_visible()
+    page.goto("/data/findings")
+    assert page.get_by_text("Nothing is known to be wrong with the data.").is_visible()
     page.goto("/data/definitions")
     page.get_by_role("button", name="Propose").click()
     page.get_by_label("Gone after").fill("33")

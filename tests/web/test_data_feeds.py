@@ -1,4 +1,4 @@
-"""The data page about feeds: silent ones first, what a person may say about them, and findings, open and closed."""
+"""The data page about feeds: silent ones first, and what a person may say about them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flask import Flask
 from retainstream.db import read_unit, unit_of_work
 from retainstream.lib import clock
 from retainstream.security.actor import SYSTEM
-from retainstream.services import feeds, findings
+from retainstream.services import feeds
 from retainstream.web import data_feeds_view as views
 from tests.web.conftest import Browser
 
@@ -35,7 +35,6 @@ def test_an_empty_box_teaches_how_a_feed_appears(as_: SignIn) -> None:
     page = as_("agent").get(PAGE).text
     assert "No feed yet." in page
     assert "http://localhost/api/v1/events -d" in page
-    assert "Nothing is known to be wrong" in page
     assert 'aria-current="page">Feeds' in page
 
 
@@ -48,35 +47,6 @@ def test_silent_feeds_come_first_with_a_word_and_a_time(as_: SignIn) -> None:
     assert "up to 1 hour, as you set" in page
     assert "3 days ago" in page
     assert "1,234" in page
-
-
-@pytest.mark.usefixtures("fed")
-def test_findings_lead_to_their_feed_and_move_when_they_are_closed(app: Flask, as_: SignIn) -> None:
-    browser = as_("agent")
-    page = browser.get(PAGE).text
-    assert "1 thing is wrong with the data" in page
-    assert 'href="#feed-0">Feed app</a>' in page
-    with app.app_context(), unit_of_work() as session:
-        feeds.heartbeat(session, SYSTEM, "app")
-    page = browser.get(PAGE).text
-    assert "Nothing is known to be wrong" in page
-    assert "<summary>1 closed</summary>" in page
-    assert "All 2 feeds that are watched are alive." in page
-
-
-def test_closed_findings_are_paged(app: Flask, as_: SignIn) -> None:
-    with app.app_context(), unit_of_work() as session:
-        for number in range(25):
-            findings.hold(session, "odd", f"s{number}", f"Oddity {number}.")
-        findings.close_others(session, "odd", {"s3"})
-    browser = as_("agent")
-    first = browser.get(PAGE).text
-    assert "24 closed" in first and "Oddity 24." in first and "Oddity 4." not in first
-    second = browser.get(
-        first.split('<a class="button button--small" href="')[1].split('"')[0].replace("&amp;", "&")
-    ).text
-    assert "Oddity 4." in second and "Oddity 24." not in second
-    assert second.count("Oddity 3.") == 1
 
 
 @pytest.mark.usefixtures("fed")
