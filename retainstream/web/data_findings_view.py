@@ -157,7 +157,13 @@ def headline(counts: Counts) -> tuple[str, str]:
         return "Nothing is known to be wrong with the data.", f"{_WATCHED}{besides}"
     if number == 1:
         return "One thing is wrong with the data.", _MEND if grave else _LOOK
-    part = "" if not grave else ", all serious" if grave == number else f", {whole(grave)} of them serious"
+    part = (
+        ""
+        if not grave
+        else ", all serious"
+        if grave == number
+        else f", {'one' if grave == 1 else whole(grave)} of them serious"
+    )
     return f"{whole(number)} things are wrong with the data{part}.", _MEND if grave else _LOOK
 
 
@@ -221,11 +227,13 @@ def title_of(finding: Answer) -> str:
 
 
 def _times(finding: Answer) -> tuple[str, ...]:
-    opened = finding["opened_at"]
+    """Return since when it holds, where that is known, when it was noticed, and what came after."""
+    opened, since = finding["opened_at"], finding["detail"].get("since")
     if finding["closed_at"]:
-        return (f"from {moment(opened)} to {moment(finding['closed_at'])}",)
+        return (f"from {moment(since or opened)} to {moment(finding['closed_at'])}",)
     muted = (f"muted {ago(finding['muted_at'])}",) if finding["muted_at"] else ()
-    return (f"since {moment(opened)} ({ago(opened)})", f"last seen {ago(finding['seen_at'])}", *muted)
+    noticed = (f"noticed {moment(opened)}",) if since else ()
+    return (f"since {moment(since or opened)} ({ago(since or opened)})", *noticed, *muted)
 
 
 def places(detail: Answer, person: Actor, anchors: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
