@@ -16,6 +16,7 @@ SORTS = tuple(
     for sign in ("", "-")
     for name in ("risk", "revenue", "tenure", "signup", "plan", "created", "user_id")
 )
+GROUP_ORDER = "group"
 MAX_MINOR = 10**15
 INTERVAL = {
     "description": "[low, high], the smallest that holds the probability and its Venn-Abers pair; null where the probability is withheld"
@@ -181,7 +182,24 @@ class CustomerFilterSchema(ScoreFilterSchema):
             "description": "A named group of active customers, such as those whose rank has risen since last week"
         },
     )
-    sort = ma.fields.String(load_default="-risk", validate=ma.validate.OneOf(SORTS))
+    sort = ma.fields.String(
+        load_default=None,
+        validate=ma.validate.OneOf((*SORTS, GROUP_ORDER)),
+        metadata={
+            "description": "A leading minus means largest first. Without it: -risk, in a group the group's own order"
+        },
+    )
+
+    @ma.validates_schema
+    def check_order(self, data: dict[str, Any], **_: Any) -> None:
+        """Only a group has an order of its own."""
+        if data["sort"] == GROUP_ORDER and not data["group"]:
+            raise ma.ValidationError({"sort": [f"{GROUP_ORDER} together with a group only"]})
+
+    @ma.post_load
+    def choose_order(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Sort as nobody asked otherwise."""
+        return {**data, "sort": data["sort"] or (GROUP_ORDER if data["group"] else "-risk")}
 
 
 class TagField(ma.fields.String):

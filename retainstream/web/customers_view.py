@@ -14,7 +14,7 @@ from retainstream.services.customers.asked import Asked
 from retainstream.services.customers.counted import Choices
 from retainstream.services.customers.sheet import Column, top_reason
 from retainstream.services.customers.window import Window
-from retainstream.web.customers_words import BANDS, STATUSES, Chip, address, chips, lead, title
+from retainstream.web.customers_words import BANDS, STATUSES, Chip, address, chips, lead, other_order, title
 from retainstream.web.template_tools import ago, cash, day, moment, percent
 
 PAGE = 50
@@ -116,6 +116,7 @@ class ListView:
     total: int
     query: str
     chips: tuple[Chip, ...]
+    other_order: Chip | None
     clear: str
     headers: tuple[Header, ...]
     rows: tuple[Row, ...]
@@ -308,6 +309,7 @@ def list_view(
         total=total,
         query=asked.query(),
         chips=chips(asked, currency),
+        other_order=other_order(asked),
         clear=address(asked.cleared()),
         headers=headers(columns, asked),
         rows=rows,

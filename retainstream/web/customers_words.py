@@ -8,11 +8,13 @@ from typing import Any
 
 from retainstream.lib.money import money
 from retainstream.services.customers.asked import Asked, without
-from retainstream.services.customers.groups import TITLES
+from retainstream.services.customers.groups import ORDERS, TITLES
+from retainstream.services.customers.lists import GROUP_ORDER
 from retainstream.web.template_tools import cash, percent
 
 BANDS = {"low": "Low", "medium": "Medium", "high": "High", "very_high": "Very high"}
 STATUSES = (("active", "Active: have not left"), ("left", "Left"), ("all", "Everybody, left or not"))
+_SORTED_BY = {"user_id": "identifier", "signup": "sign-up", "created": "first on record"}
 _LONGEST = 60
 
 
@@ -54,6 +56,8 @@ def lead(asked: Asked, currency: str) -> str:
         parts.append(f"matching “{_short(asked.q)}”")
     if not parts:
         return "Everybody who has not left" + (", the riskiest first." if asked.sort == "-risk" else ".")
+    if asked.sort == GROUP_ORDER:
+        parts.append(ORDERS[asked.group])
     sentence = ", ".join(parts)
     return f"{sentence[0].upper()}{sentence[1:]}."
 
@@ -64,7 +68,7 @@ def chips(asked: Asked, currency: str) -> tuple[Chip, ...]:
     if asked.q:
         found.append(Chip(f"“{_short(asked.q)}”", address(replace(asked, q=""))))
     if asked.group:
-        found.append(Chip(TITLES[asked.group], address(replace(asked, group=""))))
+        found.append(Chip(TITLES[asked.group], address(asked.ungrouped())))
     if asked.status != "active":
         found.append(Chip(dict(STATUSES)[asked.status], address(replace(asked, status="active"))))
     found += [Chip(f"{BANDS[word]} risk", address(without(asked, "bands", word)), word) for word in asked.bands]
@@ -74,6 +78,14 @@ def chips(asked: Asked, currency: str) -> tuple[Chip, ...]:
         nothing: dict[str, Any] = dict.fromkeys(fields)
         found.append(Chip(words[0].upper() + words[1:], address(replace(asked, **nothing))))
     return tuple(found)
+
+
+def other_order(asked: Asked) -> Chip | None:
+    """Return what takes a list of a group back to the group's own order; None where it stands in it."""
+    if not asked.group or asked.sort == GROUP_ORDER:
+        return None
+    name = asked.sort.removeprefix("-")
+    return Chip(f"Sorted by {_SORTED_BY.get(name, name)}", address(replace(asked, sort=GROUP_ORDER)))
 
 
 def _ranges(asked: Asked, currency: str) -> list[tuple[str, tuple[str, str]]]:

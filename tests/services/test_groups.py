@@ -8,16 +8,18 @@ import secrets
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import InvalidInput
 from retainstream.lib import clock
+from retainstream.lib.pagination import PageRequest
 from retainstream.models import (
     Customer,
     Event,
     EventKind,
     Feed,
+    Identity,
     LatestScore,
     ModelVersion,
     RunPerformance,
@@ -25,8 +27,8 @@ from retainstream.models import (
     ScoringRun,
 )
 from retainstream.services import revisions, trend
-from retainstream.services.customers import groups
-from retainstream.services.customers.filters import CustomerFilter, count
+from retainstream.services.customers import groups, lists, window
+from retainstream.services.customers.filters import CustomerFilter, count, ids
 from tests.conftest import Cast
 from tests.web.stocked import stock
 
@@ -158,11 +160,42 @@ def test_payment_trouble_is_a_failure_with_no_payment_since_as_far_as_was_known(
 def test_the_list_behind_a_group_holds_its_members() -> None:
     with read_unit() as session:
         members = groups.read(session).members["leaving_soon"]
-        wanted = CustomerFilter(extra=(groups.condition(session, "leaving_soon"),))
-        assert count(session, wanted) == len(members)
-        assert session.scalar(select(func.count(Customer.id)).where(groups.condition(session, "risen"))) == 0
+        assert count(session, groups.narrowed(session, CustomerFilter(), "leaving_soon")) == len(members)
+        assert count(session, groups.narrowed(session, CustomerFilter(), "risen")) == 0
         with pytest.raises(InvalidInput, match="no group"):
-            groups.condition(session, "nobody")
+            groups.narrowed(session, CustomerFilter(), "nobody")
+
+
+@pytest.mark.parametrize(("limit", "plans"), [(1, ()), (3, ()), (2, ("Standard", "Premium", "Family")), (500, ())])
+@pytest.mark.usefixtures("box")
+def test_pages_of_a_group_follow_its_order_on_and_back(limit: int, plans: tuple[str, ...]) -> None:
+    with read_unit() as session:
+        members = groups.read(session).members["leaving_soon"]
+        wanted = groups.narrowed(session, CustomerFilter(plans=plans), "leaving_soon")
+        matching = set(session.scalars(ids(wanted)))
+        expected = [one for one in members if one in matching]
+        assert 2 < len(expected) == len(matching)
+        assert (len(expected) < len(members)) == bool(plans)
+        there, after = [], None
+        while True:
+            page = window.read(session, wanted, lists.GROUP_ORDER, limit=limit, after=after)
+            assert lists.page_of_ids(session, wanted, "group", PageRequest(limit, after))[0] == page.ids
+            there.append(page.ids)
+            if page.following is None:
+                break
+            after = page.following
+        assert [one for each in there for one in each] == expected
+        back = [page.ids]
+        while page.preceding:
+            page = window.read(session, wanted, lists.GROUP_ORDER, limit=limit, before=page.preceding)
+            back.append(page.ids)
+        assert back[::-1] == there
+
+
+@pytest.mark.usefixtures("box")
+def test_only_a_group_has_a_groups_order() -> None:
+    with read_unit() as session, pytest.raises(InvalidInput, match="sorted by 'group'"):
+        window.read(session, CustomerFilter(), lists.GROUP_ORDER)
 
 
 def test_the_trend_tells_what_was_expected_and_what_came(box: int) -> None:
@@ -183,6 +216,13 @@ def test_the_trend_tells_what_was_expected_and_what_came(box: int) -> None:
     assert (past[1].left_share, past[1].auc) == (None, None)
 
 
+def in_order(app: Flask, name: str) -> list[str]:
+    """Return the identifiers of a group's members in its order."""
+    with app.app_context(), read_unit() as session:
+        names = dict(session.execute(select(Identity.customer_id, Identity.user_id)).all())  # type: ignore[arg-type]
+        return [names[one] for one in groups.read(session).members[name]]
+
+
 def test_the_api_lists_a_group(app: Flask, client: FlaskClient, cast: Cast) -> None:
     with app.app_context():
         made = stock(60)
@@ -190,6 +230,14 @@ def test_the_api_lists_a_group(app: Flask, client: FlaskClient, cast: Cast) -> N
     found = client.get("/api/v1/customers?group=leaving_soon", headers=headers).get_json()
     assert found["total"] == made.risky == len(found["items"])
     assert client.get("/api/v1/customers?group=risen", headers=headers).get_json()["total"] == 0
+    assert [item["user_id"] for item in found["items"]] == in_order(app, "leaving_soon")
+    by_risk = client.get("/api/v1/customers?group=leaving_soon&sort=-risk", headers=headers).get_json()["items"]
+    margins = [item["margin"] for item in by_risk]
+    assert margins == sorted(margins, reverse=True) != [item["margin"] for item in found["items"]]
+    file = client.get("/api/v1/customers/export.csv?group=leaving_soon", headers=cast.token("analyst")).text
+    assert [line.split(",")[0] for line in file.splitlines()[1:]] == in_order(app, "leaving_soon")
+    alone = client.get("/api/v1/customers?sort=group", headers=headers)
+    assert (alone.status_code, list(alone.get_json()["error"]["fields"])) == (422, ["sort"])
     refused = client.get("/api/v1/customers?group=nobody", headers=headers)
     assert refused.status_code == 422
     assert "group" in refused.get_json()["error"]["fields"]

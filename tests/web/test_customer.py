@@ -245,6 +245,20 @@ def test_tags_come_and_go(as_: SignIn) -> None:
     assert "late payer" not in browser.get(FIRST).text
 
 
+@pytest.mark.usefixtures("stocked")
+def test_a_tag_makes_no_score_out_of_date_and_an_edit_does(as_: SignIn) -> None:
+    browser = as_("agent")
+    before = field(browser.get("/customer/edit/cus_00000").text, "updated_at")
+    browser.post("/customer/tags/cus_00000", {"add": "vip"}, page=FIRST)
+    page = browser.get(FIRST).text
+    assert "Remove the tag vip" in page
+    assert "out of date" not in page
+    assert "changed after the score was made" not in page
+    assert field(browser.get("/customer/edit/cus_00000").text, "updated_at") == before
+    browser.post("/customer/edit/cus_00000", {"updated_at": before, "plan": "Gold"})
+    assert "out of date" in browser.get(FIRST).text
+
+
 def keep_out(app: Flask, share: float) -> None:
     with app.app_context(), unit_of_work() as session:
         preferences.write(session, SYSTEM, {"hold_out_share": share})

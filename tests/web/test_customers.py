@@ -85,7 +85,7 @@ FILTERS = (
     ("max_tenure=5", "Up to 5 months with you."),
     ("q=cus_0001", "Matching “cus_0001”."),
     ("q=Name+7&band=high", "At high risk, matching “Name 7”."),
-    ("group=leaving_soon", "In “Leaving soon, worth most”."),
+    ("group=leaving_soon", "In “Leaving soon, worth most”, most expected loss first."),
 )
 
 
@@ -313,6 +313,27 @@ def test_tagging_does_not_make_scores_out_of_date(filled: Flask, as_: SignIn) ->
     browser = as_("agent")
     browser.post("/customers/tags", {"of": "", "act": "add", "tag": "x", "all": "1"}, page="/customers")
     assert "out of date" not in browser.get("/customers").text
+
+
+def test_a_group_opens_in_its_own_order_and_the_card_holds_its_first_rows(filled: Flask, as_: SignIn) -> None:
+    browser = as_("viewer")
+    row = browser.get("/").text.split('id="row-leaving_soon"')[1].split("</section>")[0]
+    cards = re.findall(r'class="card__name card__open" href="/customers/([^"]+)"', row)
+    page = browser.get("/customers?group=leaving_soon").text
+    assert len(cards) == 5 == len(set(cards))
+    assert listed(page)[:5] == cards
+    assert "In “Leaving soon, worth most”, most expected loss first." in page
+    assert "Sorted by" not in page
+    assert 'class="chip chip--on chip--link" href="/customers"' in page  # leaving the group leaves its order, too
+
+
+def test_a_group_sorted_otherwise_leads_back_to_its_order(filled: Flask, as_: SignIn) -> None:
+    browser = as_("viewer")
+    page = browser.get("/customers?group=leaving_soon&sort=-risk").text
+    assert listed(page) != listed(browser.get("/customers?group=leaving_soon").text)
+    back = re.search(r'class="chip chip--link" href="([^"]+)">Sorted by risk', page)
+    assert back and back[1] == "/customers?group=leaving_soon"
+    assert "a group only" in browser.get("/customers?sort=group").text
 
 
 BAD_TAGS: tuple[tuple[dict[str, str], str], ...] = (

@@ -17,7 +17,7 @@ from retainstream.errors import InvalidInput
 from retainstream.schemas.customers import CustomerFilterSchema
 from retainstream.services.customers import groups
 from retainstream.services.customers.filters import CustomerFilter
-from retainstream.services.customers.lists import DEFAULT_ORDER
+from retainstream.services.customers.lists import DEFAULT_ORDER, GROUP_ORDER, usual_order
 from retainstream.services.preferences import BAND_NAMES
 
 RANGES = ("min_probability", "max_probability", "min_revenue", "max_revenue", "min_tenure", "max_tenure")
@@ -59,8 +59,7 @@ class Asked:
 
     def filter(self, session: Session, *, personal: bool) -> CustomerFilter:
         """Return the filter; `personal` has the search look at names and e-mails, too. Raises InvalidInput for an unknown group."""
-        return CustomerFilter(
-            extra=(groups.condition(session, self.group),) if self.group else (),
+        wanted = CustomerFilter(
             status=self.status,
             q=self.q,
             plans=self.plans,
@@ -69,6 +68,7 @@ class Asked:
             personal=personal,
             **{name: getattr(self, name) for name in RANGES},
         )
+        return groups.narrowed(session, wanted, self.group)
 
     @property
     def narrows(self) -> bool:
@@ -79,7 +79,11 @@ class Asked:
 
     def cleared(self) -> Asked:
         """Return the list of all active customers in the same order and columns."""
-        return Asked(sort=self.sort, columns=self.columns)
+        return Asked(sort=self.ungrouped().sort, columns=self.columns)
+
+    def ungrouped(self) -> Asked:
+        """Return the list without its group; it does not keep an order that only a group has."""
+        return replace(self, group="", sort=DEFAULT_ORDER if self.sort == GROUP_ORDER else self.sort)
 
     def pairs(self) -> list[tuple[str, str]]:
         """Return the canonical parameters; what is as it would be anyway is left out."""
@@ -94,7 +98,7 @@ class Asked:
             found.append(("plan", ""))  # two values are never split at their commas
         found += [("tag", tag) for tag in self.tags]
         found += [(name, f"{value:.15g}") for name in RANGES if (value := getattr(self, name)) is not None]
-        if self.sort != DEFAULT_ORDER:
+        if self.sort != usual_order(self.group):
             found.append(("sort", self.sort))
         if self.columns:
             found.append(("columns", ",".join(self.columns)))

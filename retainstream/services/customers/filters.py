@@ -27,6 +27,8 @@ class CustomerFilter:
         Between 0 and 1, both included.
     min_revenue, max_revenue : int
         Monthly revenue in minor units, both included.
+    ranked : str
+        Ids of a group in its order, as a JSON list, for lists in that order; empty outside a group. It narrows nothing: that is a condition in `extra`.
     """
 
     status: str = "active"
@@ -42,6 +44,7 @@ class CustomerFilter:
     max_tenure: float | None = None
     personal: bool = False
     extra: tuple[ColumnElement[bool], ...] = field(default=(), compare=False)
+    ranked: str = field(default="", compare=False)
 
     @property
     def needs_score(self) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, String, and_, bindparam, case, column, func, or_, select
+from sqlalchemy import Integer, String, and_, bindparam, case, column, func, or_, select
 from sqlalchemy.orm import Session
 
 from retainstream.db import db
@@ -31,6 +31,13 @@ TITLES = {
     "new_drifting": "New and drifting",
 }
 """Every group with its title, in the order in which they are shown."""
+ORDERS = {
+    "leaving_soon": "most expected loss first",
+    "risen": "the largest rise first",
+    "payment_trouble": "the riskiest first",
+    "new_drifting": "the riskiest first",
+}
+"""How each group is ordered, in words."""
 MEDIUM, HIGH = 1, 2
 RISE = 0.10
 """From how many places in a hundred on a rank has risen."""
@@ -98,18 +105,22 @@ def read(session: Session) -> Groups:
     return found
 
 
-def condition(session: Session, name: str) -> ColumnElement[bool]:
-    """Return the condition on Customer that picks a group's members; raises InvalidInput for an unknown name."""
+def narrowed(session: Session, wanted: CustomerFilter, name: str) -> CustomerFilter:
+    """Return a filter that picks a group's members only, and knows their order; the same filter where no group is named.
+
+    Raises
+    ------
+    InvalidInput
+        For an unknown name.
+    """
+    if not name:
+        return wanted
     if name not in TITLES:
         raise InvalidInput(f"There is no group {name[:60]!r}.", fields={"group": [f"one of {', '.join(TITLES)}"]})
-    ids = json.dumps(read(session).members[name])
+    ids = json.dumps(read(session).members[name], separators=(",", ":"))
     listed = func.json_each(bindparam(None, ids, String)).table_valued(column("value", Integer))
-    return Customer.id.in_(select(listed.c.value))
-
-
-def narrowed(session: Session, wanted: CustomerFilter, name: str) -> CustomerFilter:
-    """Return a filter that picks a group's members only; the same filter where no group is named. Raises InvalidInput as `condition`."""
-    return replace(wanted, extra=(*wanted.extra, condition(session, name))) if name else wanted
+    members = Customer.id.in_(select(listed.c.value))
+    return replace(wanted, extra=(*wanted.extra, members), ranked=ids)
 
 
 def _made(session: Session) -> Groups:

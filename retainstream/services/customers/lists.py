@@ -6,7 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    String,
+    TableValuedAlias,
+    and_,
+    bindparam,
+    column,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session
 
 from retainstream import dialect
@@ -25,12 +37,13 @@ from retainstream.services.paging import reading_cursor
 
 @dataclass(frozen=True)
 class Order:
-    """A column to sort by; nulls come last in both directions."""
+    """A column to sort by; nulls come last in both directions. `places` are the rows of a group's order, when it is sorted by that."""
 
     column: ColumnElement[Any]
     descending: bool
     needs_score: bool = False
     needs_identity: bool = False
+    places: TableValuedAlias | None = None
 
 
 def _orders() -> dict[str, Order]:
@@ -53,16 +66,29 @@ def _orders() -> dict[str, Order]:
 ORDERS = _orders()
 """Names that `sort` takes; a leading minus means largest first."""
 DEFAULT_ORDER = "-risk"
+GROUP_ORDER = "group"
+"""The order of a named group: see `groups`."""
 
 
-def order_of(sort: str) -> Order:
-    """Return the order of a name; raises InvalidInput for an unknown one."""
-    order = ORDERS.get(sort)
+def usual_order(group: str) -> str:
+    """Return the order of a list that nobody sorted: that of its group, if it has one."""
+    return GROUP_ORDER if group else DEFAULT_ORDER
+
+
+def order_of(sort: str, wanted: CustomerFilter) -> Order:
+    """Return the order of a name; raises InvalidInput for an unknown one, and for a group's order outside a group."""
+    order = _order_of_group(wanted.ranked) if sort == GROUP_ORDER and wanted.ranked else ORDERS.get(sort)
     if order is None:
-        raise InvalidInput(
-            f"A list cannot be sorted by {sort!r}.", fields={"sort": ["one of " + ", ".join(sorted(ORDERS))]}
-        )
+        known = sorted(ORDERS) + ([GROUP_ORDER] if wanted.ranked else [])
+        raise InvalidInput(f"A list cannot be sorted by {sort!r}.", fields={"sort": ["one of " + ", ".join(known)]})
     return order
+
+
+def _order_of_group(ranked: str) -> Order:
+    places = func.json_each(bindparam(None, ranked, String)).table_valued(
+        column("key", Integer), column("value", Integer), name="places"
+    )
+    return Order(places.c.key, False, places=places)
 
 
 def base_query(
@@ -75,6 +101,8 @@ def base_query(
     query = select(Customer.id, order.column).select_from(Customer)
     if order.needs_identity:
         query = query.join(Identity, Identity.customer_id == Customer.id)
+    if order.places is not None:
+        query = query.join(order.places, order.places.c.value == Customer.id)
     if present and (order.needs_score or wanted.needs_score):
         scored = dialect.unindexed(LatestScore.customer_id) if by_score else LatestScore.customer_id
         query = query.join(LatestScore, scored == Customer.id)
@@ -99,7 +127,7 @@ def page_of_ids(
     InvalidInput
         For an unknown sort, or a cursor of another list.
     """
-    order = order_of(sort)
+    order = order_of(sort, wanted)
     present, value, last_id = True, None, 0
     if request.cursor:
         with reading_cursor():

@@ -121,7 +121,8 @@ def change(
     if wanted.tags is not None:
         customer.tags = sorted(set(wanted.tags))
     if wanted.names():
-        customer.updated_at = clock.now_us()
+        if wanted.names() != ["tags"]:  # no tag makes a score out of date: see `tagging`
+            customer.updated_at = clock.now_us()
         audit.record(session, actor, "customer.change", "customer", customer.id, fields=wanted.names())
         revisions.bump(session, "customers")
     session.flush()

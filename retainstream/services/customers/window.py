@@ -64,7 +64,7 @@ def read(
     """
     if after and before:
         raise InvalidInput("A page lies after a row or before one.", fields={"before": ["no cursor together with it"]})
-    plan = _plan(session, order_of(sort), wanted)
+    plan = _plan(session, order_of(sort, wanted), wanted)
     name = f"customers:{sort}"
     if plan.length == 0:
         return Window([], None, None)
