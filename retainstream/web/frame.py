@@ -51,7 +51,12 @@ def page(session: Session, template: str, *, here: str, status: int = 200, **con
     here : str
         Key of the rail's entry that the page belongs to.
     """
-    html = render_template(template, frame=around(session, here), **content)
+    return filled(around(session, here), template, status=status, **content)
+
+
+def filled(frame: Frame, template: str, *, status: int = 200, **content: Any) -> Response:
+    """Render a page inside a frame that was read before, by a page whose content says something of what stands around it."""
+    html = render_template(template, frame=frame, **content)
     return current_app.make_response((html, status))
 
 

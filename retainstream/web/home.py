@@ -20,7 +20,7 @@ from retainstream.services import dashboard, model_card, predictions, training, 
 from retainstream.services.customers import groups, lists
 from retainstream.services.customers.groups import Groups
 from retainstream.services.trend import Moment
-from retainstream.web import current_jobs, frame, home_charts, home_view
+from retainstream.web import frame, home_charts, home_view
 from retainstream.web.browser_session import go
 from retainstream.web.current_jobs import JobView
 from retainstream.web.guards import requires_page, signed_in_actor
@@ -38,9 +38,9 @@ def show() -> BaseResponse:
     person = signed_in_actor()
     settings: Settings = current_app.config["RETAINSTREAM"]
     with read_unit() as session:
-        jobs = current_jobs.read(session)
-        view = read(session, settings, person, jobs.last)
-        return frame.page(session, "home/home.html", here="home", home=view, origin=request.host_url.rstrip("/"))
+        around = frame.around(session, "home")
+        view = read(session, settings, person, around.jobs.last)
+        return frame.filled(around, "home/home.html", home=view, origin=request.host_url.rstrip("/"))
 
 
 def read(session: Session, settings: Settings, person: Actor, last_job: JobView | None) -> HomeView:
