@@ -218,7 +218,7 @@ def require_alive(session: Session) -> None:
     found = silent(session)
     if found:
         raise NotReady(
-            f"{' '.join(silence.sentence() for silence in found)} Mend the feed, mute it, or train with ignore_silent_feeds.",
+            f"{' '.join(silence.sentence() for silence in found)} Mend the feed, mute it, or train all the same (ignore_silent_feeds).",
             detail={"silent_feeds": [silence.name for silence in found]},
         )
 

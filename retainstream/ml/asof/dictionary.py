@@ -213,7 +213,7 @@ _UNITS = {
 def _words(recipe: Recipe) -> tuple[str, str]:
     """Return the default words for a value above and below the usual one."""
     what = "activity" if recipe.event is None else _spoken(recipe.event)
-    events = "activity events" if recipe.event is None else f"{what} events"
+    events = "activity events" if recipe.event is None else _events(what)
     span = "" if recipe.window_days is None else f" in the last {_days(recipe.window_days)}"
     property_ = _spoken(recipe.property or "")
     pairs = {
@@ -236,6 +236,15 @@ def _words(recipe: Recipe) -> tuple[str, str]:
 def _spoken(name: str) -> str:
     """Write a snake_case name as words: ``payment_failed`` becomes ``payment failed``."""
     return " ".join(name.replace("_", " ").split())
+
+
+def _events(spoken: str) -> str:
+    """Return the events of a kind in words; a kind that is just called event, as where a file does not say what happened, is not named twice."""
+    return "events" if spoken == "event" else f"{spoken} events"
+
+
+def _capitalised(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _days(number: int) -> str:
@@ -348,11 +357,10 @@ def _subscription() -> Iterable[FeatureSpec]:
 def _of_kind(kind: str, *, valued: bool) -> Iterable[FeatureSpec]:
     """Yield the features of one kind of event; days with billing say no more than their count."""
     spoken = _spoken(kind)
-    title = spoken[:1].upper() + spoken[1:]
+    title, events = _capitalised(spoken), _events(spoken)
     for days in (7, 30, 90):
-        yield _spec(
-            f"{kind}_count_{days}", f"{title} events in the last {days} days", Recipe("events", "count", kind, days)
-        )
+        counted = f"{_capitalised(events)} in the last {days} days"
+        yield _spec(f"{kind}_count_{days}", counted, Recipe("events", "count", kind, days))
     if kind not in BILLING:
         for days in (7, 30, 90):
             recipe = Recipe("events", "active_days", kind, days)
@@ -364,9 +372,7 @@ def _of_kind(kind: str, *, valued: bool) -> Iterable[FeatureSpec]:
             )
     yield _spec(f"{kind}_days_since_last", f"Time since the last {spoken}", Recipe("events", "days_since_last", kind))
     against = "last 30 days against the 30 before"
-    yield _spec(
-        f"{kind}_count_change_30", f"Change in {spoken} events, {against}", Recipe("events", "change", kind, 30)
-    )
+    yield _spec(f"{kind}_count_change_30", f"Change in {events}, {against}", Recipe("events", "change", kind, 30))
     if valued:
         recipe = Recipe("events", "sum_change", kind, 30)
         yield _spec(f"{kind}_sum_change_30", f"Change in the {spoken} total, {against}", recipe)

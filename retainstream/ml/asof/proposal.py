@@ -151,7 +151,8 @@ def propose_inactivity(
     InactivityProposal
         Chosen is the smallest number of days after which at most 15 % came back, among those that can be trained from three dates or more. Is
         there none: the largest of those; then likewise among those that can be trained from fewer dates; and when none can be, the smallest
-        after which at most 15 % came back, or else the largest of all.
+        after which at most 15 % came back, or else the smallest that was not watched for long enough to tell: nothing speaks against it, and it
+        needs the least history.
         Candidates are 7 to 180 days and the days within which 95 of 100 silences end.
     """
     history = history.cut(data_end)
@@ -181,7 +182,8 @@ def _chosen(candidates: list[Candidate]) -> Candidate:
         few_return = [each for each in among if each in settled]
         if among:
             return few_return[0] if few_return else among[-1]
-    return settled[0] if settled else candidates[-1]
+    open_ = [each for each in candidates if each.came_back is None]
+    return (settled or open_ or candidates[-1:])[0]
 
 
 def propose_subscription(

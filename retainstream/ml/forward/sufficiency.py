@@ -33,6 +33,7 @@ _PREVALENCE_SIGMAS = 4.0
 _KIND_DAYS = 60  # how far back the pace of a kind of event is read
 _KIND_PRESENT = 0.9  # of those days with an event: then three days without one are no accident
 _KIND_SILENT_DAYS = 3
+_KIND_MISSED = 10  # events that should have come by its pace: with fewer, chance alone may silence a rare kind
 _LOOK_AHEAD_DAYS, _LOOK_AHEAD_STEP = 3 * 365, 7  # a date further off than three years is no date
 
 
@@ -172,6 +173,8 @@ def prevalence(history: History, panel: Panel) -> Verdict:
 def stopped_kinds(history: History, data_end: int) -> tuple[str, ...]:
     """Return kinds of event that came nearly every day and then stopped while others went on: the data stopped, not the customers.
 
+    A rare kind may pause by chance: at its own pace at least `_KIND_MISSED` events must be missing (a Poisson count of 10 is 0 once in 22,000).
+
     Parameters
     ----------
     history : History
@@ -187,6 +190,7 @@ def stopped_kinds(history: History, data_end: int) -> tuple[str, ...]:
     present = np.zeros((len(events.kinds), _KIND_DAYS + 1), bool)
     present[recent.kind, day] = True
     others = np.asarray(present.any(axis=0))
+    counts = np.bincount(recent.kind, minlength=len(present))
     found = []
     for kind in range(len(present)):
         days = present[kind]
@@ -194,9 +198,10 @@ def stopped_kinds(history: History, data_end: int) -> tuple[str, ...]:
         if not len(seen):
             continue
         last = int(seen[-1])
-        silent = int(others[last + 1 :].sum())
+        silent, pace = int(others[last + 1 :].sum()), counts[kind] / (last + 1 - seen[0])
         if (
             silent >= _KIND_SILENT_DAYS
+            and silent * pace >= _KIND_MISSED
             and last >= _KIND_DAYS // 3
             and days[int(seen[0]) : last + 1].mean() >= _KIND_PRESENT
         ):

@@ -95,6 +95,7 @@ class _Kept:
     facts: Facts
     version: tuple[int, ...]
     kinds: int
+    loads: dict[str, int]
     at: float
     took: float
 
@@ -106,7 +107,7 @@ _LONG_COUNT, _KEPT_FOR = 0.25, 600.0
 def on_record(session: Session) -> Facts:
     """Return the facts of everything on record, kept in memory until events come or go.
 
-    Where counting takes long, what merely came in since is counted after ten minutes, unless it is of a new kind.
+    Where counting takes long, what merely came in since is counted after ten minutes, unless it is of a kind that was not seen before.
     """
     place = str(session.get_bind().engine.url)
     counters = revisions.read(session)
@@ -116,11 +117,26 @@ def on_record(session: Session) -> Facts:
     if kept is not None and kept.version == version:
         return kept.facts
     young = kept is not None and kept.took > _LONG_COUNT and now - kept.at < _KEPT_FOR
-    if kept is not None and young and (kept.kinds, kept.version[0]) == (kinds, version[0]):
+    loads = _loads(session)
+    if kept is not None and young and (kept.kinds, kept.version[0]) == (kinds, version[0]) and not _shown(kept, loads):
         return kept.facts
     counted = _counted(session)
-    _kept[place] = _Kept(counted, version, kinds, now, clock.monotonic() - now)
+    _kept[place] = _Kept(counted, version, kinds, loads, now, clock.monotonic() - now)
     return counted
+
+
+def _loads(session: Session) -> dict[str, int]:
+    """Return how many imports of each target are applied."""
+    query = select(ImportBatch.target, func.count()).where(ImportBatch.state == "applied").group_by(ImportBatch.target)
+    return {str(target): int(n) for target, n in session.execute(query)}
+
+
+def _shown(kept: _Kept, loads: dict[str, int]) -> bool:
+    """Tell whether an import may have shown rows of a kind that had none: it names their kinds at its start, and shows all of them at its end."""
+    if loads == kept.loads:
+        return False
+    told = loads.get("subscriptions", 0) != kept.loads.get("subscriptions", 0)
+    return len(kept.facts.kinds) < kept.kinds or (told and not kept.facts.subscriptions)
 
 
 def _counted(session: Session) -> Facts:

@@ -144,7 +144,7 @@ def _stopped(kinds: Sequence[str]) -> Verdict:
         False,
         "data_stopped",
         f"Events of the kind {named} came nearly every day and then stopped while others went on: customers would look as if they had "
-        "stopped. Send what is missing, or train with ignore_silent_feeds.",
+        "stopped. Send what is missing, or train all the same (ignore_silent_feeds).",
     )
 
 

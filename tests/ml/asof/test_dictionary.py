@@ -48,6 +48,16 @@ def test_a_box_with_billing_only_knows_no_activity() -> None:
     assert {"payment_failures", "tenure_days", "plan"} <= set(found)
 
 
+def test_events_of_no_particular_kind_are_not_named_twice() -> None:
+    found = catalogue({"event": KindFacts(10, 5, 0), "log_in": KindFacts(10, 5, 0)})
+    by_name = {spec.name: spec for spec in found}
+    assert by_name["event_count_7"].title == "Events in the last 7 days"
+    assert by_name["event_count_7"].wording_down == "Fewer events than usual in the last 7 days"
+    assert by_name["event_count_change_30"].title.startswith("Change in events,")
+    assert by_name["log_in_count_7"].title == "Log in events in the last 7 days"
+    assert not any("event event" in f"{spec.title} {spec.wording_up}".lower() for spec in found)
+
+
 def test_an_empty_box_has_no_features() -> None:
     assert catalogue({}) == ()
     assert catalogue({"login": KindFacts(0, 0, 0)}) == ()

@@ -139,6 +139,15 @@ def test_nothing_can_be_trained_from_a_week() -> None:
     assert found.chosen.grounds.churn_per_month is None
 
 
+def test_where_nothing_can_be_trained_the_shortest_silence_that_nothing_speaks_against_is_proposed() -> None:
+    visits = [(customer, customer % 8 + 8.5 * turn, "login") for customer in range(200) for turn in range(4)]
+    found = propose_inactivity(history([row for row in visits if row[1] < 28]), data_end=day(28))
+    known = [each for each in found.candidates if each.came_back is not None]
+    assert not any(each.grounds.trainable for each in found.candidates)
+    assert known and all(each.came_back > proposal.ACCEPTED_RETURNS for each in known)  # type: ignore[operator]
+    assert found.chosen is next(each for each in found.candidates if each.came_back is None)
+
+
 def test_figures_are_those_of_the_rule() -> None:
     past = habits(300, 400, 4, pause=20)
     found = propose_inactivity(past, data_end=day(400))

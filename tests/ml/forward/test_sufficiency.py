@@ -121,3 +121,17 @@ def test_a_kind_that_stopped_while_others_go_on_is_named(history: History) -> No
     assert stopped_kinds(replace(history, events=cut), END) == ("login",)
     closed = log.take(log.occurred < END - 10 * DAY_US)  # everything ended: a closed history, not a feed that broke
     assert stopped_kinds(replace(history, events=closed), END) == ()
+
+
+def test_a_rare_kind_that_pauses_has_not_stopped(history: History) -> None:
+    """One event a day, missing for six days: by its pace six are missing, and chance may do that."""
+    log = history.events
+    login = np.flatnonzero(log.kind == log.kinds.index("login"))
+    days = log.occurred[login] // DAY_US
+    first_of_day = login[np.unique(days, return_index=True)[1]]
+    rare = np.zeros(len(log), bool)
+    rare[first_of_day] = True
+    kept = (log.kind != log.kinds.index("login")) | (rare & (log.occurred < END - 6 * DAY_US))
+    assert stopped_kinds(replace(history, events=log.take(kept)), END) == ()
+    longer = (log.kind != log.kinds.index("login")) | (rare & (log.occurred < END - 14 * DAY_US))
+    assert stopped_kinds(replace(history, events=log.take(longer)), END) == ("login",)
