@@ -154,50 +154,37 @@ def bridge(
     enter, leave = (np.searchsorted(boundaries, moment, side="right") for moment in (start, end))
     levels = _levels(enter, leave, revenue, periods)
     names, who = np.unique(customer, return_inverse=True)
-    first = np.full(len(names), NO_END)
-    np.minimum.at(first, who, start)
     moved, place, before, after = _changes(who, enter, leave, revenue, periods)
-    kind = _kinds(before, after, first[moved] < boundaries[np.maximum(place - 1, 0)])
+    kind = _kinds(before, after, _first(who, start, len(names))[moved] < boundaries[np.maximum(place - 1, 0)])
     inside = np.flatnonzero((place > 0) & (place <= periods))
     inside = inside[np.argsort(place[inside], kind="stable")]
     table = Movements(place[inside] - 1, names[moved[inside]], kind[inside], before[inside], after[inside])
-    cell = table.period * len(KINDS) + table.kind
-    movements = _sums(cell, table.after - table.before, periods * len(KINDS)).reshape(periods, len(KINDS))
-    counts = np.bincount(cell, minlength=periods * len(KINDS)).reshape(periods, len(KINDS)).astype(np.int64)
+    movements, counts = _figures(table, periods)
     paying = np.cumsum(_sums(place, np.sign(after) - np.sign(before), periods + 2))[: periods + 1]
     net, gross = _trailing(moved, place, after, periods, trailing)
     lost = movements[:, _CONTRACTION] + movements[:, _CHURN]
     return Bridge(
-        boundaries,
-        boundaries[1:] <= data_end,
-        levels[:-1],
-        movements,
-        levels[1:],
-        counts,
-        paying[:-1],
-        paying[1:],
-        _share(levels[:-1] + lost + movements[:, _EXPANSION], levels[:-1]),
-        _share(levels[:-1] + lost, levels[:-1]),
-        net,
-        gross,
-        trailing,
-        table,
+        boundaries=boundaries,
+        complete=boundaries[1:] <= data_end,
+        opening=levels[:-1],
+        movements=movements,
+        closing=levels[1:],
+        counts=counts,
+        opening_customers=paying[:-1],
+        closing_customers=paying[1:],
+        net_retention=_share(levels[:-1] + lost + movements[:, _EXPANSION], levels[:-1]),
+        gross_retention=_share(levels[:-1] + lost, levels[:-1]),
+        net_trailing=net,
+        gross_trailing=gross,
+        trailing=trailing,
+        table=table,
     )
 
 
 def _known_spans(spans: Subscriptions, as_of: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Customer, start, end and revenue of the spans that cost something, as far as they were known."""
-    made = [
-        np.asarray(column)
-        for column in (
-            spans.customer,
-            spans.start,
-            spans.end,
-            spans.revenue,
-            spans.start_known_at,
-            spans.end_known_at,
-        )
-    ]
+    columns = (spans.customer, spans.start, spans.end, spans.revenue, spans.start_known_at, spans.end_known_at)
+    made = [np.asarray(column) for column in columns]
     if any(column.shape != (len(made[0]),) or (len(column) and column.dtype.kind not in "iu") for column in made):
         raise ValueError("Customers, times and amounts must be whole numbers, in columns of one length.")
     customer, start, end, revenue, start_known, end_known = (column.astype(np.int64) for column in made)
@@ -245,12 +232,27 @@ def _changes(
     return who, place, after[moved] - amount[moved], after[moved]
 
 
+def _first(who: np.ndarray, start: np.ndarray, customers: int) -> np.ndarray:
+    """When each customer's first span starts."""
+    found = np.full(customers, NO_END)
+    np.minimum.at(found, who, start)
+    return found
+
+
 def _kinds(before: np.ndarray, after: np.ndarray, paid_earlier: np.ndarray) -> np.ndarray:
     return np.select(
         [(before == 0) & paid_earlier, before == 0, after == 0, after > before],
         [_REACTIVATION, _NEW, _CHURN, _EXPANSION],
         _CONTRACTION,
     )
+
+
+def _figures(table: Movements, periods: int) -> tuple[np.ndarray, np.ndarray]:
+    """Amounts and customers by period and kind."""
+    shape = (periods, len(KINDS))
+    cell = table.period * len(KINDS) + table.kind
+    amounts = _sums(cell, table.after - table.before, shape[0] * shape[1])
+    return amounts.reshape(shape), np.bincount(cell, minlength=len(amounts)).reshape(shape).astype(np.int64)
 
 
 def _trailing(

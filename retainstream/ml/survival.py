@@ -171,19 +171,21 @@ def kaplan_meier(
     low, high, error = _interval(survival, np.cumsum(_greenwood(at_risk, count)), level)
     left = int(events.sum())
     return SurvivalCurve(
-        time,
-        survival,
-        low,
-        high,
-        error,
-        at_risk,
-        count.astype(np.int64),
-        len(durations),
-        left,
-        float(durations.max()) if len(durations) else float("nan"),
-        *(_first_at_half(time, curve) for curve in (survival, low, high)),
-        level,
-        _evidence(left, time, survival, durations),
+        time=time,
+        survival=survival,
+        low=low,
+        high=high,
+        standard_error=error,
+        at_risk=at_risk,
+        events=count.astype(np.int64),
+        n=len(durations),
+        n_events=left,
+        follow_up=float(durations.max()) if len(durations) else float("nan"),
+        median=_first_at_half(time, survival),
+        median_low=_first_at_half(time, low),
+        median_high=_first_at_half(time, high),
+        level=level,
+        evidence=_evidence(left, time, survival, durations),
     )
 
 
