@@ -18,6 +18,7 @@ from hypothesis import settings as hypothesis_settings
 from retainstream.app import create_app, create_minimal_app
 from retainstream.config import ROOT, Settings
 from retainstream.db import db, unit_of_work
+from tests.once import made_once
 
 PASSWORD = "correct horse 42"
 # How quickly examples come says something of the machine, and nothing of the product.
@@ -53,10 +54,8 @@ def migrate_file(settings: Settings) -> None:
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated, empty database file; copied, never opened, by the tests."""
-    folder = tmp_path_factory.mktemp("template")
-    settings = Settings(instance=str(folder))
-    migrate_file(settings)
-    return settings.database_file
+    folder = made_once(tmp_path_factory, "template", lambda folder: migrate_file(Settings(instance=str(folder))))
+    return Settings(instance=str(folder)).database_file
 
 
 @pytest.fixture
@@ -161,12 +160,16 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def scored_file(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> Path:
     """A database with 600 customers of the generator, imported, trained on and scored through the product's own doors."""
+    folder = made_once(tmp_path_factory, "generated", lambda folder: _import_train_and_score(folder, migrated_file))
+    return Settings(instance=str(folder)).database_file
+
+
+def _import_train_and_score(instance: Path, migrated_file: Path) -> None:
     import io
 
     from retainstream.jobs.inline import run_queued
     from retainstream.ml.datagen import generate_streaming_customers
 
-    instance = tmp_path_factory.mktemp("scored")
     shutil.copy(migrated_file, instance / "retainstream.db")
     chosen = Settings(
         instance=str(instance), secret_key="s" * 40, bcrypt_cost=4, jobs=False, train_trials=2, log_level="error"
@@ -184,7 +187,6 @@ def scored_file(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -
         with unit_of_work() as session:
             session.connection().exec_driver_sql("UPDATE users SET active = 0")
         db.engine.dispose()
-    return chosen.database_file
 
 
 def _sign_in(app: Flask, settings: Settings) -> dict[str, str]:

@@ -14,6 +14,7 @@ from retainstream.config import Settings
 from retainstream.db import db, read_unit, unit_of_work
 from retainstream.models import Customer
 from tests.history import Past, make_box, make_past
+from tests.once import made_once
 from tests.population import FRAME, populate
 from tests.work import run_job
 
@@ -21,9 +22,13 @@ from tests.work import run_job
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> dict[str, Path]:
     """Two database files, made once and copied: a champion trained on 500 customers, and the same with everybody scored."""
-    settings = Settings(instance=str(tmp_path_factory.mktemp("templates")), bcrypt_cost=4, jobs=False, train_trials=1)
+    folder = made_once(tmp_path_factory, "templates", lambda folder: _make_templates(folder, migrated_file))
+    return {name: folder / f"{name}.db" for name in ("trained", "scored")}
+
+
+def _make_templates(folder: Path, migrated_file: Path) -> None:
+    settings = Settings(instance=str(folder), bcrypt_cost=4, jobs=False, train_trials=1)
     shutil.copy(migrated_file, settings.database_file)
-    found = {}
     with create_minimal_app(settings).app_context():
         with unit_of_work() as session:
             populate(session, FRAME)
@@ -32,12 +37,10 @@ def templates(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> 
         for name in ("trained", "scored"):
             if name == "scored":
                 run_job(settings, "score", {})
-            found[name] = settings.instance_path / f"{name}.db"
             with unit_of_work() as session:
                 assert session.scalar(select(func.count()).select_from(Customer)) == len(FRAME)
             db.engine.dispose()  # the last connection to go folds the write-ahead log into the file
-            shutil.copy(settings.database_file, found[name])
-    return found
+            shutil.copy(settings.database_file, folder / f"{name}.db")
 
 
 def _ids() -> list[int]:
@@ -70,17 +73,19 @@ def past() -> Past:
 @pytest.fixture(scope="session")
 def looking_ahead(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path, past: Past) -> dict[str, Path]:
     """Database files, made once and copied: a past with a rule in force, a model that looks ahead trained on it, and everybody scored by it."""
-    found = {"past": make_box(tmp_path_factory.mktemp("past"), migrated_file, past)}
-    settings = Settings(instance=str(tmp_path_factory.mktemp("ahead")), bcrypt_cost=4, jobs=False, train_trials=2)
-    shutil.copy(found["past"], settings.database_file)
+    folder = made_once(tmp_path_factory, "ahead", lambda folder: _look_ahead(folder, migrated_file, past))
+    return {name: folder / f"{name}.db" for name in ("past", "trained", "scored")}
+
+
+def _look_ahead(folder: Path, migrated_file: Path, past: Past) -> None:
+    settings = Settings(instance=str(folder), bcrypt_cost=4, jobs=False, train_trials=2)
+    shutil.copy(make_box(folder, migrated_file, past), folder / "past.db")
     with create_minimal_app(settings).app_context():
         for name, kind in (("trained", "train"), ("scored", "score")):
             result = run_job(settings, kind, {"score": False} if kind == "train" else {})
             assert result.get("servable", True), result["verdict"]
             db.engine.dispose()
-            found[name] = settings.instance_path / f"{name}.db"
-            shutil.copy(settings.database_file, found[name])
-    return found
+            shutil.copy(settings.database_file, folder / f"{name}.db")
 
 
 @pytest.fixture

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,42 +15,17 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from retainstream.config import ROOT, Settings
-from retainstream.db import db, read_unit, unit_of_work
+from retainstream.config import Settings
+from retainstream.db import read_unit, unit_of_work
 from retainstream.jobs.inline import run_queued
 from retainstream.security.actor import SYSTEM
 from retainstream.services.events.preview import Asked
 from retainstream.services.imports import batches, turns
 from tests.services.events.filing import Filer, events_seen, people_seen, rows_in, statements_seen
+from tests.services.imports.doomed import run_child
 from tests.services.imports.loading import searched
 
-CHILD = """
-import os, signal, sys
-from sqlalchemy import event
-from retainstream.app import create_minimal_app
-from retainstream.config import Settings
-from retainstream.db import db
-from retainstream.jobs import inline
-from retainstream.services.events import loading
-from retainstream.services.imports import turns
-
-instance, fatal, counter = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-loading.CHUNK_ROWS = turns.CHUNK = turns.EVENTS_AT_ONCE = 40
-app = create_minimal_app(Settings(instance=instance, bcrypt_cost=4, job_lease_seconds=600))
-seen = 0
-
-def look(*_):
-    global seen
-    seen += 1
-    if seen == fatal:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-with app.app_context():
-    event.listen(db.engine, "before_cursor_execute", look)
-    event.listen(db.engine, "commit", look)
-    inline.run_queued(app.config["RETAINSTREAM"])
-open(counter, "w").write(str(seen))
-"""
+ROWS_AT_ONCE = 40
 EARLIER = "user_id,event,at\n" + "".join(f"k{n % 9},login,2024-02-{n % 28 + 1:02d}\n" for n in range(30))
 EVENTS = "user_id,event,at\n" + "".join(f"k{n % 17},watch,2024-03-{n % 5 + 1:02d}\n" for n in range(130))
 SUBSCRIPTIONS = "customer_id,plan,price,start,end\n" + "".join(
@@ -63,13 +36,6 @@ SUBSCRIPTIONS = "customer_id,plan,price,start,end\n" + "".join(
 @pytest.fixture
 def filer(minimal_app: Flask, settings: Settings) -> Filer:
     return Filer(settings)
-
-
-def run_child(settings: Settings, fatal: int, counter: Path) -> int:
-    """Run the queued jobs in a child that dies before its `fatal`-th statement (0: never); returns its exit code."""
-    db.engine.dispose()
-    command = [sys.executable, "-c", CHILD, settings.instance, str(fatal), str(counter)]
-    return subprocess.run(command, cwd=ROOT, check=False, timeout=120).returncode
 
 
 def state() -> tuple[Any, ...]:
@@ -95,7 +61,7 @@ def test_killed_at_any_statement_it_is_all_or_nothing_and_then_whole(
         return number
 
     number, start = queue(), state()
-    assert run_child(settings, 0, counter) == 0
+    assert run_child(settings, 0, counter, ROWS_AT_ONCE) == 0
     end, end_rows = state(), rows_in()
     assert end != start and (end == before) == undo
     statements = int(counter.read_text())
@@ -104,7 +70,7 @@ def test_killed_at_any_statement_it_is_all_or_nothing_and_then_whole(
     assert (state(), rows_in()) == (before, rows)
     for fatal in sorted(random.Random(20_260_227).sample(range(1, statements), 4)):
         number = queue()
-        assert run_child(settings, fatal, counter) == -signal.SIGKILL
+        assert run_child(settings, fatal, counter, ROWS_AT_ONCE) == -signal.SIGKILL
         assert state() in (start, end), f"half of it was seen after a kill at statement {fatal} of {statements}"
         with unit_of_work() as session:
             session.execute(text("UPDATE job_runs SET lease_until = 0 WHERE state = 'running'"))
@@ -120,10 +86,11 @@ def test_killed_at_any_statement_it_is_all_or_nothing_and_then_whole(
 
 def test_a_load_that_was_given_up_is_cleared_by_whoever_comes_next(filer: Filer, settings: Settings, tmp_path: Path) -> None:  # fmt: skip
     number = filer.queue("events", EVENTS)
-    assert run_child(settings, 0, tmp_path / "statements") == 0
+    assert run_child(settings, 0, tmp_path / "statements", ROWS_AT_ONCE) == 0
     filer.undo(number)
     number = filer.queue("events", EVENTS)
-    assert run_child(settings, int((tmp_path / "statements").read_text()) * 2 // 3, tmp_path / "n") == -signal.SIGKILL
+    fatal = int((tmp_path / "statements").read_text()) * 2 // 3
+    assert run_child(settings, fatal, tmp_path / "n", ROWS_AT_ONCE) == -signal.SIGKILL
     assert rows_in("events")["events"] > 0 and events_seen() == Counter()
     with unit_of_work() as session:
         session.execute(text("UPDATE job_runs SET state = 'failed' WHERE state = 'running'"))

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,39 +14,15 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from retainstream.config import ROOT, Settings
-from retainstream.db import db, read_unit, unit_of_work
+from retainstream.config import Settings
+from retainstream.db import read_unit, unit_of_work
 from retainstream.jobs.inline import run_queued
 from retainstream.security.actor import SYSTEM
 from retainstream.services.imports import batches
+from tests.services.imports.doomed import run_child
 from tests.services.imports.loading import DATA, Loader, rows_in, searched, seen, table
 
-CHILD = """
-import os, signal, sys
-from sqlalchemy import event
-from retainstream.app import create_minimal_app
-from retainstream.config import Settings
-from retainstream.db import db
-from retainstream.jobs import inline
-from retainstream.services.imports import apply, turns
-
-instance, fatal, counter = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-apply.CHUNK_ROWS = turns.CHUNK = 20
-app = create_minimal_app(Settings(instance=instance, bcrypt_cost=4, job_lease_seconds=600))
-seen = 0
-
-def look(*_):
-    global seen
-    seen += 1
-    if seen == fatal:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-with app.app_context():
-    event.listen(db.engine, "before_cursor_execute", look)
-    event.listen(db.engine, "commit", look)
-    inline.run_queued(app.config["RETAINSTREAM"])
-open(counter, "w").write(str(seen))
-"""
+ROWS_AT_ONCE = 20
 HEADER = "customer_id,email,usage,churn"
 
 
@@ -62,13 +36,6 @@ def rows(count: int, shift: int) -> list[str]:
 @pytest.fixture
 def loader(minimal_app: Flask, settings: Settings) -> Loader:
     return Loader(settings)
-
-
-def run_child(settings: Settings, fatal: int, counter: Path) -> int:
-    """Run the queued jobs in a child that dies before its `fatal`-th statement (0: never); returns its exit code."""
-    db.engine.dispose()
-    command = [sys.executable, "-c", CHILD, settings.instance, str(fatal), str(counter)]
-    return subprocess.run(command, cwd=ROOT, check=False, timeout=120).returncode
 
 
 def state_of() -> tuple[dict[str, Any], dict[str, int]]:
@@ -102,7 +69,7 @@ def test_killed_at_any_statement_it_is_all_or_nothing_and_then_whole(
         return number
 
     start = queue() and state_of()
-    assert run_child(settings, 0, counter) == 0
+    assert run_child(settings, 0, counter, ROWS_AT_ONCE) == 0
     end = state_of()
     assert (end == before) == (kind == "undo") and end != start
     if kind == "import":
@@ -112,7 +79,7 @@ def test_killed_at_any_statement_it_is_all_or_nothing_and_then_whole(
     chance = random.Random(20_260_131)
     for fatal in sorted(chance.sample(range(1, statements), 3)):
         number = queue()
-        assert run_child(settings, fatal, counter) == -signal.SIGKILL
+        assert run_child(settings, fatal, counter, ROWS_AT_ONCE) == -signal.SIGKILL
         assert seen_only(start, end)
         queue_again()
         run_queued(settings)  # nothing, where the job was over already
