@@ -32,6 +32,30 @@ ROLES = {"owner": "admin", "analyst": "analyst", "agent": "agent", "viewer": "vi
 gc.set_threshold(20_000, 10, 10)
 
 
+LONGEST = (
+    "tests/jobs/test_kill_forward.py",
+    "tests/jobs/test_kill.py",
+    "tests/browser/",
+    "tests/jobs/",
+    "tests/cli/",
+    "tests/test_serve.py",
+    "tests/test_restore.py",
+    "tests/api/test_specification.py",
+    "tests/services/test_",
+    "tests/ml/",
+)
+"""Where long tests are, longest first. A worker takes a file at a time, and one that takes a long file last keeps everybody waiting."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long ones first, and leave the order as it is otherwise."""
+
+    def place(item: pytest.Item) -> int:
+        return next((at for at, start in enumerate(LONGEST) if item.nodeid.startswith(start)), len(LONGEST))
+
+    items.sort(key=place)
+
+
 def pytest_collection_finish() -> None:
     """Set apart whatever the tests stand on."""
     gc.collect()
