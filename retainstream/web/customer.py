@@ -5,13 +5,11 @@ Sub-pages stand under `/customer/<what>/`, apart from `/customers/<identifier>`,
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from flask import Blueprint, Response, current_app, render_template, request, url_for
+from flask import Blueprint, current_app, render_template, request, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -20,12 +18,12 @@ from retainstream.db import read_unit
 from retainstream.errors import Conflict, NotFound
 from retainstream.lib import clock
 from retainstream.lib.pagination import PageRequest
-from retainstream.lib.spreadsheet import safe_cell
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import audit, explanations, exposures, peers, predictions, score_moves, timeline
 from retainstream.services.customers import record
 from retainstream.web import (
+    csv_files,
     customer_history_view,
     customer_timeline_view,
     customer_undo,
@@ -40,6 +38,10 @@ from retainstream.web.customer_undo import Undo
 from retainstream.web.customer_view import CustomerView, PeerView
 from retainstream.web.customer_what_if import WhatIf
 from retainstream.web.guards import requires_page, signed_in_actor
+
+if TYPE_CHECKING:
+    from retainstream.ml.features import FeatureSpec
+    from retainstream.services.peers import Standing
 
 blueprint = Blueprint("web_customer", __name__)
 SHOWN_AUDIT = 10
@@ -123,11 +125,17 @@ def explained(session: Session, settings: Settings, customer_id: int) -> dict[st
 
 
 def _peers(session: Session, explanation: dict[str, Any]) -> tuple[PeerView, ...]:
+    return customer_view.peers(*_against_others(session, explanation))
+
+
+def _against_others(
+    session: Session, explanation: dict[str, Any]
+) -> tuple[list[dict[str, Any]], dict[str, FeatureSpec], dict[str, Standing]]:
+    """Return every feature's part in a score, what is known of the features, and where the values stand."""
     version = int(explanation["model_version"])
-    contributions = explanation["contributions"]
+    contributions: list[dict[str, Any]] = explanation["contributions"]
     specs = {spec.name: spec for spec in predictions.vocabulary(session, version).specs}
-    found = peers.of(session, version, {item["feature"]: item["value"] for item in contributions})
-    return customer_view.peers(contributions, specs, found)
+    return contributions, specs, peers.of(session, version, {item["feature"]: item["value"] for item in contributions})
 
 
 def _audit(session: Session, person: Actor, customer_id: int) -> tuple[dict[str, Any], ...] | None:
@@ -196,12 +204,31 @@ def scores(user_id: str) -> BaseResponse:
     """Send the scores on record as CSV, newest first."""
     settings: Settings = current_app.config["RETAINSTREAM"]
     names = ("as_of", "scored_at", "margin", "churn_probability", "risk_band", "model_version", "role", "hindsight")
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(names)
     with read_unit() as session:
         found, _ = record.require(session, user_id)
         history: Any = score_moves.history(session, settings, found.id, moves=0)["items"]
-    writer.writerows([safe_cell(item[name]) for name in names] for item in history)
-    headers = {"Content-Disposition": 'attachment; filename="scores.csv"'}
-    return Response(text.getvalue(), mimetype="text/csv", headers=headers)
+    return csv_files.download("scores.csv", csv_files.table(history, names))
+
+
+@blueprint.get("/customer/reasons/<path:user_id>")
+@requires_page(Permission.PREDICTIONS_READ)
+def reasons(user_id: str) -> BaseResponse:
+    """Send every feature's part in the score as CSV, the strongest first, with the value and where it stands among other customers."""
+    settings: Settings = current_app.config["RETAINSTREAM"]
+    with read_unit() as session:
+        found, _ = record.require(session, user_id)
+        explanation = explained(session, settings, found.id)
+        if explanation is None:
+            raise Conflict("This customer has no score whose reasons are at hand.")
+        contributions, specs, standings = _against_others(session, explanation)
+    rows: list[tuple[object, ...]] = []
+    for item in contributions:
+        name = item["feature"]
+        place = standings.get(name)
+        rows.append((
+            name, specs[name].title if name in specs else "", item["value"], item["contribution"],
+            place and place.below, place and place.same,
+        ))  # fmt: skip
+    return csv_files.download(
+        "reasons.csv", [("feature", "title", "value", "contribution", "share_below", "share_same"), *rows]
+    )

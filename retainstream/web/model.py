@@ -18,6 +18,7 @@ from retainstream.schemas.paging import LARGEST_ID
 from retainstream.security.permissions import Permission
 from retainstream.services import churn_definitions, dashboard, model_card, performance, preferences, registry
 from retainstream.web import (
+    csv_files,
     frame,
     model_job_view,
     model_performance_view,
@@ -27,7 +28,7 @@ from retainstream.web import (
     model_view,
 )
 from retainstream.web.guards import requires_page, signed_in_actor
-from retainstream.web.model_reach import Costs, Crowd, ReachView
+from retainstream.web.model_reach import Asked, Costs, Crowd, Curve, ReachView
 from retainstream.web.template_tools import cash
 
 blueprint = Blueprint("web_model", __name__)
@@ -39,6 +40,7 @@ TABS = (
     ("replay", "Replay a day", "/model/replay"),
 )
 PAGE = 25
+MOST_RUNS = 200
 _NOT_A_LIST = (
     "These are all customers whose outcome is known, those who left among them:"
     " it shows what the ranking is worth, and is no list of whom to call."
@@ -97,9 +99,22 @@ def table(version_id: int, table: str) -> Response:
     if table not in model_tables.TABLES:
         raise NotFound(f"A model has no table {table[:40]!r}.")
     with read_unit() as session:
-        text = model_tables.as_csv(model_tables.TABLES[table](model_card.card(session, version_id)))
-    name = f"model-{version_id}-{table}.csv"
-    return Response(text, mimetype="text/csv", headers={"Content-Disposition": f'attachment; filename="{name}"'})
+        rows = list(model_tables.TABLES[table](model_card.card(session, version_id)))
+    return csv_files.download(f"model-{version_id}-{table}.csv", rows)
+
+
+@blueprint.get(f"/model/versions/<int(max={LARGEST_ID}):version_id>/reach.csv")
+@requires_page(Permission.MODEL_READ)
+def reach(version_id: int) -> Response:
+    """Return what reaching customers finds and brings, at the costs of the address."""
+    with read_unit() as session:
+        basis = _basis(session, model_card.card(session, version_id))
+        if basis is None:
+            raise NotFound(f"Version {version_id} has no gain curve.")
+        known, crowd, asked = basis
+    if asked.problems:
+        raise InvalidInput("The costs are not as expected.", fields=asked.problems)
+    return csv_files.download(f"model-{version_id}-reach.csv", model_tables.reach(known, crowd, asked.costs))
 
 
 @blueprint.get("/model/versions")
@@ -159,6 +174,22 @@ def realised() -> BaseResponse:
         )
 
 
+@blueprint.get("/model/performance.csv")
+@requires_page(Permission.PREDICTIONS_READ)
+def realised_file() -> Response:
+    """Send every run with what was promised and what came of it, the newest first."""
+    items: list[Any] = []
+    cursor: str | None = None
+    with read_unit() as session:
+        while True:
+            found: Any = performance.results(session, request=PageRequest(MOST_RUNS, cursor), at_hand=True)
+            items += found["items"]
+            cursor = found["next_cursor"]
+            if cursor is None:
+                break
+    return csv_files.download("promised-and-realised.csv", model_tables.runs(items))
+
+
 def _version_asked(name: str) -> int:
     text = request.args.get(name, "")
     if not text.isdecimal() or not 0 < int(text[:20]) <= LARGEST_ID:
@@ -189,7 +220,7 @@ def _card(session: Session, version_id: int, *, address: str, status: dict[str, 
     told: Any = model_card.card(session, version_id)
     reach = _reach(session, told)
     if frame.wants_fragment() and request.headers.get("HX-Target") == _ANSWER:
-        return current_app.make_response(render_template("model/_reach_answer.html", reach=reach))
+        return current_app.make_response(render_template("model/_reach_answer.html", reach=reach, card=told))
     definition = churn_definitions.get(session, told["definition_id"])
     view = model_view.card(told, str(churn_definitions.present(definition, None)["sentence"]))
     last: Any = None if status is None else status["last_training"]
@@ -216,8 +247,8 @@ def _open_job(told: dict[str, object]) -> model_job_view.JobView | None:
     return model_job_view.job(job) if job is not None and job["kind"] == "train" else None
 
 
-def _reach(session: Session, told: Any) -> ReachView | None:
-    """Return the answer to "we can reach N customers"; None where the version has no curve."""
+def _basis(session: Session, told: Any) -> tuple[Curve, Crowd, Asked] | None:
+    """Return the version's curve, whom it is applied to, and what the address asks; None where the version has no curve."""
     known = model_reach.curve(told["report"] or {})
     if known is None:
         return None
@@ -225,10 +256,18 @@ def _reach(session: Session, told: Any) -> ReachView | None:
     crowd = _crowd(session, told, settings)
     if crowd.customers < 1:
         return None
+    return known, crowd, model_reach.asked(request.args, crowd, _costs(session, settings))
+
+
+def _reach(session: Session, told: Any) -> ReachView | None:
+    """Return the answer to "we can reach N customers"; None where the version has no curve."""
+    basis = _basis(session, told)
+    if basis is None:
+        return None
+    settings: Settings = current_app.config["RETAINSTREAM"]
     # What stands before the figures of an amount of nothing.
     symbol = cash({"amount_minor": 0, "currency": settings.currency}).partition("0")[0]
-    asked = model_reach.asked(request.args, crowd, _costs(session, settings))
-    return model_reach.view(known, crowd, asked, symbol)
+    return model_reach.view(*basis, symbol)
 
 
 def _costs(session: Session, settings: Settings) -> Costs:

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from retainstream.web.charts import Axes, Point, Tick, round_ticks
 from retainstream.web.template_tools import percent, whole
@@ -115,6 +116,19 @@ class ReachView:
     gains: GainPlot
     money: MoneyPlot
     rows: tuple[ReachRow, ...]
+
+    @property
+    def query(self) -> str:
+        """Return the costs as a query string, as they hold: a cost that cannot be read is the usual one."""
+        costs = self.asked.costs
+        return urlencode(
+            {
+                "acceptance": f"{100 * costs.acceptance:.10g}",
+                "value": f"{costs.value:.10g}",
+                "contact": f"{costs.contact:.10g}",
+                "incentive": f"{costs.incentive:.10g}",
+            }
+        )
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
-"""The tables behind the model's charts as CSV, with the figures unrounded."""
+"""The tables behind the model's charts, with the figures unrounded; `csv_files` makes files of them."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+
+from retainstream.web import model_reach
+from retainstream.web.model_reach import Costs, Crowd, Curve
 
 Answer = Mapping[str, Any]
 Cells = Iterable[Sequence[object]]
@@ -65,10 +66,47 @@ TABLES: dict[str, Callable[[Answer], Cells]] = {
 """Name in the address -> the rows of a card's table, the header first."""
 
 
-def as_csv(cells: Cells) -> str:
-    """Return rows as CSV. A text that a spreadsheet would take for a formula gets an apostrophe before it."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    for row in cells:
-        writer.writerow([f"'{one}" if isinstance(one, str) and one[:1] in "=+-@\t\r" else one for one in row])
-    return out.getvalue()
+_RUN = (
+    "as_of",
+    "role",
+    "hindsight",
+    "model_version",
+    "scored",
+    "state",
+    "outcome",
+    "promised_auc",
+    "auc",
+    "auc_low",
+    "auc_high",
+    "promised_in_first_tenth",
+    "in_first_tenth",
+    "mean_probability",
+    "observed_share",
+)
+
+
+def runs(items: Iterable[Answer]) -> Cells:
+    """Return runs with what was promised and what came, or is estimated to; `outcome` is realised, estimated or empty."""
+    yield _RUN
+    for one in items:
+        came = one["realised"] or one["estimated"] or {}
+        promised = one["promised"]
+        auc = (came.get("metrics") or {}).get("auc") or {}
+        yield [
+            *(one[name] for name in ("as_of", "role", "hindsight", "model_version", "n_scored", "state")),
+            "realised" if one["realised"] else "estimated" if one["estimated"] else "",
+            (promised["metrics"].get("auc") or {}).get("value"),
+            *_spread(auc),
+            model_reach.caught_in_tenth(promised["caught"], one["n_scored"]),
+            model_reach.caught_in_tenth(came.get("caught") or (), came.get("n") or 0),
+            came.get("mean_probability"),
+            (one["realised"] or {}).get("observed_share"),
+        ]
+
+
+def reach(known: Curve, crowd: Crowd, costs: Costs) -> Cells:
+    """Return the lift and gain curve in heads, and what it brings at these costs, in the currency's main unit."""
+    yield "share_reached", "customers_reached", "churners_found", "share_of_churners", "lift", "expected_net_gain"
+    for share, caught in known.points[1:]:
+        reached, found = share * crowd.customers, caught * crowd.leavers
+        yield [share, reached, found, caught, caught / share, model_reach.net_gain(costs, found, reached)]

@@ -61,7 +61,7 @@ def report(*, forward: bool = True, passed: bool = True) -> dict[str, Any]:
             "data_end": 1_790_000_000_000_000,
             "windows": [_window("train", 6), _window("calibrate", 2), _window("test", 1)],
             "capacities": [
-                {"share_reached": share, "share_churners": estimate(one, 0.05)}
+                {"share_reached": share, "share_churners": estimate(one, 0.05), "lift": estimate(one / share, 0.5)}
                 for share, one in list(zip(shares, found, strict=True))[:6]
             ],
             "stability": [_date("2026-04-21", 0.79), _date("2026-05-21", 0.77)],
