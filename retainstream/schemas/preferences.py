@@ -28,6 +28,11 @@ def _share(what: str, *, low_open: bool = True, high: float = 1.0) -> ma.fields.
     return ma.fields.Float(validate=within, allow_none=True, metadata={"description": what})
 
 
+def _count(what: str, low: int, high: int) -> ma.fields.Integer:
+    within = ma.validate.Range(min=low, max=high)
+    return ma.fields.Integer(strict=True, allow_none=True, validate=within, metadata={"description": what})
+
+
 class PreferenceChangeSchema(Schema):
     """What to change; what is left out stays, and `null` sets back to the default."""
 
@@ -39,6 +44,9 @@ class PreferenceChangeSchema(Schema):
     incentive_minor = _minor("The part of the cost that only those take who accept")
     high_value_share = _share("Share of active customers that count as high value")
     hold_out_share = _share("Share of customers whom no act may reach", low_open=False, high=0.5)
+    daily_capacity = _count("How many customers the team can reach in a day", 1, 10_000)
+    due_days = _count("Within how many days a task that was taken is to be done", 0, 90)
+    rest_days = _count("For how many days after an act a customer is not proposed again", 0, 365)
 
 
 class PreferencesSchema(PreferenceChangeSchema):

@@ -25,6 +25,9 @@ class Permission(StrEnum):
     MODEL_PROMOTE = "model:promote"
     JOBS_READ = "jobs:read"
     JOBS_CANCEL = "jobs:cancel"
+    TASKS_READ = "tasks:read"
+    TASKS_WRITE = "tasks:write"
+    PLAYS_WRITE = "plays:write"
     TOKENS_OWN = "tokens:own"
     USERS_MANAGE = "users:manage"
     AUDIT_READ = "audit:read"
@@ -47,6 +50,7 @@ _VIEWER = frozenset(
         Permission.PREDICTIONS_READ,
         Permission.MODEL_READ,
         Permission.JOBS_READ,
+        Permission.TASKS_READ,
         Permission.TOKENS_OWN,
     }
 )
@@ -55,6 +59,7 @@ _AGENT = _VIEWER | {
     Permission.CUSTOMERS_WRITE,
     Permission.IMPORTS_READ,
     Permission.EVENTS_READ,
+    Permission.TASKS_WRITE,
 }
 _ANALYST = _AGENT | {
     Permission.CUSTOMERS_EXPORT,
@@ -64,6 +69,7 @@ _ANALYST = _AGENT | {
     Permission.MODEL_TRAIN,
     Permission.MODEL_PROMOTE,
     Permission.JOBS_CANCEL,
+    Permission.PLAYS_WRITE,
 }
 
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {

@@ -37,6 +37,12 @@ class Preferences:
         Share of active customers, by monthly revenue, that count as high value.
     hold_out_share : float
         Share of customers whom no act may ever reach, so that what acts save can be measured; 0 switches the hold-out off.
+    daily_capacity : int
+        How many customers the team can reach in a day: the list of today is filled up to it.
+    due_days : int
+        Within how many days a task that was taken is to be done.
+    rest_days : int
+        For how many days after an act a customer is not proposed again.
     """
 
     risk_bands: tuple[float, float, float] = (0.20, 0.45, 0.70)
@@ -47,6 +53,9 @@ class Preferences:
     incentive_minor: int = 1_000
     high_value_share: float = 0.20
     hold_out_share: float = 0.05
+    daily_capacity: int = 20
+    due_days: int = 3
+    rest_days: int = 14
 
     def band_of(self, probability: float | None, percentile: float) -> int:
         """Return 0 to 3 for low to very high, by probability or, where that is withheld, by percentile (0 to 1)."""
@@ -56,6 +65,8 @@ class Preferences:
 
 NAMES = tuple(asdict(Preferences()))
 """The names of all preferences."""
+COUNTS = {"daily_capacity": (1, 10_000), "due_days": (0, 90), "rest_days": (0, 365)}
+"""Preferences that are whole numbers, with the least and the most of each."""
 
 
 def read(session: Session) -> Preferences:
@@ -113,4 +124,8 @@ def _complaint(name: str, value: object) -> str | None:
         return None if number and 0 <= value <= 0.5 else "a number from 0 to 0.5"  # type: ignore[operator]
     if name in ("value_minor", "contact_cost_minor", "incentive_minor"):
         return None if isinstance(value, int) and number and 0 <= value <= 10**12 else "a whole number of minor units"
+    if name in COUNTS:
+        low, high = COUNTS[name]
+        fine = isinstance(value, int) and number and low <= value <= high
+        return None if fine else f"a whole number from {low} to {high:,}"
     return "there is no such preference"

@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from retainstream.lib.money import exponent, to_major, to_minor
-from retainstream.services.preferences import Preferences
+from retainstream.services.preferences import COUNTS, Preferences
 
 _EDGES = ("medium", "high", "very_high")
 PERCENTS = ("acceptance", "high_value_share", "hold_out_share")
@@ -32,7 +32,7 @@ def written(chosen: Preferences, currency: str) -> dict[str, str]:
     found |= {name: _percent(getattr(chosen, name)) for name in PERCENTS}
     for name in AMOUNTS:
         found[name] = f"{to_major(getattr(chosen, name), currency):.{exponent(currency)}f}"
-    return found
+    return found | {name: str(getattr(chosen, name)) for name in COUNTS}
 
 
 def read(form: Mapping[str, str], currency: str) -> Answers:
@@ -56,6 +56,11 @@ def read(form: Mapping[str, str], currency: str) -> Answers:
     }
     changes |= {name: _share(number(name)) for name in PERCENTS}
     changes |= {name: to_minor(number(name, 1), currency) for name in AMOUNTS}
+    for name, (low, high) in COUNTS.items():
+        count = number(name, 1)
+        if count != int(count):
+            problems[name] = [f"a whole number from {low} to {high:,}"]
+        changes[name] = int(count)
     return Answers(changes, problems)
 
 
@@ -68,6 +73,7 @@ def placed(problems: Mapping[str, Any], currency: str) -> dict[str, list[str]]:
         "high_value_share": ("high_value_share", "a number above 0 and up to 100"),
         "hold_out_share": ("hold_out_share", "a number from 0 to 50"),
     }
+    words |= {name: (name, f"a whole number from {low} to {high:,}") for name, (low, high) in COUNTS.items()}
     found = {}
     for name in problems:
         field, expected = words.get(name, (name, f"an amount from 0 on, in {currency}"))

@@ -1,0 +1,196 @@
+"""In which order customers are worth reaching: computed once for each state of scores, customers and preferences, then kept.
+
+Everybody active who is scored has a place, members of the hold-out too; who of them may be proposed today is `standing`.
+What a customer is worth is told in docs/decisions/0007.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from retainstream.config import Settings
+from retainstream.db import db
+from retainstream.lib.money import exponent
+from retainstream.models import Customer, Identity, LatestScore, ScoringRun
+from retainstream.services import exposures, preferences, revisions
+from retainstream.services.training import economics_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_COUNTERS = ("customers", "scores", "model", "settings", "removals")
+_KEPT = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """All active scored customers, those most worth reaching first.
+
+    Attributes
+    ----------
+    ids : int64 array, shape (n,)
+        Customers.
+    values : float64 array, shape (n,)
+        What they are ranked by, falling: net gain in the currency's minor unit, or percentile times relative revenue where probabilities are withheld.
+    gains : int64 array, shape (n,), or None
+        Expected net gain of reaching each, minor units; None where probabilities are withheld.
+    held : bool array, shape (n,)
+        Who belongs to the permanent hold-out.
+    worth : int
+        How many of the first are worth reaching: those with a net gain above 0, or all where it is not known.
+    run_id, as_of : int or None
+        The newest complete run of the champion; None before anybody was scored.
+    customers : bool
+        Whether there is any customer at all.
+    """
+
+    ids: np.ndarray
+    values: np.ndarray
+    gains: np.ndarray | None
+    held: np.ndarray
+    worth: int
+    run_id: int | None
+    as_of: int | None
+    customers: bool
+    _sorter: np.ndarray
+
+    def places(self, wanted: Iterable[int] | np.ndarray) -> np.ndarray:
+        """Return the places (int64) of customers; those without one are left out."""
+        import numpy as np
+
+        asked = np.fromiter(wanted, dtype=np.int64)
+        if not len(self.ids) or not len(asked):
+            return np.empty(0, dtype=np.int64)
+        at = np.searchsorted(self.ids, asked, sorter=self._sorter)
+        places: np.ndarray = self._sorter[np.minimum(at, len(self.ids) - 1)]
+        known: np.ndarray = places[self.ids[places] == asked]
+        return known
+
+    def place(self, customer_id: int) -> int | None:
+        """Return the place of one customer, or None."""
+        found = self.places([customer_id])
+        return int(found[0]) if len(found) else None
+
+    def gain_at(self, place: int | None) -> int | None:
+        """Return the net gain at a place, minor units; None without a place or where it is not known."""
+        return None if place is None or self.gains is None else int(self.gains[place])
+
+
+_lock = threading.Lock()
+_kept: OrderedDict[tuple[Any, ...], Ranking] = OrderedDict()
+_kept_held: OrderedDict[tuple[Any, ...], frozenset[int]] = OrderedDict()
+
+
+def read(session: Session, settings: Settings) -> Ranking:
+    """Return the ranking of the present state."""
+    counters = revisions.read(session)
+    key = (db.engine.url.database, settings.currency, *(counters[name] for name in _COUNTERS))
+    found = _kept.get(key)
+    if found is None:
+        found = _made(session, settings)
+        _keep(_kept, key, found)
+    return found
+
+
+def held_out(session: Session) -> frozenset[int]:
+    """Return every customer of the permanent hold-out.
+
+    Identifiers never change and ids are never used twice, so the largest id and the count of identities tell whether what is kept still holds.
+    """
+    salt, share = exposures.salt(session), preferences.read(session).hold_out_share
+    newest, count = session.execute(select(func.max(Identity.customer_id), func.count()).select_from(Identity)).one()
+    key = (db.engine.url.database, salt, share, newest, count)
+    found = _kept_held.get(key)
+    if found is not None:
+        return found
+    rows = session.execute(select(Identity.customer_id, Identity.user_id)) if share > 0 else ()
+    members = frozenset(customer for customer, user_id in rows if exposures.in_hold_out(salt, user_id, share))
+    _keep(_kept_held, key, members)
+    return members
+
+
+def _keep(kept: OrderedDict[tuple[Any, ...], Any], key: tuple[Any, ...], value: object) -> None:
+    with _lock:
+        kept[key] = value
+        while len(kept) > _KEPT:
+            kept.popitem(last=False)
+
+
+def _made(session: Session, settings: Settings) -> Ranking:
+    import numpy as np
+
+    run = session.execute(
+        select(ScoringRun.id, ScoringRun.as_of)
+        .where(ScoringRun.state == "complete", ScoringRun.role == "champion")
+        .order_by(ScoringRun.id.desc())
+        .limit(1)
+    ).first()
+    ids, margin, probability, percentile, ratio = _scored(session, settings) if run else _nobody()
+    withheld = bool(np.isnan(probability).any())
+    if withheld:
+        values, gains = percentile * ratio, None
+    else:
+        # Acceptance x probability x value_i - cost, with value_i = value x ratio.
+        values = economics_of(session, settings).net_gain(probability * ratio) * 10 ** exponent(settings.currency)
+        gains = np.rint(values).astype(np.int64)
+    order = np.lexsort((ids, -margin, -values))
+    held = held_out(session)
+    ids = ids[order]
+    return Ranking(
+        ids=ids,
+        values=values[order],
+        gains=None if gains is None else gains[order],
+        held=np.fromiter((one in held for one in ids.tolist()), dtype=bool, count=len(ids)),
+        worth=len(ids) if gains is None else int((gains > 0).sum()),
+        run_id=run.id if run else None,
+        as_of=run.as_of if run else None,
+        customers=bool(session.scalar(select(Customer.id).where(Customer.visible()).limit(1))),
+        _sorter=np.argsort(ids, kind="stable"),
+    )
+
+
+def _nobody() -> tuple[np.ndarray, ...]:
+    import numpy as np
+
+    return np.empty(0, dtype=np.int64), *(np.empty(0) for _ in range(4))
+
+
+def _scored(session: Session, settings: Settings) -> tuple[np.ndarray, ...]:
+    """Return ids, margins, probabilities (NaN: withheld), percentiles and relative revenues of active scored customers, each of shape (n,)."""
+    import numpy as np
+
+    active = (Customer.visible(), Customer.churned.is_not(True))
+    currency = func.coalesce(Customer.currency, settings.currency)
+    rows = session.execute(
+        select(
+            LatestScore.customer_id,
+            LatestScore.margin,
+            LatestScore.probability,
+            LatestScore.percentile,
+            Customer.revenue_minor,
+            currency,
+        )
+        .join(Customer, Customer.id == LatestScore.customer_id)
+        .where(*active)
+    ).all()
+    if not rows:
+        return _nobody()
+    priced = select(currency, func.avg(Customer.revenue_minor)).where(*active, Customer.revenue_minor.is_not(None))
+    means = {name: float(mean) for name, mean in session.execute(priced.group_by(currency)) if mean > 0}
+    ids, margin, probability, percentile, revenue, money = zip(*rows, strict=True)
+    mean = np.array([means.get(name, np.nan) for name in money])
+    ratio = np.array(revenue, dtype=np.float64) / mean
+    return (
+        np.array(ids, dtype=np.int64),
+        np.array(margin, dtype=np.float64),
+        np.array(probability, dtype=np.float64),
+        np.array(percentile, dtype=np.float64),
+        np.where(np.isnan(ratio), 1.0, ratio),
+    )
