@@ -22,7 +22,7 @@ def upgrade() -> None:
         sa.Column("summary", sa.JSON(), nullable=False),
         sa.Column("made_at", sa.BigInteger(), nullable=False),
         sa.Column("job_id", sa.Integer(), nullable=True),
-        sa.CheckConstraint("kind IN ('rfm','health','lifetime')", name=op.f("ck_analysis_runs_kind")),
+        sa.CheckConstraint("kind IN ('material','rfm','health','lifetime')", name=op.f("ck_analysis_runs_kind")),
         sa.CheckConstraint("state IN ('running','complete','abandoned')", name=op.f("ck_analysis_runs_state")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_analysis_runs")),
         sqlite_autoincrement=True,

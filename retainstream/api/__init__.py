@@ -12,6 +12,7 @@ from retainstream.extensions import csrf
 def register(app: Flask) -> None:
     """Attach the API, its specification and the /api alias to the app."""
     from retainstream.api import (
+        analyses,
         audit,
         auth,
         churn_definitions,
@@ -56,6 +57,7 @@ def register(app: Flask) -> None:
         jobs.blueprint,
         predictions.blueprint,
         performance.blueprint,
+        analyses.blueprint,
         model.blueprint,
         imports.blueprint,
         event_files.blueprint,

@@ -19,6 +19,7 @@ HANDLERS: dict[str, str] = {
     "import": "retainstream.services.events.following:run_import",
     "ingest": "retainstream.services.events.loading:run",
     "demo": "retainstream.services.demo_job:run",
+    "analyse": "retainstream.services.analyses.job:run",
     "undo": "retainstream.services.events.following:run_undo",
 }
 """Kind -> `module:function`. The function takes a JobContext and returns the job's result as JSON."""

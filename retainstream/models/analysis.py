@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from retainstream.db import Base
 
-ANALYSES = ("rfm", "health", "lifetime")
+ANALYSES = ("material", "rfm", "health", "lifetime")
 
 
 class AnalysisRun(Base):
@@ -20,7 +20,7 @@ class AnalysisRun(Base):
 
     __tablename__ = "analysis_runs"
     __table_args__ = (
-        CheckConstraint("kind IN ('rfm','health','lifetime')", name="kind"),
+        CheckConstraint("kind IN ('material','rfm','health','lifetime')", name="kind"),
         CheckConstraint("state IN ('running','complete','abandoned')", name="state"),
         Index("ix_analysis_runs_kind_state", "kind", "state", "id"),
         Index("ix_analysis_runs_kind_as_of", "kind", "as_of"),

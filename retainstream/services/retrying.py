@@ -16,6 +16,7 @@ from retainstream.models import ImportBatch, JobRun
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import demo_job, jobs, predictions, registry, replay, training
+from retainstream.services.analyses import job as analyses_job
 from retainstream.services.imports import batches
 
 RETRIED = ("failed", "cancelled")
@@ -61,6 +62,10 @@ def _load(session: Session, actor: Actor, job: JobRun) -> JobRun:
     return fresh
 
 
+def _analyse(session: Session, actor: Actor, _job: JobRun) -> JobRun:
+    return analyses_job.request(session, actor)
+
+
 def _demo(session: Session, actor: Actor, _job: JobRun) -> JobRun:
     return demo_job.request(session, actor)
 
@@ -73,6 +78,7 @@ _AGAIN: dict[str, tuple[Permission, Callable[[Session, Actor, JobRun], JobRun]]]
     "undo": (Permission.IMPORTS_WRITE, _undo),
     "import": (Permission.IMPORTS_WRITE, _load),
     "ingest": (Permission.EVENTS_WRITE, _load),
+    "analyse": (Permission.PREDICTIONS_WRITE, _analyse),
     "demo": (Permission.SETTINGS_WRITE, _demo),
 }
 """Kind -> what its first request takes, and how it is asked for again."""

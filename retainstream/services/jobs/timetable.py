@@ -11,15 +11,19 @@ from sqlalchemy.orm import Session
 
 from retainstream.errors import Conflict
 from retainstream.lib import clock
-from retainstream.models import AliasMove, Schedule, ScoringRun
+from retainstream.models import AliasMove, Customer, Schedule, ScoringRun
 from retainstream.security.actor import SYSTEM
 from retainstream.services.jobs import queue
 
-SEEDS = (("nightly-scoring", "score", "02:30"), ("nightly-judging", "judge", "03:30"))
+SEEDS = (
+    ("nightly-scoring", "score", "02:30"),
+    ("nightly-judging", "judge", "03:30"),
+    ("nightly-analyses", "analyse", "04:00"),
+)
 """Name, kind of job, and local time of the schedules that every box has."""
 
-_NEEDED = {"score": AliasMove.id, "judge": ScoringRun.id}
-"""Without a row of these a kind has nothing to work on: no model was ever in service, or nobody was ever scored."""
+_NEEDED = {"score": AliasMove.id, "judge": ScoringRun.id, "analyse": Customer.id}
+"""Without a row of these a kind has nothing to work on: no model was ever in service, nobody was ever scored, or there is nobody at all."""
 
 
 def seed_schedules(session: Session) -> int:

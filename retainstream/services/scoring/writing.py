@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from retainstream.db import read_unit
+from retainstream.errors import Conflict
 from retainstream.lib import clock
 from retainstream.models import Customer, LatestScore, ScoreHistory, ScoringRun
 from retainstream.services import audit, jobs, registry, revisions
@@ -102,8 +104,15 @@ def put_in_force(
         _many(session, _INSERT_LATEST, rows)
         found = complete(session, run_id, len(rows), summary, histograms)
         audit.record(session, context.actor, "scores.run", "scoring_run", run_id)
+        if work.scope == "all":
+            _have_analyses_follow(session, context)
         session.flush()
         return result_of(found)
+
+
+def _have_analyses_follow(session: Session, context: jobs.JobContext) -> None:
+    with contextlib.suppress(Conflict):  # one that is queued already sees these scores, too
+        jobs.enqueue(session, context.actor, "analyse", {}, dedupe_key="analyse")
 
 
 def complete(

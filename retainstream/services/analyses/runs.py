@@ -1,0 +1,110 @@
+"""The life of a run of an analysis: begun, then complete or abandoned; the newest complete one of a kind is in force."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from retainstream.lib import clock
+from retainstream.models import AnalysisRun
+from retainstream.models.analysis import ANALYSES
+from retainstream.services import jobs, revisions
+
+KEPT_DAYS = 62
+"""For how long every run is kept; of those before, the last of each month."""
+
+
+def in_force(session: Session, kind: str) -> AnalysisRun | None:
+    """Return the newest complete run of a kind; None before there was any."""
+    return session.scalars(
+        select(AnalysisRun)
+        .where(AnalysisRun.kind == kind, AnalysisRun.state == "complete")
+        .order_by(AnalysisRun.id.desc())
+        .limit(1)
+    ).first()
+
+
+def all_in_force(session: Session) -> list[dict[str, object]]:
+    """Return the run in force of each kind that was ever made, as the API shows it."""
+    found = [run for kind in ANALYSES if (run := in_force(session, kind)) is not None]
+    return [
+        {
+            "id": run.id,
+            "kind": run.kind,
+            "as_of": clock.iso(run.as_of),
+            "data_as_of": clock.iso(run.data_as_of),
+            "made_at": clock.iso(run.made_at),
+            "n": run.n,
+            "inputs": run.inputs,
+            "summary": run.summary,
+        }
+        for run in found
+    ]
+
+
+def begin(context: jobs.JobContext, kind: str, *, as_of: int, data_as_of: int, inputs: dict[str, Any]) -> int:
+    """Note a run that is under way and return its id; its rows count only once `complete` has put it in force."""
+    with context.holding_unit() as session:
+        run = AnalysisRun(
+            kind=kind,
+            state="running",
+            as_of=as_of,
+            data_as_of=data_as_of,
+            inputs=inputs,
+            made_at=clock.now_us(),
+            job_id=context.job_id,
+        )
+        session.add(run)
+        session.flush()
+        return run.id
+
+
+def complete(session: Session, run_id: int, *, n: int, summary: dict[str, Any]) -> None:
+    """Put a run in force, in the caller's unit, and let go of those that are no longer kept.
+
+    Parameters
+    ----------
+    n : int
+        Customers with a figure.
+    summary : dict
+        What came out and what judged it, as JSON.
+    """
+    run = session.get_one(AnalysisRun, run_id)
+    run.state, run.n, run.summary, run.made_at = "complete", n, summary, clock.now_us()
+    session.flush()
+    _thin(session, run.kind)
+    revisions.bump(session, "analyses")
+
+
+def clean_up(context: jobs.JobContext) -> int:
+    """Remove what attempts that did not get to their end left, a part at a time; returns how many there were.
+
+    Only one job of analyses is open at any time, so what runs is this job's own earlier attempt, or that of a job that was killed.
+    """
+    removed = 0
+    while True:
+        with context.holding_unit() as session:
+            run = session.scalars(select(AnalysisRun.id).where(AnalysisRun.state != "complete").limit(1)).first()
+            if run is None:
+                return removed
+            session.execute(update(AnalysisRun).where(AnalysisRun.id == run).values(state="abandoned"))
+            session.execute(delete(AnalysisRun).where(AnalysisRun.id == run))
+            removed += 1
+
+
+def _thin(session: Session, kind: str) -> None:
+    runs = session.execute(
+        select(AnalysisRun.id, AnalysisRun.as_of)
+        .where(AnalysisRun.kind == kind, AnalysisRun.state == "complete")
+        .order_by(AnalysisRun.id.desc())
+    ).all()
+    kept: set[object] = set()
+    for place, (run_id, as_of) in enumerate(runs):
+        age = clock.now_us() - as_of
+        # Of each past as-of only the newest run says anything that the others do not.
+        sign: object = as_of if age < KEPT_DAYS * clock.DAY_US else clock.from_us(as_of - 1).strftime("%Y-%m")
+        if place and sign in kept:
+            session.execute(delete(AnalysisRun).where(AnalysisRun.id == run_id))
+        kept.add(sign)

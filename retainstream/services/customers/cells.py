@@ -1,0 +1,97 @@
+"""The customers behind one figure of an analysis: a cell of a grid, a bar, a step of a curve.
+
+A cell has an address of its own, `kind:key`, which lists, exports and the API take as a filter, so that every figure opens exactly those whom it
+counts. Each analysis makes its own cells; this page only knows where. Groups of Home are `groups`, rules that people write are segments.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from sqlalchemy import Integer, String, bindparam, column, func, select
+from sqlalchemy.orm import Session
+
+from retainstream.db import db
+from retainstream.errors import InvalidInput
+from retainstream.models import Customer
+from retainstream.services import revisions
+from retainstream.services.customers.filters import CustomerFilter
+
+MAKERS: dict[str, str] = {}
+"""Kind -> `module:function`. The function takes a session and the key, and returns a Cell; it raises InvalidInput for a key that it does not know.
+
+Named, not imported: the analyses build on this package.
+"""
+_ADDRESS = re.compile(r"([a-z_]{1,20}):([^\x00-\x1f]{1,160})")
+_KEPT = 16
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Whom a figure counts.
+
+    Attributes
+    ----------
+    title : str
+        What they have in common, as a list's chip says it.
+    ids : tuple of int
+        Customers, each once.
+    as_of : int or None
+        Microseconds UTC; what was known then. None for what holds now.
+    """
+
+    title: str
+    ids: tuple[int, ...]
+    as_of: int | None = None
+
+
+_lock = threading.Lock()
+_kept: OrderedDict[tuple[Any, ...], tuple[Cell, str]] = OrderedDict()
+
+
+def read(session: Session, address: str) -> Cell:
+    """Return the customers of a cell; raises InvalidInput for an address that leads nowhere."""
+    return _found(session, address)[0]
+
+
+def checked(address: str) -> str:
+    """Return an address that is written as one, or raise InvalidInput; whether somebody stands behind it is `read`."""
+    match = _ADDRESS.fullmatch(address)
+    if match is None or match[1] not in MAKERS:
+        raise InvalidInput(
+            f"There is no figure {address[:60]!r}.", fields={"cell": ["the address of a figure, as its link has it"]}
+        )
+    return address
+
+
+def narrowed(session: Session, wanted: CustomerFilter, address: str) -> CustomerFilter:
+    """Return a filter that picks a cell's customers only; the same filter where no cell is named. Raises InvalidInput as `read`."""
+    if not address:
+        return wanted
+    listed = func.json_each(bindparam(None, _found(session, address)[1], String)).table_valued(column("value", Integer))
+    return replace(wanted, extra=(*wanted.extra, Customer.id.in_(select(listed.c.value))))
+
+
+def _found(session: Session, address: str) -> tuple[Cell, str]:
+    kind, _, key = checked(address).partition(":")
+    counters = (*revisions.read(session).values(), revisions.one(session, "analyses"))
+    state = (db.engine.url.database, *counters, address)
+    with _lock:
+        found = _kept.get(state)
+    if found is None:
+        module, _, function = MAKERS[kind].partition(":")
+        make = cast(Callable[[Session, str], Cell], getattr(importlib.import_module(module), function))
+        cell = make(session, key)
+        found = (cell, json.dumps(cell.ids))
+        with _lock:
+            _kept[state] = found
+            while len(_kept) > _KEPT:
+                _kept.popitem(last=False)
+    return found
