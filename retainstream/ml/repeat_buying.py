@@ -116,10 +116,10 @@ def maximum(objective: Objective, starts: tuple[np.ndarray, ...], n: int, what: 
     logs = np.asarray(min(ends, key=lambda end: round(float(end.fun), 10)).x)
     for _ in range(4):  # Newton's steps, for the last digits
         curvature = _curvature(objective, logs)
-        if np.abs(logs).max() >= _EDGE - _STEP or np.linalg.eigvalsh(curvature)[0] <= 0:
+        if np.abs(logs).max() >= _EDGE - _STEP or not np.linalg.eigvalsh(curvature)[0] > 0:
             raise NotConvergedError(f"The {what} does not fit these purchases: its likelihood has no maximum.")
         logs = logs + np.clip(np.linalg.solve(curvature, objective(logs)[1]), -0.1, 0.1)
-    if np.abs(objective(logs)[1]).max() > _FLAT:
+    if not np.abs(objective(logs)[1]).max() <= _FLAT:
         raise NotConvergedError(f"The search for the {what} of these purchases did not come to an end.")
     return logs, np.asarray(np.linalg.inv(_curvature(objective, logs)) / n)
 

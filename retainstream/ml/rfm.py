@@ -172,7 +172,14 @@ def rfm_values(
     -------
     RfmValues
         Customers with a purchase among the rows read; the order of rows makes no difference.
+
+    Raises
+    ------
+    ValueError
+        When amounts are not whole numbers: sums of fractions depend on the order of rows.
     """
+    if amount is not None and amount.dtype.kind not in "iu":
+        raise ValueError("Amounts are whole numbers of the currency's minor unit.")
     known = occurred < as_of
     if received is not None:
         known &= received < as_of
@@ -184,7 +191,7 @@ def rfm_values(
     np.maximum.at(last, place[bought], occurred[known][bought])
     money = np.zeros(len(who), dtype=np.int64)
     if amount is not None:
-        np.add.at(money, place, amount[known].astype(np.int64))
+        np.add.at(money, place, amount[known])
     buyers = place[bought] if order is None else _once(place[bought], order[known][bought])
     times = np.bincount(buyers, minlength=len(who)).astype(np.int64)
     kept = times > 0

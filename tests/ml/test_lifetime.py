@@ -179,6 +179,30 @@ def test_a_discount_counts_each_moment_by_its_delay():
         PUBLISHED.expected_purchases(one, -1.0)
 
 
+def _loyal(n: int) -> RepeatSummary:
+    """Customers who buy at rates of their own and never drop out."""
+    rng = np.random.default_rng(0)
+    age, speed = rng.uniform(26, 52, n), rng.gamma(1.0, 0.2, n)
+    x = rng.poisson(speed * age).astype(float)
+    return RepeatSummary(np.arange(n), x, np.where(x > 0, age * rng.random(n) ** (1 / np.maximum(x, 1)), 0.0), age)
+
+
+def test_a_shop_that_nobody_leaves_has_no_rate_of_dropping_out_and_that_is_said():
+    with pytest.raises(NotConvergedError, match="no maximum"):
+        BetaGeometricNBD.fit(_loyal(2000))
+
+
+def test_the_unit_of_time_changes_nothing_but_alpha(world):
+    summary = world[0]
+    days = RepeatSummary(summary.customer, summary.frequency, summary.recency * 7, summary.age * 7)
+    by_week, by_day = BetaGeometricNBD.fit(summary), BetaGeometricNBD.fit(days)
+    assert (by_day.r, by_day.alpha / 7, by_day.a, by_day.b) == pytest.approx(
+        (by_week.r, by_week.alpha, by_week.a, by_week.b)
+    )
+    assert np.diag(by_day.covariance) == pytest.approx(np.diag(by_week.covariance), rel=1e-3)
+    assert by_day.expected_purchases(days, 70.0) == pytest.approx(by_week.expected_purchases(summary, 10.0))
+
+
 # A world whose truth is known
 
 TRUTH = {"r": 0.6, "alpha": 6.0, "a": 0.7, "b": 3.0, "p": 5.0, "q": 4.0, "v": 20.0}

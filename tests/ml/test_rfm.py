@@ -106,6 +106,11 @@ def test_activities_without_amounts_share_the_middle_score_of_money():
     assert scores.money.tolist() == [3, 3]
 
 
+def test_amounts_with_fractions_are_refused():
+    with pytest.raises(ValueError, match="minor unit"):
+        rfm_values(np.array([1]), np.array([1]), 2, amount=np.array([9.99]))
+
+
 def test_nobody_is_an_answer():
     nobody = rfm_scores(rfm_values(np.array([1]), np.array([9]) * DAY, 3 * DAY))
     assert nobody.counts() == dict.fromkeys(NAMES, 0)
