@@ -66,25 +66,19 @@ def envelope(
     return response
 
 
-def _flatten(messages: object, path: str = "") -> dict[str, list[str]]:
-    """Return marshmallow's nested messages as path -> sentences."""
+_LOCATIONS = frozenset({"json", "query", "form", "files", "path", "headers", "query_and_headers", "json_or_form"})
+
+
+def _flatten(messages: object, path: str = "", *, outermost: bool = True) -> dict[str, list[str]]:
+    """Return marshmallow's nested messages as path -> sentences; only outermost does a name such as `query` say where a field came from."""
     if isinstance(messages, dict):
         flat: dict[str, list[str]] = {}
         for key, inner in messages.items():
             step = str(key)
-            if path == "" and step in (
-                "json",
-                "query",
-                "form",
-                "files",
-                "path",
-                "headers",
-                "query_and_headers",
-                "json_or_form",
-            ):
-                flat.update(_flatten(inner, ""))
+            if outermost and step in _LOCATIONS:
+                flat.update(_flatten(inner, outermost=False))
             else:
-                flat.update(_flatten(inner, step if not path else f"{path}.{step}"))
+                flat.update(_flatten(inner, f"{path}.{step}" if path else step, outermost=False))
         return flat
     if isinstance(messages, list):
         return {path or "body": [str(message) for message in messages]}

@@ -7,13 +7,23 @@ from flask import Response, current_app
 from retainstream.api.base import ApiBlueprint, accepted, actor, ready, requires, with_etag
 from retainstream.api.idempotency import idempotent
 from retainstream.db import read_unit, unit_of_work
-from retainstream.schemas.dashboard import DistributionSchema, DriversSchema, MetricsSchema, NothingSchema
+from retainstream.lib import clock
+from retainstream.schemas.dashboard import (
+    DistributionSchema,
+    DriversSchema,
+    GroupsSchema,
+    MetricsSchema,
+    NothingSchema,
+    TrendsSchema,
+)
 from retainstream.schemas.jobs import JobAnswerSchema
 from retainstream.security.permissions import Permission
-from retainstream.services import dashboard, predictions
+from retainstream.services import dashboard, predictions, trend
+from retainstream.services.customers import groups, lists
 from retainstream.services.jobs import present
 
 blueprint = ApiBlueprint("dashboard", "/dashboard", "The overview's figures")
+SHOWN_IN_GROUP = 5
 
 
 @blueprint.route("/metrics")
@@ -44,6 +54,37 @@ def features() -> Response:
     """What the champion looks at, strongest first."""
     with read_unit() as session:
         return with_etag(dashboard.features(session))
+
+
+@blueprint.route("/trends")
+@requires(Permission.DASHBOARD_READ)
+@blueprint.response(200, TrendsSchema)
+@blueprint.alt_response(304, description="Nothing changed since the ETag that was sent.")
+def trends() -> Response:
+    """The last scorings under the definition in service, oldest first: what each expected, and what came of it once that was known."""
+    with read_unit() as session:
+        return with_etag({"items": [moment.to_dict() for moment in trend.moments(session)]})
+
+
+@blueprint.route("/groups")
+@requires(Permission.CUSTOMERS_READ)
+@blueprint.response(200, GroupsSchema)
+@blueprint.alt_response(304, description="Nothing changed since the ETag that was sent.")
+def who_needs_somebody() -> Response:
+    """Named groups of active customers with their first members, as on the home page; all of a group are at /customers?group=<name>."""
+    caller = actor()
+    with read_unit() as session:
+        found = groups.read(session)
+        items = [
+            {
+                "name": name,
+                "title": title,
+                "total": len(found.members[name]),
+                "customers": lists.present(session, caller, found.members[name][:SHOWN_IN_GROUP]),
+            }
+            for name, title in groups.TITLES.items()
+        ]
+    return with_etag({"compared_with": clock.iso(found.compared_with), "items": items})
 
 
 @blueprint.route("/predict", methods=["POST"])

@@ -66,6 +66,41 @@ class MeSchema(Schema):
     means = ma.fields.String(required=True, validate=ma.validate.OneOf(["access_token", "api_token"]))
 
 
+class SessionSchema(Schema):
+    """Something that a person is signed in with."""
+
+    id = ma.fields.String(required=True)
+    kind = ma.fields.String(required=True, validate=ma.validate.OneOf(("browser", "api")))
+    created_at = ma.fields.String(required=True, metadata=MOMENT)
+    last_seen_at = ma.fields.String(
+        required=True,
+        metadata={**MOMENT, "description": "Noted once an hour; of a log-in by the API, its last refresh"},
+    )
+    expires_at = ma.fields.String(required=True, metadata=MOMENT)
+    user_agent = ma.fields.String(required=True, metadata={"description": "Empty for a log-in by the API"})
+    address = ma.fields.String(required=True)
+    current = ma.fields.Boolean(required=True, metadata={"description": "Whether this call came by it"})
+
+
+class SessionListSchema(ListSchema):
+    """A page of sessions and log-ins."""
+
+    items = ma.fields.List(ma.fields.Nested(SessionSchema), required=True)
+
+
+class EndedSchema(Schema):
+    """How many sessions and log-ins were ended."""
+
+    ended = ma.fields.Integer(required=True)
+
+
+class PasswordChangeSchema(Schema):
+    """The password as it is, and as it is to be."""
+
+    current_password = secret_field(1000, required=True)
+    password = secret_field(200, 10, required=True)
+
+
 class ApiTokenSchema(Schema):
     """A token for scripts, without its secret."""
 

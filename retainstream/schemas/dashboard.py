@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshmallow as ma
 
 from retainstream.schemas.base import Schema
-from retainstream.schemas.customers import RISK_WORDS, MoneySchema
+from retainstream.schemas.customers import RISK_WORDS, CustomerSchema, MoneySchema
 from retainstream.schemas.paging import MOMENT
 
 
@@ -105,3 +105,45 @@ class NothingSchema(Schema):
                 "Nothing: this scores all customers; POST features to /api/v1/predictions/predict."
             )
         return data
+
+
+class TrendMomentSchema(Schema):
+    """One scoring of everybody, by a model that knew of no later day."""
+
+    as_of = ma.fields.String(required=True, metadata=MOMENT)
+    model_version = ma.fields.Integer(required=True)
+    scored = ma.fields.Integer(required=True)
+    predicted_churners = ma.fields.Integer(required=True, allow_none=True)
+    expected_churners = ma.fields.Float(
+        required=True, allow_none=True, metadata={"description": "Null where probabilities are withheld"}
+    )
+    expected_share = ma.fields.Float(required=True, allow_none=True)
+    revenue_at_risk_minor = ma.fields.Integer(
+        required=True, allow_none=True, metadata={"description": "A month's, in minor units of the box's currency"}
+    )
+    left_share = ma.fields.Float(
+        required=True, allow_none=True, metadata={"description": "Null until the window has closed"}
+    )
+    auc = ma.fields.Float(required=True, allow_none=True, metadata={"description": "As realised; null until then"})
+
+
+class TrendsSchema(Schema):
+    """The last scorings, oldest first."""
+
+    items = ma.fields.List(ma.fields.Nested(TrendMomentSchema), required=True)
+
+
+class GroupSchema(Schema):
+    """One group with its first members, those who need somebody most first."""
+
+    name = ma.fields.String(required=True)
+    title = ma.fields.String(required=True)
+    total = ma.fields.Integer(required=True)
+    customers = ma.fields.List(ma.fields.Nested(CustomerSchema), required=True)
+
+
+class GroupsSchema(Schema):
+    """All groups; `compared_with` is the day that a rise is told from."""
+
+    compared_with = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
+    items = ma.fields.List(ma.fields.Nested(GroupSchema), required=True)

@@ -41,6 +41,22 @@ class InviteSchema(Schema):
     role = role_field(required=True)
 
 
+class InvitationSchema(Schema):
+    """An invitation that still holds."""
+
+    id = ma.fields.Integer(required=True)
+    email = ma.fields.String(required=True)
+    role = role_field(required=True)
+    created_at = ma.fields.String(required=True, metadata=MOMENT)
+    expires_at = ma.fields.String(required=True, metadata=MOMENT)
+
+
+class InvitationListSchema(ListSchema):
+    """All invitations that still hold."""
+
+    items = ma.fields.List(ma.fields.Nested(InvitationSchema), required=True)
+
+
 class LeaveSchema(Schema):
     """A secret that is shown this once."""
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from retainstream.lib import clock
 from retainstream.lib.money import money
-from retainstream.lib.pagination import decode_cursor, encode_cursor, number, whole_id
+from retainstream.lib.pagination import Scalar, decode_cursor, encode_cursor, whole_id
 from retainstream.models import (
     AttributeVersion,
     Customer,
@@ -80,7 +80,7 @@ def read(session: Session, actor: Actor, user_id: str, *, cursor: str | None = N
     if cursor:
         with reading_cursor():
             at, place, last = decode_cursor(cursor, _NAME, 3)
-            before = (int(number(at)), whole_id(place), whole_id(last))
+            before = (_instant(at), whole_id(place), whole_id(last))
     found: list[Entry] = []
     for source in _allowed(actor):
         found += _READERS[source](session, customer, before, limit + 1)
@@ -88,6 +88,13 @@ def read(session: Session, actor: Actor, user_id: str, *, cursor: str | None = N
     shown = found[:limit]
     following = encode_cursor(_NAME, list(shown[-1].moment)) if len(found) > limit else None
     return Timeline(tuple(shown), following)
+
+
+def _instant(part: Scalar) -> int:
+    """Return the instant of a cursor, which may lie before 1970."""
+    if isinstance(part, int) and not isinstance(part, bool):
+        return part
+    raise ValueError("not a cursor of this list")
 
 
 def _allowed(actor: Actor) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from retainstream.lib import clock
 from retainstream.models import ModelVersion, RunPerformance, ScoringRun
 from retainstream.services import registry
 
@@ -43,6 +44,20 @@ class Moment:
     revenue_at_risk_minor: int | None
     left_share: float | None
     auc: float | None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the API's form."""
+        return {
+            "as_of": clock.iso(self.as_of),
+            "model_version": self.version_id,
+            "scored": self.scored,
+            "predicted_churners": self.predicted,
+            "expected_churners": self.expected,
+            "expected_share": self.expected_share,
+            "revenue_at_risk_minor": self.revenue_at_risk_minor,
+            "left_share": self.left_share,
+            "auc": self.auc,
+        }
 
     @property
     def expected_share(self) -> float | None:

@@ -44,6 +44,16 @@ class Outcome:
     margin: float
     reasons: Sequence[dict[str, Any]]
 
+    def to_dict(self) -> dict[str, object]:
+        """Return the API's form."""
+        return {
+            "churn_probability": self.probability,
+            "risk_percentile": self.percentile,
+            "risk_band": self.band,
+            "margin": self.margin,
+            "reasons": list(self.reasons),
+        }
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -84,6 +94,47 @@ def read_value(spec: FeatureSpec, text: str) -> float | int | bool | str | None:
     if not abs(number) < 1e300:
         raise _unfit(spec, "a number of ordinary size")
     return int(number) if number.is_integer() else number
+
+
+def checked(session: Session, version_id: int, given: Mapping[str, object]) -> dict[str, Any]:
+    """Return values by feature as JSON gave them.
+
+    Raises
+    ------
+    InvalidInput
+        When the version has no such feature, or the value is none of its kind, naming each.
+    """
+    specs = {spec.name: spec for spec in predictions.vocabulary(session, version_id).specs}
+    problems: dict[str, list[str]] = {}
+    for name, value in given.items():
+        if name not in specs:
+            problems[f"changes.{name[:80]}"] = ["a feature of the model that made the score"]
+        elif value is not None and not _of_kind(specs[name], value):
+            problems[f"changes.{name}"] = [_EXPECTED[specs[name].kind]]
+    if problems:
+        path, (expected,) = next(iter(problems.items()))
+        raise InvalidInput(f"{path.removeprefix('changes.')!r} cannot be tried: expected {expected}.", fields=problems)
+    return dict(given)
+
+
+_EXPECTED = {
+    "number": "a number or null",
+    "integer": "a number or null",
+    "boolean": "true, false or null",
+    "category": f"a text of up to {LONGEST_TEXT} characters, or null",
+}
+
+
+def _of_kind(spec: FeatureSpec, value: object) -> bool:
+    if spec.kind == "category":
+        return (
+            isinstance(value, str)
+            and len(value) <= LONGEST_TEXT
+            and not any("\ud800" <= letter <= "\udfff" for letter in value)
+        )
+    if spec.kind == "boolean":
+        return isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def compare(

@@ -80,9 +80,12 @@ def test_the_specification_lists_what_the_issue_names() -> None:
         if method != "parameters"
     }
     expected = {
-        "auth": "post register, post login, post refresh, post logout, get me, get tokens, post tokens, delete tokens/{}",
-        "dashboard": "get metrics, get distribution, get features, post predict",
-        "customers": "get, get high-risk, get high-value, get {}, get {}/explanation, get {}/history, patch {},"
+        "auth": "post register, post login, post refresh, post logout, get me, get tokens, post tokens, delete tokens/{}, get sessions, delete sessions,"
+        " delete sessions/{}, post password",
+        "invitations": "get, post, delete {}",
+        "dashboard": "get metrics, get distribution, get features, get trends, get groups, post predict",
+        "customers": "get, get high-risk, get high-value, get {}, get {}/explanation, get {}/history, get {}/timeline,"
+        " get {}/export, get {}/peers, post {}/what-if, patch {},"
         " delete {}, post import, get imports, post imports/{}/undo, get export.csv",
         "predictions": "get results, post generate, post predict, post predict/batch, post replay, get replay/{}",
         "model": "get status, post train, get features, get metrics, get versions, get versions/{},"
@@ -95,7 +98,7 @@ def test_the_specification_lists_what_the_issue_names() -> None:
         "audit": "get",
         "churn-definitions": "get, post, get {}, post {}/activate, post propose, post preview",
         "feeds": "get, patch {}, post {}/heartbeat",
-        "findings": "get",
+        "findings": "get, patch {}",
     }
     wanted = set()
     for group, routes in expected.items():

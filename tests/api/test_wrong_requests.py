@@ -8,7 +8,9 @@ import re
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.exceptions import UnprocessableEntity
 
+from retainstream.api.base import error_response
 from retainstream.lib import clock
 from retainstream.schemas.events import EventQuerySchema
 from retainstream.schemas.exposures import ExposureInputSchema
@@ -129,3 +131,11 @@ def test_a_foreign_key_is_not_called_an_access_token(client: FlaskClient, cast: 
     answer = client.get("/api/v1/customers", headers={"X-API-Key": "nonsense"})
     assert answer.status_code == 401 and answer.json is not None
     assert "API token" in answer.json["error"]["message"]
+
+
+def test_a_field_with_the_name_of_a_place_keeps_its_error(app: Flask) -> None:
+    error = UnprocessableEntity()
+    error.data = {"messages": {"json": {"query": ["needed"], "form": {"files": ["odd"], "3": ["odder"]}}}}  # type: ignore[attr-defined]
+    with app.test_request_context():
+        body = error_response(error).get_json()["error"]
+    assert body["fields"] == {"query": ["needed"], "form.files": ["odd"], "form.3": ["odder"]}
