@@ -25,6 +25,7 @@ NAMES = {
     "import": "Import of customers",
     "ingest": "Import of events",
     "undo": "Undoing an import",
+    "analyse": "Analyses",
     "demo": "Making the demo",
 }
 """What each kind of work is called."""
@@ -35,6 +36,7 @@ class JobView:
     """One job as a person sees it; `percent` is None while it waits."""
 
     id: int
+    kind: str
     name: str
     state: str
     phase: str
@@ -74,9 +76,8 @@ def _view(job: dict[str, object]) -> JobView:
     error = job["error"]
     message = str(error.get("message", "")) if isinstance(error, dict) else ""
     percent = int(100 * progress) if isinstance(progress, float | int) and state == "running" else None
-    return JobView(
-        int(str(job["id"])), NAMES.get(str(job["kind"]), str(job["kind"])), state, str(job["phase"]), percent, message
-    )
+    kind = str(job["kind"])
+    return JobView(int(str(job["id"])), kind, NAMES.get(kind, kind), state, str(job["phase"]), percent, message)
 
 
 @blueprint.get("/jobs/current")

@@ -17,12 +17,12 @@ from retainstream.errors import ConfirmationNeeded, Conflict
 from retainstream.lib.pagination import PageRequest
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
-from retainstream.services import churn_definitions, dashboard, jobs
+from retainstream.services import dashboard, jobs
 from retainstream.services.imports import batches
-from retainstream.web import data_one_view, data_tabs, data_view, frame
+from retainstream.web import data_one_view, data_tabs, data_view, frame, next_step
 from retainstream.web.browser_session import go
-from retainstream.web.data_one_view import NextStep
 from retainstream.web.guards import requires_page, signed_in_actor
+from retainstream.web.next_step import NextStep
 
 blueprint = Blueprint("web_data", __name__)
 data_tabs.register(blueprint)
@@ -62,7 +62,7 @@ def one(number: int) -> BaseResponse:
         view = data_one_view.import_view(
             item,
             None if job is None else jobs.present(job),
-            next_step=_next_step(session, person, item),
+            next_step=next_step.for_person(_wanted(session, item), person),
             linked=_opens_customers(person),
             undo=person.may(Permission.IMPORTS_WRITE),
             download=person.may(Permission.CUSTOMERS_PERSONAL),
@@ -137,36 +137,11 @@ def _undo_page(number: int, status: int = 200) -> BaseResponse:
         return frame.page(session, "data/undo.html", here="data", status=status, view=view)
 
 
-def _next_step(session: Session, person: Actor, item: dict[str, Any]) -> NextStep | None:
-    """Return what a person would do next: train on labels, score newcomers, or say what leaving means."""
-    labelled = any(column["role"] == "label" for column in item["mapping"].get("columns", []))
-    definition = churn_definitions.in_force(session)
-    looks_forward = definition is not None and definition.kind != churn_definitions.LABELLED
-    if item["target"] == "customers" and labelled and not looks_forward and person.may(Permission.MODEL_TRAIN):
-        return NextStep(
-            "Next: learn who leaves",
-            "A model learns what those who left had in common and is tested on customers it never saw; seconds to a few minutes.",
-            "Train",
-            "/train",
-            posts=True,
-        )
-    if item["target"] != "customers" and not looks_forward:
-        return NextStep(
-            "Next: say what leaving means",
-            "With events on record, a few questions settle when a customer counts as having left; then a model can look forward.",
-            "Define churn",
-            "/data/definitions",
-            posts=False,
-        )
-    if dashboard.metrics(session, _settings())["model"] is None or not person.may(Permission.PREDICTIONS_WRITE):
+def _wanted(session: Session, item: dict[str, Any]) -> NextStep | None:
+    if item["state"] != "applied":
         return None
-    return NextStep(
-        "Next: score with the new data",
-        "The model in service gives every customer a score and reasons, with what just came in.",
-        "Score now",
-        "/score",
-        posts=True,
-    )
+    labelled = any(column["role"] == "label" for column in item["mapping"].get("columns", []))
+    return next_step.after_import(next_step.read(session, _settings()), item["target"], labelled=labelled)
 
 
 def _opens_customers(person: Actor) -> bool:

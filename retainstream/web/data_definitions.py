@@ -13,10 +13,10 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
-from retainstream.errors import Busy, InvalidInput, NotReady
+from retainstream.errors import Busy, Conflict, InvalidInput, NotReady
 from retainstream.lib.pagination import PageRequest
 from retainstream.security.permissions import Permission
-from retainstream.services import churn_definitions, proposals, registry
+from retainstream.services import churn_definitions, proposals, registry, training
 from retainstream.services.as_of import facts
 from retainstream.web import data_definitions_form as forms
 from retainstream.web import data_definitions_view as views
@@ -118,11 +118,12 @@ def preview() -> BaseResponse:
 @blueprint.post(PAGE)
 @requires_page(Permission.MODEL_TRAIN)
 def create() -> BaseResponse:
-    """Make a definition, and put it in force unless it is only to be kept."""
+    """Make a definition; unless it is only to be kept it is put in force, and learnt at once when that was asked for."""
     actor = signed_in_actor()
     form = forms.of_sent(request.form)
     body, problems = forms.body_of(form)
-    activate = request.form.get("then") != "keep"
+    then = request.form.get("then", "")
+    activate = then != "keep"
     if not problems:
         try:
             if "settle_days" not in body:
@@ -134,8 +135,21 @@ def create() -> BaseResponse:
             problems = dict(refused.fields) or {"name": [refused.message]}
     if problems:
         return _page(Wizard(Asked(form.kind), form=replace(form, problems=problems)), status=422)
+    if then == "train":
+        return _train(name)
     flash(f"{name} {'is in force. Train to learn it.' if activate else 'is kept; it is not in force.'}", "good")
     return go(PAGE)
+
+
+def _train(name: str) -> BaseResponse:
+    try:
+        with unit_of_work() as session:
+            training.request(session, signed_in_actor(), {})
+    except (Conflict, NotReady) as refusal:
+        flash(f"{name} is in force. {refusal.message}", "bad")
+        return go(PAGE)
+    flash(f"{name} is in force, and a training that learns it is queued.", "good")
+    return go("/")
 
 
 @blueprint.post(f"{PAGE}/<int:definition_id>/activate")

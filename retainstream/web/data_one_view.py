@@ -8,6 +8,7 @@ from typing import Any
 
 from retainstream.web import data_words as words
 from retainstream.web.data_view import OPEN, taken_names, target_words
+from retainstream.web.next_step import NextStep
 from retainstream.web.template_tools import moment, whole
 
 Answer = Mapping[str, Any]
@@ -21,17 +22,6 @@ class Fate:
     count: str
     note: str
     tone: str
-
-
-@dataclass(frozen=True)
-class NextStep:
-    """What to do now: a form that posts, or a link."""
-
-    title: str
-    text: str
-    words: str
-    address: str
-    posts: bool
 
 
 @dataclass(frozen=True)

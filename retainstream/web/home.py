@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from flask import Blueprint, current_app, flash, request
 from sqlalchemy.orm import Session
@@ -20,15 +21,15 @@ from retainstream.services import dashboard, model_card, predictions, training, 
 from retainstream.services.customers import groups, lists
 from retainstream.services.customers.groups import Groups
 from retainstream.services.trend import Moment
-from retainstream.web import frame, home_charts, home_view
+from retainstream.web import frame, home_charts, home_view, next_step
 from retainstream.web.browser_session import go
-from retainstream.web.current_jobs import JobView
+from retainstream.web.current_jobs import JobsView, JobView
 from retainstream.web.guards import requires_page, signed_in_actor
 from retainstream.web.home_view import HomeView, Row
 from retainstream.web.template_tools import day
 
 blueprint = Blueprint("web_home", __name__)
-SHOWN_IN_ROW = 5
+SHOWN_IN_ROW, FEW_ROWS = 5, 2
 
 
 @blueprint.get("/")
@@ -39,38 +40,57 @@ def show() -> BaseResponse:
     settings: Settings = current_app.config["RETAINSTREAM"]
     with read_unit() as session:
         around = frame.around(session, "home")
-        view = read(session, settings, person, around.jobs.last)
+        view = read(session, settings, person, around.jobs)
         return frame.filled(around, "home/home.html", home=view, origin=request.host_url.rstrip("/"))
 
 
-def read(session: Session, settings: Settings, person: Actor, last_job: JobView | None) -> HomeView:
-    """Return the page's content for a person; what they may not do has no button."""
+def read(session: Session, settings: Settings, person: Actor, current: JobsView) -> HomeView:
+    """Return the page's content for a person; what they may not do, or is being done, has no button."""
     metrics = dashboard.metrics(session, settings)
     refused = _refusal(session)
     stage = home_view.stage_of(metrics)
     title, lead = home_view.headline(metrics, stage, refused)
     past = trend.moments(session) if stage == "scored" else []
+    busy = {job.kind for job in current.open}
     view = HomeView(
         stage=stage,
         headline=title,
         lead=lead,
-        kpis=home_view.kpis(metrics, refused, past) if stage != "empty" else (),
+        kpis=home_view.kpis(metrics, refused, past) if stage == "scored" else (),
         stale=bool(metrics["stale"]),
-        warnings=_warnings(last_job, refused),
-        may_train=stage != "empty" and person.may(Permission.MODEL_TRAIN),
-        may_score=stage in ("unscored", "scored") and person.may(Permission.PREDICTIONS_WRITE),
+        warnings=_warnings(current.last, refused),
+        may_train=stage == "scored" and person.may(Permission.MODEL_TRAIN) and "train" not in busy,
+        may_score=stage == "scored" and person.may(Permission.PREDICTIONS_WRITE) and "score" not in busy,
         may_import=person.may(Permission.IMPORTS_WRITE),
     )
     if stage != "scored":
-        return view
-    return _with_scores(session, person, view, past, home_view.worst_title(metrics))
+        if stage != "empty":
+            view = replace(view, kpis=home_view.known_kpis(metrics, refused))
+        return _before_scores(session, settings, person, view, home_view.waited_for(current.open))
+    return _with_scores(session, person, view, past, metrics)
 
 
-def _with_scores(session: Session, person: Actor, view: HomeView, past: Sequence[Moment], title: str) -> HomeView:
+def _before_scores(
+    session: Session, settings: Settings, person: Actor, view: HomeView, job: JobView | None
+) -> HomeView:
+    if job is not None:
+        title, lead = home_view.WAITED_FOR[job.kind]
+        return replace(view, headline=title, lead=lead, work=home_view.work(job))
+    step = next_step.step(next_step.read(session, settings))
+    return replace(view, step=step, may_step=next_step.for_person(step, person) is not None)
+
+
+def _with_scores(
+    session: Session, person: Actor, view: HomeView, past: Sequence[Moment], metrics: dict[str, Any]
+) -> HomeView:
     found = groups.read(session)
-    rows = tuple(_row(session, person, found, name) for name in groups.TITLES if found.members[name])
+    names = [name for name in groups.TITLES if found.members[name]]
+    # Where there is little else to show, as after a first import, more of those who matter most are shown.
+    first = 2 * SHOWN_IN_ROW if len(names) <= FEW_ROWS else SHOWN_IN_ROW
+    rows = tuple(_row(session, person, found, name, SHOWN_IN_ROW if at else first) for at, name in enumerate(names))
     if rows and rows[0].key == "leaving_soon":
-        rows = (replace(rows[0], title=title), *rows[1:])
+        note = rows[0].note if metrics["monthly_revenue"] else "high risk, the riskiest first"
+        rows = (replace(rows[0], title=home_view.worst_title(metrics), note=note), *rows[1:])
     features = dashboard.features(session)
     return replace(
         view,
@@ -82,8 +102,8 @@ def _with_scores(session: Session, person: Actor, view: HomeView, past: Sequence
     )
 
 
-def _row(session: Session, person: Actor, found: Groups, name: str) -> Row:
-    ids = found.members[name][:SHOWN_IN_ROW]
+def _row(session: Session, person: Actor, found: Groups, name: str, shown: int) -> Row:
+    ids = found.members[name][:shown]
     items = lists.present(session, person, ids)
     rises = [found.rises.get(one) if name == "risen" else None for one in ids]
     note = {

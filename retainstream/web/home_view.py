@@ -13,11 +13,25 @@ from typing import Any, cast
 from retainstream.lib import clock
 from retainstream.services.trend import Moment
 from retainstream.web.charts import Spark, sparkline
+from retainstream.web.current_jobs import JobView
 from retainstream.web.home_charts import BAND_WORDS, Chart, TrendChart
+from retainstream.web.model_job_view import PHASES
+from retainstream.web.next_step import NextStep
 from retainstream.web.template_tools import cash, day, moment, percent, whole
 
 SHOWN_DRIVERS = 8
 SHOWN_REASONS = 2
+WAITED_FOR = {
+    "import": ("Your file is coming in.", "Nothing shows before all of it is in."),
+    "ingest": ("Your file is coming in.", "Nothing shows before all of it is in."),
+    "train": (
+        "A model is learning who leaves.",
+        "It is tested on customers it never saw; then everybody gets a score, with reasons.",
+    ),
+    "score": ("Everybody is being scored.", "Each customer gets a score with its reasons; it takes seconds."),
+    "demo": ("The demo is being made.", "It is loaded, looked at from past days, trained and scored."),
+}
+"""Kinds of work that a box without scores waits for: a sentence for each, and what stands under it."""
 _WEEK_US = 6 * clock.DAY_US
 
 Answer = Mapping[str, Any]
@@ -78,8 +92,19 @@ class Driver:
 
 
 @dataclass(frozen=True)
+class Work:
+    """Work under way that the page waits for; `percent` is None before it has begun."""
+
+    words: str
+    percent: int | None
+
+
+@dataclass(frozen=True)
 class HomeView:
-    """Everything on the page. `stage` is `empty` (no customers), `untrained`, `unscored` or `scored`."""
+    """Everything on the page. `stage` is `empty` (no customers), `untrained`, `unscored` or `scored`.
+
+    Until there are scores, either `work` is under way or `step` says what to do next; who may not do it is told whom to ask (`may_step`).
+    """
 
     stage: str
     headline: str
@@ -95,6 +120,9 @@ class HomeView:
     may_train: bool = False
     may_score: bool = False
     may_import: bool = False
+    work: Work | None = None
+    step: NextStep | None = None
+    may_step: bool = False
 
 
 def stage_of(metrics: Answer) -> str:
@@ -106,6 +134,18 @@ def stage_of(metrics: Answer) -> str:
     return "scored" if metrics["scored_customers"] else "unscored"
 
 
+def waited_for(jobs: Sequence[JobView]) -> JobView | None:
+    """Return the open job that a box without scores waits for, the oldest first; None when nothing of the kind is open."""
+    return next((job for job in jobs if job.kind in WAITED_FOR), None)
+
+
+def work(job: JobView) -> Work:
+    """Return how far a job has come."""
+    if job.percent is None:
+        return Work("Waiting for its turn", None)
+    return Work(PHASES.get(job.phase, job.phase.capitalize()) or "Starting", job.percent)
+
+
 def headline(metrics: Answer, stage: str, verdict: str) -> tuple[str, str]:
     """Return the finding as a sentence, and what stands under it."""
     if stage == "empty":
@@ -115,10 +155,9 @@ def headline(metrics: Answer, stage: str, verdict: str) -> tuple[str, str]:
         )
     total = int(metrics["total_customers"])
     if stage == "untrained":
-        known = (
-            f"{_people(total)} {'is' if total == 1 else 'are'} in, {whole(metrics['churned_customers'])} of them left."
-        )
-        return ("No model could be put into service." if verdict else "No model yet."), known
+        are_in = f"{_people(total)} {'is' if total == 1 else 'are'} in"
+        left = f", {whole(metrics['churned_customers'])} of them left" if metrics["labelled_customers"] else ""
+        return ("No model could be put into service." if verdict else "No model yet."), f"{are_in}{left}."
     if stage == "unscored":
         return (
             "The model is trained; nobody has been scored yet.",
@@ -142,7 +181,7 @@ def worst_title(metrics: Answer) -> str:
     """Return the title above those at high risk, by what the model can say."""
     kind = metrics["model"]["kind"]
     said = {"snapshot": "Most like those who left", "simple_rule": "Silent for longest"}.get(kind, "Leaving soon")
-    return f"{said}, worth most"
+    return f"{said}, worth most" if metrics["monthly_revenue"] else said
 
 
 def _by_when(metrics: Answer) -> str:
@@ -190,6 +229,12 @@ def kpis(metrics: Answer, verdict: str = "", past: Sequence[Moment] = ()) -> tup
         _revenue(metrics, past),
         _quality(metrics["model"], verdict, past),
     )
+
+
+def known_kpis(metrics: Answer, verdict: str) -> tuple[Kpi, ...]:
+    """Return the key figures that are known before there are scores; none where the lead has said it all."""
+    known = tuple(kpi for kpi in kpis(metrics, verdict) if kpi.figure != "–")
+    return known if len(known) > 1 else ()
 
 
 def _change(values: Sequence[float | None], past: Sequence[Moment], *, relative: bool = False) -> str:
@@ -265,9 +310,8 @@ def person_card(item: Answer, rise: float | None = None, first: str = "") -> Per
     if probability is not None:
         ring, words = min(99, max(1, round(100 * probability))), "churn probability {}%"
     tenure = _months(item)
-    about = [str(item["plan"] or "No plan")] + (
-        [] if tenure is None else [f"{round(tenure)} month{'' if round(tenure) == 1 else 's'}"]
-    )
+    about = [str(item["plan"])] if item["plan"] else []
+    about += [] if tenure is None else [f"{round(tenure)} month{'' if round(tenure) == 1 else 's'}"]
     reasons = sorted(cast("Sequence[Answer]", item["reasons"]), key=lambda reason: reason["direction"] != "raises")
     band = str(item["risk_band"] or "low")
     return PersonCard(

@@ -14,6 +14,8 @@ Answer = Mapping[str, Any]
 OPEN = ("queued", "running")
 PHASES = {
     "reading": "Reading what was known",
+    "panel": "Looking at customers on past days",
+    "checking": "Checking what may be learnt",
     "features": "Making features",
     "folds": "Splitting by time",
     "tuning": "Searching for good settings",

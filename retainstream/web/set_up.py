@@ -80,15 +80,15 @@ def begin() -> BaseResponse:
 @blueprint.post("/set-up/demo")
 @requires_page(Permission.SETTINGS_WRITE)
 def load_demo() -> BaseResponse:
-    """Queue the demo, and go where it can be followed."""
+    """Queue the demo, and go to the home page, which follows it."""
     try:
         with unit_of_work() as session:
             demo_job.request(session, signed_in_actor())
     except Conflict as refusal:
         flash(refusal.message, "bad")
         return browser_session.go("/")
-    flash("The demo is being made; it is complete in some minutes.", "good")
-    return browser_session.go("/jobs")
+    flash("The demo is complete in some minutes.", "good")
+    return browser_session.go("/")
 
 
 def _page(refusal: RetainStreamError | None = None) -> Response:

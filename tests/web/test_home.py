@@ -9,9 +9,9 @@ import pytest
 from flask import Flask
 
 from retainstream.db import read_unit, unit_of_work
-from retainstream.models import JobRun
+from retainstream.models import ChurnDefinition, JobRun, Label
 from retainstream.security.actor import SYSTEM
-from retainstream.services import jobs
+from retainstream.services import jobs, revisions
 from retainstream.services.customers.filters import CustomerFilter, count
 from tests.web.conftest import Browser
 from tests.web.stocked import add_customers, add_model, stock
@@ -53,6 +53,59 @@ def test_refused_model_says_why(app: Flask, as_: SignIn) -> None:
     assert "The last training was refused: There is nothing to learn from" in page
 
 
+def test_after_a_refusal_more_data_is_asked_for_and_not_the_same_training_again(app: Flask, as_: SignIn) -> None:
+    with app.app_context(), unit_of_work() as session:
+        add_customers(session, 10)
+        add_model(session, servable=False, message="There is nothing to learn from: the AUC interval holds 0.5.")
+    page = as_("analyst").get("/").text
+    assert "Give it more to learn from" in page
+    assert '<a class="button button--act" href="/data/import">' in page
+    assert 'action="/train"' not in page
+
+
+def test_customers_of_whom_nothing_says_who_left_are_not_sent_to_a_training(app: Flask, as_: SignIn) -> None:
+    with app.app_context(), unit_of_work() as session:
+        add_customers(session, 10)
+        session.query(Label).delete()
+        session.query(ChurnDefinition).delete()
+        revisions.bump(session, "customers")
+    page = as_("analyst").get("/").text
+    assert "Say who has left" in page
+    assert 'action="/train"' not in page
+    viewer = as_("viewer").get("/").text
+    assert "An analyst or administrator can do this." in viewer
+    assert "button--act" not in viewer
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("train", "A model is learning who leaves."),
+        ("score", "Everybody is being scored."),
+        ("demo", "The demo is being made."),
+    ],
+)
+def test_home_follows_the_work_it_waits_for(app: Flask, as_: SignIn, kind: str, said: str) -> None:
+    with app.app_context(), unit_of_work() as session:
+        add_customers(session, 10)
+        job = jobs.enqueue(session, SYSTEM, kind, {})
+        job.state, job.progress, job.phase = "running", 0.4, "tuning"
+    page = as_("analyst").get("/").text
+    assert said in page
+    assert "Searching for good settings" in page
+    assert 'hx-select="#home"' in page
+    assert "button--act" not in page
+
+
+def test_first_file_is_awaited_on_an_empty_home(app: Flask, as_: SignIn) -> None:
+    with app.app_context(), unit_of_work() as session:
+        jobs.enqueue(session, SYSTEM, "import", {})
+    page = as_("analyst").get("/").text
+    assert "Your file is coming in." in page
+    assert "Waiting for its turn" in page
+    assert "Import a file" not in page
+
+
 def test_model_without_scores_offers_scoring(app: Flask, as_: SignIn) -> None:
     with app.app_context(), unit_of_work() as session:
         add_customers(session, 10)
@@ -71,7 +124,7 @@ def test_headline_counts_the_list_that_it_opens(app: Flask, as_: SignIn) -> None
     assert made.risky == listed > 10
     assert f"{listed} customers resemble those who left." in page
     leaving = page.split('<section class="section" aria-labelledby="row-leaving_soon"')[1].split("</section>")[0]
-    assert leaving.count('class="card band-') == 5
+    assert leaving.count('class="card band-') == 10
     assert f"{listed} in all" in leaving or f"All {listed}<" in leaving
     assert re.search(r">160</(a|span)>", page)
     assert "0.845" in page

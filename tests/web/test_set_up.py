@@ -123,11 +123,12 @@ def test_reset_link_sets_a_password_once(app: Flask, browser: Browser, cast: Cas
 def test_demo_is_queued_once_by_an_administrator(app: Flask, as_: Callable[[str], Browser]) -> None:
     assert as_("analyst").post("/set-up/demo", {}, page="/").status_code == 403
     owner = as_("owner")
-    assert owner.post("/set-up/demo", {}, page="/set-up/begin").location == "/jobs"
-    page = owner.get("/jobs").text
-    assert "The demo is being made" in page
+    assert owner.post("/set-up/demo", {}, page="/set-up/begin").location == "/"
+    page = owner.get("/").text
+    assert "The demo is being made." in page
     assert "Making the demo" in page
-    owner.post("/set-up/demo", {}, page="/jobs")
+    assert ">Import a file</a>" not in page
+    owner.post("/set-up/demo", {}, page="/")
     assert "being made already" in owner.get("/").text
     with app.app_context(), read_unit() as session:
         assert [(job.kind, job.state) for job in session.query(JobRun)] == [("demo", "queued")]
