@@ -16,6 +16,7 @@ def register(app: Flask) -> None:
         audit,
         auth,
         churn_definitions,
+        customer_insight,
         customer_views,
         customers,
         dashboard,
@@ -25,6 +26,7 @@ def register(app: Flask) -> None:
         features,
         feeds,
         imports,
+        invitations,
         jobs,
         limits,
         model,
@@ -33,6 +35,7 @@ def register(app: Flask) -> None:
         predictions,
         preferences,
         probes,
+        sessions,
         subscriptions,
         users,
     )
@@ -50,8 +53,11 @@ def register(app: Flask) -> None:
     api.spec.components.security_scheme("apiKey", {"type": "apiKey", "in": "header", "name": "X-API-Key"})
     for blueprint in (
         auth.blueprint,
+        sessions.blueprint,
+        sessions.password_blueprint,
         users.reset_blueprint,
         users.blueprint,
+        invitations.blueprint,
         audit.blueprint,
         preferences.blueprint,
         jobs.blueprint,
@@ -72,6 +78,7 @@ def register(app: Flask) -> None:
         feeds.blueprint,
         feeds.findings_blueprint,
         customer_views.blueprint,
+        customer_insight.blueprint,
         customers.blueprint,
     ):
         csrf.exempt(blueprint)  # the API refuses cookies, so nobody's browser can be made to call it
