@@ -34,7 +34,7 @@ class Tried:
         Done tasks that ended 30 days ago or longer, of customers of whom it is known whether, and when, they left.
     left : int
         How many of those had left within the 30 days after, by the definition in force.
-    too_early, unknown : int
+    too_early, not_known : int
         Done tasks that ended later than that, and those of whom it is not known.
     causal : bool
         Always False.
@@ -47,7 +47,7 @@ class Tried:
     judged: int
     left: int
     too_early: int
-    unknown: int
+    not_known: int
     causal: bool = False
 
     @property
@@ -90,7 +90,7 @@ def of_plays(session: Session, actor: Actor) -> dict[int, Tried]:
             judged=counted["had_left"] + counted["had_stayed"],
             left=counted["had_left"],
             too_early=counted["too_early"],
-            unknown=counted["unknown"],
+            not_known=counted["not_known"],
         )
         for play_id, counted in states.items()
     }
@@ -100,6 +100,6 @@ def _what_followed(ended_at: int, churned: bool | None, churned_at: int | None, 
     if ended_at > matured:
         return "too_early"
     if churned is None or (churned and churned_at is None):
-        return "unknown"
+        return "not_known"
     left = churned and churned_at is not None and churned_at <= ended_at + AFTER_DAYS * clock.DAY_US
     return "had_left" if left else "had_stayed"
