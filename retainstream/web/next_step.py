@@ -58,8 +58,9 @@ IMPORT = NextStep(
 )
 TELL_WHO_LEFT = NextStep(
     "Say who has left",
-    "Nothing on record tells, so there is nothing to learn from yet. Import the table again with a column that says who left: it is added to the "
-    "customers on record. Or import what they did (events, orders) or their subscriptions: then their silence or their cancelling tells.",
+    "Nothing on record tells, so there is nothing to learn from yet. Import the table again with a column that names each customer and one that "
+    "says who left: it is added to those on record. Or import what they did (events, orders) or their subscriptions: then their silence or their "
+    "cancelling tells.",
     "Import another file",
     "/data/import",
     posts=False,
