@@ -28,9 +28,10 @@ STALLED_SECONDS = 20  # without a byte; gunicorn itself only limits the time bet
 
 
 def post_worker_init(worker):
-    """Stand for leader and load the model, after the fork."""
+    """Stand for leader, load the model and make what pages keep, after the fork."""
     background.start(worker.wsgi)
     background.warm_up(worker.wsgi)
+    background.keep_warm(worker.wsgi)
     if worker.age == 1:
         threading.Thread(target=_announce, daemon=True).start()
 

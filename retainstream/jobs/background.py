@@ -19,6 +19,7 @@ from retainstream.config import Settings
 from retainstream.db import empty_log, read_unit, unit_of_work
 from retainstream.errors import Busy
 from retainstream.jobs.runner import Runner
+from retainstream.jobs.warmth import Warmth
 from retainstream.lib import clock
 from retainstream.services import feeds, jobs, registry, score_history
 from retainstream.services.events import standing
@@ -45,6 +46,7 @@ class Background:
         self.app = app
         self.settings = settings
         self.runner = runner or Runner(app, settings)
+        self.warmth = Warmth(app, settings)
         self._stopping = threading.Event()
         self._leading = threading.Event()
         self._thread: threading.Thread | None = None
@@ -64,6 +66,7 @@ class Background:
         """Stop in good order: the running job is ended and given back, and the lock is free for the next."""
         self._stopping.set()
         self.runner.stop()
+        self.warmth.stop(STOP_SECONDS)
         for thread in (self._job_thread, self._thread):
             if thread is not None:
                 thread.join(STOP_SECONDS)
@@ -191,6 +194,12 @@ def stop(app: Flask) -> None:
     """Stop the background of a server's process in good order."""
     background: Background = app.extensions[EXTENSION]
     background.stop()
+
+
+def keep_warm(app: Flask) -> None:
+    """Make what pages keep, now and whenever it changed, in a thread of this process; nothing waits for it."""
+    background: Background = app.extensions[EXTENSION]
+    background.warmth.start()
 
 
 def warm_up(app: Flask) -> threading.Thread:

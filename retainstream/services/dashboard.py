@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -29,6 +30,8 @@ from retainstream.services import model_card, preferences, registry, revisions
 STALE_AFTER_US = 36 * clock.HOUR_US
 """A nightly score that is older than this has missed a night."""
 BINS = 20
+_MOVED_BY = ("customers", "scores", "model", "settings")
+"""The counters of what the figures are made of. New events alone move none of them before the next scoring."""
 _KEPT = 8
 Value = TypeVar("Value")
 
@@ -97,8 +100,8 @@ _kept_metrics: _Kept[_Metrics] = _Kept()
 _kept_distribution: _Kept[dict[str, object]] = _Kept()
 
 
-def _key(session: Session) -> _Key:
-    return _Key(db.engine.url.database, tuple(revisions.read(session).values()))
+def _key(counters: Mapping[str, int]) -> _Key:
+    return _Key(db.engine.url.database, tuple(counters[name] for name in _MOVED_BY))
 
 
 def metrics(session: Session, settings: Settings) -> dict[str, object]:
@@ -118,12 +121,12 @@ def metrics_answer(session: Session, settings: Settings) -> Answer:
 
 def kept_metrics_answer() -> Answer | None:
     """Return the headline figures ready to be sent if they were computed for the present state of the data; needs no unit of work."""
-    found = _kept_metrics.get(_Key(db.engine.url.database, revisions.glance()))
+    found = _kept_metrics.get(_key(dict(zip(revisions.NAMES, revisions.glance(), strict=True))))
     return None if found is None else found.answer()
 
 
 def _judged(session: Session, settings: Settings) -> _Metrics:
-    key = _key(session)
+    key = _key(revisions.read(session))
     return _kept_metrics.get(key) or _kept_metrics.keep(key, _metrics(session, settings))
 
 
@@ -242,7 +245,7 @@ def distribution(session: Session) -> dict[str, object]:
 
     Bins are over the probability, or over the rank percentile where probabilities are withheld; each bin is [low, high), the last one closed.
     """
-    key = _key(session)
+    key = _key(revisions.read(session))
     return _kept_distribution.get(key) or _kept_distribution.keep(key, _distribution(session))
 
 

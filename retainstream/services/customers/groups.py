@@ -9,11 +9,11 @@ import json
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Integer, String, and_, bindparam, case, column, func, or_, select
+from sqlalchemy import Integer, Select, String, and_, bindparam, case, column, func, or_, select
 from sqlalchemy.orm import Session
 
 from retainstream.db import db
@@ -87,22 +87,32 @@ class _Scored:
     signup_at: int | None
 
 
+_MOVED_BY = ("customers", "scores", "removals")
+"""The counters of what groups are made of: all of it was known when the scores in force were made."""
 _lock = threading.Lock()
+_making = threading.Lock()
 _kept: OrderedDict[tuple[Any, ...], Groups] = OrderedDict()
-_kept_trouble: dict[tuple[Any, ...], dict[int, int]] = {}
+_kept_trouble: OrderedDict[tuple[Any, ...], dict[int, int]] = OrderedDict()
 
 
 def read(session: Session) -> Groups:
     """Return the groups as of the scores in force; empty ones before anybody was scored."""
-    key = (db.engine.url.database, *revisions.read(session).values())
+    counters = revisions.read(session)
+    key = (db.engine.url.database, *(counters[name] for name in _MOVED_BY))
     found = _kept.get(key)
-    if found is None:
-        found = _made(session)
-        with _lock:
-            _kept[key] = found
-            while len(_kept) > _KEPT:
-                _kept.popitem(last=False)
+    if found is not None:
+        return found
+    with _making:  # who comes meanwhile waits for what is being made
+        found = _kept.get(key) or _made(session)
+        _keep(_kept, key, found)
     return found
+
+
+def _keep(kept: OrderedDict[tuple[Any, ...], Any], key: tuple[Any, ...], value: object) -> None:
+    with _lock:
+        kept[key] = value
+        while len(kept) > _KEPT:
+            kept.popitem(last=False)
 
 
 def narrowed(session: Session, wanted: CustomerFilter, name: str) -> CustomerFilter:
@@ -117,10 +127,15 @@ def narrowed(session: Session, wanted: CustomerFilter, name: str) -> CustomerFil
         return wanted
     if name not in TITLES:
         raise InvalidInput(f"There is no group {name[:60]!r}.", fields={"group": [f"one of {', '.join(TITLES)}"]})
-    ids = json.dumps(read(session).members[name], separators=(",", ":"))
-    listed = func.json_each(bindparam(None, ids, String)).table_valued(column("value", Integer))
-    members = Customer.id.in_(select(listed.c.value))
-    return replace(wanted, extra=(*wanted.extra, members), ranked=ids)
+    ids = read(session).members[name]
+    members = Customer.id.in_(_listed(ids))
+    return replace(wanted, extra=(*wanted.extra, members), ranked=json.dumps(ids, separators=(",", ":")))
+
+
+def _listed(ids: Sequence[int]) -> Select[tuple[int]]:
+    """Return a query for ids that are known, however many they are."""
+    rows = func.json_each(bindparam(None, json.dumps(ids), String)).table_valued(column("value", Integer))
+    return select(rows.c.value)
 
 
 def _made(session: Session) -> Groups:
@@ -132,10 +147,10 @@ def _made(session: Session) -> Groups:
     ).first()
     if run is None:
         return Groups(dict.fromkeys(TITLES, ()), {}, {}, None)
-    scored = _scored(session)
+    trouble = _failed_to_pay(session, run)
+    scored = _scored(session, trouble)
     rises, compared_with = _rises(session, run, scored)
     new_since = run.as_of - NEW_DAYS * clock.DAY_US
-    trouble = _failed_to_pay(session, run)
     drifting = [one for one in scored if one.band >= MEDIUM]
     return Groups(
         {
@@ -150,7 +165,8 @@ def _made(session: Session) -> Groups:
     )
 
 
-def _scored(session: Session) -> list[_Scored]:
+def _scored(session: Session, trouble: Mapping[int, int]) -> list[_Scored]:
+    """Return who can be in any group, the riskiest first: those at medium risk or more, and those in trouble. Most of a base is neither."""
     rows = session.execute(
         select(
             Customer.id,
@@ -163,7 +179,11 @@ def _scored(session: Session) -> list[_Scored]:
             Customer.signup_at,
         )
         .join(Customer, Customer.id == LatestScore.customer_id)
-        .where(Customer.visible(), Customer.churned.is_not(True))
+        .where(
+            Customer.visible(),
+            Customer.churned.is_not(True),
+            or_(LatestScore.band >= MEDIUM, LatestScore.customer_id.in_(_listed(list(trouble)))),
+        )
         .order_by(LatestScore.margin.desc(), Customer.id)
     )
     return [_Scored(*row) for row in rows]
@@ -219,9 +239,8 @@ def _failed_to_pay(session: Session, run: ScoringRun) -> dict[int, int]:
     key = (db.engine.url.database, run.id, revisions.read(session)["removals"])
     found = _kept_trouble.get(key)
     if found is None:
-        found = _kept_trouble[key] = _trouble(session, run.as_of)
-        while len(_kept_trouble) > _KEPT:
-            _kept_trouble.pop(next(iter(_kept_trouble)), None)
+        found = _trouble(session, run.as_of)
+        _keep(_kept_trouble, key, found)
     return found
 
 

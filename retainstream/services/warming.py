@@ -1,0 +1,34 @@
+"""Makes what Home and Customers keep before somebody asks for it: else the first to look after new scores would wait for it."""
+
+from __future__ import annotations
+
+from retainstream.config import Settings
+from retainstream.db import read_unit
+from retainstream.services import dashboard, revisions
+from retainstream.services.customers import counted, groups
+from retainstream.services.customers.filters import CustomerFilter
+
+FOLLOWED = ("customers", "scores", "model", "settings", "removals")
+"""Counters of what is kept here. New events alone change none of it, and on a busy feed they come all the time."""
+
+
+def state() -> tuple[int, ...]:
+    """Return the counters that are followed; costs so little that it may be asked every second. Needs an application context."""
+    counters = dict(zip(revisions.NAMES, revisions.glance(), strict=True))
+    return tuple(counters[name] for name in FOLLOWED)
+
+
+def figures(settings: Settings) -> None:
+    """Make the headline figures, the distribution, the groups, and the length of the plain list, as far as they are not kept yet.
+
+    It only reads, one unit for each, so that none is open for long. Needs an application context, and no open unit of work.
+    """
+    with read_unit() as session:
+        dashboard.metrics(session, settings)
+    with read_unit() as session:
+        groups.read(session)
+    with read_unit() as session:
+        dashboard.distribution(session)
+    with read_unit() as session:
+        counted.choices(session)
+        counted.total(session, CustomerFilter())
