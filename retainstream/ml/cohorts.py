@@ -227,10 +227,8 @@ def _active(
     if joined is None:
         return who, period, home, start, 0
     members, since, _, _ = _first_and_all(joined, clock)
-    place = np.searchsorted(members, who)
-    member = np.append(members, 0)[place] == who
-    member &= place < len(members)
-    home = np.where(member, place, -1)[home]
+    member = np.isin(who, members)
+    home = np.where(member, np.searchsorted(members, who), -1)[home]
     counts = home >= 0
     counts[counts] = period[counts] >= since[home[counts]]
     return members, period[counts], home[counts], since, int((~member).sum())

@@ -161,7 +161,16 @@ def test_a_late_cancellation_changes_a_month_only_for_those_who_look_later():
     edges = np.array([0, 100, 200])
     closed = bridge(late, edges, as_of=201, data_end=200)
     assert closed.closing.tolist() == [800, 800]
+    assert bridge(late, edges, as_of=230, data_end=200).closing.tolist() == [800, 800]
     assert bridge(late, edges, as_of=231, data_end=200).closing.tolist() == [300, 300]
+
+
+def test_a_subscription_that_arrives_late_is_there_only_for_those_who_look_later():
+    one = np.array([1])
+    late = Subscriptions(one, np.array([10]), np.array([NO_END]), np.array([500]), np.array([230]), np.array([0]))
+    edges = np.array([0, 100, 200])
+    assert bridge(late, edges, as_of=230, data_end=200).closing.tolist() == [0, 0]
+    assert bridge(late, edges, as_of=231, data_end=200).closing.tolist() == [500, 500]
 
 
 def test_a_running_month_is_as_far_as_it_went():
