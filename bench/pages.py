@@ -95,6 +95,7 @@ def pages(client: FlaskClient) -> Iterator[str]:
         "/data",
         "/data/import",
         "/data/feeds",
+        "/data/findings",
         "/data/definitions",
         "/data/features",
     )

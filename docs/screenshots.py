@@ -45,6 +45,7 @@ PICTURES_OF = (
     Picture("data", "/data"),
     Picture("import", "/data/import"),
     Picture("feeds", "/data/feeds", shown=False),
+    Picture("findings", "/data/findings", shown=False),
     Picture("definitions", "/data/definitions"),
     Picture("features", "/data/features", shown=False),
     Picture("jobs", "/jobs", shown=False),
