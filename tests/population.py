@@ -77,23 +77,30 @@ def populate(
     )
     session.add(batch)
     found = attributes.allocate(session, COLUMNS)
-    ids = []
-    for row in frame.to_dict("records"):
-        churned = bool(row["churn"]) if labelled else None
-        customer = Customer(
+    rows = frame.to_dict("records")
+    left = [bool(row["churn"]) if labelled else None for row in rows]
+    customers = [
+        Customer(
             batch_id=batch.id, plan=_plain(row["plan_name"]), revenue_minor=1_000, currency="USD", churned=churned, tags=[],
             created_at=now, updated_at=now,
-        )  # fmt: skip
-        session.add(customer)
-        session.flush()
+        )
+        for row, churned in zip(rows, left, strict=True)
+    ]  # fmt: skip
+    session.add_all(customers)
+    session.flush()
+    versions = []
+    for row, customer in zip(rows, customers, strict=True):
         version = AttributeVersion(customer_id=customer.id, batch_id=batch.id, valid_from=now, known_at=known_at or now)
         for item in found:
             if item.slot is None:
                 version.extra = {**(version.extra or {}), item.name: _plain(row[item.name])}
             else:
                 setattr(version, item.slot, _plain(row[item.name]))
-        session.add_all([Identity(customer_id=customer.id, user_id=row["user_id"]), version])
-        session.flush()
+        versions.append(version)
+        session.add(Identity(customer_id=customer.id, user_id=row["user_id"]))
+    session.add_all(versions)
+    session.flush()
+    for customer, version, churned in zip(customers, versions, left, strict=True):
         customer.version_id = version.id
         if labelled:
             session.add(
@@ -101,7 +108,7 @@ def populate(
                     customer_id=customer.id, definition_id=definition.id, batch_id=batch.id, value=churned, known_at=now
                 )
             )
-        ids.append(customer.id)
+    ids = [customer.id for customer in customers]
     revisions.bump(session, "customers")
     session.flush()
     return ids

@@ -52,6 +52,7 @@ def add_customers(session: Session, count: int) -> int:
     active = 0
     definition = ChurnDefinition(id=1, version=1, kind="labelled_column", name="churn", parameters={}, created_at=now)
     session.add(definition)
+    facts: list[object] = []  # about customers, and so written after them
     for index in range(count):
         left = index % 5 == 4
         active += not left
@@ -69,10 +70,9 @@ def add_customers(session: Session, count: int) -> int:
             updated_at=now,
         )
         session.add(customer)
-        session.flush()
-        session.add(Identity(customer_id=customer.id, user_id=f"cus_{index:05d}", name=f"Name {index}"))
-        session.add(Label(customer_id=customer.id, definition_id=1, value=left, known_at=now))
-        session.add(
+        facts.append(Identity(customer_id=customer.id, user_id=f"cus_{index:05d}", name=f"Name {index}"))
+        facts.append(Label(customer_id=customer.id, definition_id=1, value=left, known_at=now))
+        facts.append(
             AttributeVersion(
                 id=index + 1,
                 customer_id=customer.id,
@@ -84,6 +84,8 @@ def add_customers(session: Session, count: int) -> int:
                 n03=float(index % 4),
             )
         )
+    session.flush()
+    session.add_all(facts)
     for number, spec in enumerate(SPECS, start=1):
         session.add(
             AttributeDefinition(
