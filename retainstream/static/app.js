@@ -22,8 +22,6 @@ document.addEventListener("click", (event) => {
   if (close) dismiss(close.closest(".toast"));
 });
 
-const TYPING = "input, textarea, select, [contenteditable]";
-
 function closeMenus(except) {
   document.querySelectorAll("details.menu[open]").forEach((menu) => {
     if (menu !== except) menu.open = false;
@@ -32,7 +30,43 @@ function closeMenus(except) {
 
 document.addEventListener("click", (event) => closeMenus(event.target.closest("details.menu")));
 
+// Who speaks to the computer, or types by chance, can do without keys that act alone: this browser remembers the choice.
+const SINGLE = "single-keys";
+
+function mayUseSingleKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return false;
+  if (event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]")) return false;
+  try {
+    return window.localStorage.getItem(SINGLE) !== "off";
+  } catch {
+    return true;
+  }
+}
+
+function showKeys() {
+  const keys = document.getElementById("keys");
+  closeMenus();
+  if (keys) keys.showModal();
+  else window.location.assign("/keys");
+}
+
+document.addEventListener("change", (event) => {
+  if (event.target.id !== SINGLE) return;
+  if (event.target.checked) window.localStorage.removeItem(SINGLE);
+  else window.localStorage.setItem(SINGLE, "off");
+});
+
+document.addEventListener("click", (event) => {
+  if (event.target.matches("dialog")) event.target.close();
+});
+
 document.addEventListener("keydown", (event) => {
+  // An open dialog closes by itself, and gives the focus back.
+  if (document.querySelector("dialog[open]")) return;
+  if (event.key === "?" && mayUseSingleKey(event)) {
+    event.preventDefault();
+    showKeys();
+  }
   if (event.key === "Escape") {
     const open = document.querySelector("details.menu[open]");
     if (open) {
@@ -41,8 +75,8 @@ document.addEventListener("keydown", (event) => {
     } else dismiss(document.querySelector(".toast"));
   }
   const search = document.getElementById("search");
-  const wanted = (event.key === "/" && !event.target.closest(TYPING)) || (event.key === "k" && (event.ctrlKey || event.metaKey));
-  if (search && wanted && !(event.key === "/" && (event.ctrlKey || event.metaKey || event.altKey))) {
+  const wanted = (event.key === "/" && mayUseSingleKey(event)) || (event.key === "k" && (event.ctrlKey || event.metaKey));
+  if (search && wanted) {
     event.preventDefault();
     search.focus();
     search.select();
@@ -50,6 +84,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("submit", (event) => {
+  if (event.target.method === "dialog") return;
   const button = event.target.querySelector("button[type=submit]");
   if (!button) return;
   if (button.getAttribute("aria-busy") === "true") {
@@ -71,6 +106,15 @@ document.addEventListener("htmx:afterRequest", (event) => {
 });
 document.addEventListener("DOMContentLoaded", () => {
   mindAllToasts();
+  const single = document.getElementById(SINGLE);
+  if (single) {
+    single.closest("[hidden]").hidden = false;
+    try {
+      single.checked = window.localStorage.getItem(SINGLE) !== "off";
+    } catch {
+      single.closest("p").hidden = true;
+    }
+  }
   // A form that came back with complaints puts the keyboard on the first of them.
   const wrong = document.querySelector("[aria-invalid=true]");
   if (wrong) wrong.focus();

@@ -1,4 +1,4 @@
-// The list of customers works without this: here are the slash that reaches its search, j and k between rows, and ticks for a whole page.
+// The list of customers works without this: here are the slash that reaches its search, j and k between rows, x for their ticks, and ticks for a whole page.
 "use strict";
 
 const ROW_LINK = "#customers .who__id[href]";
@@ -31,18 +31,26 @@ function step(by) {
   if (next) next.focus();
 }
 
+function tick() {
+  const box = document.activeElement.closest("#customers tr")?.querySelector("input[name=user_id]");
+  if (!box) return;
+  box.checked = !box.checked;
+  sayTicked();
+}
+
 document.addEventListener("change", (event) => {
   if (event.target.id === "tick-page") ticks().forEach((box) => (box.checked = event.target.checked));
   if (event.target.closest("#customers")) sayTicked();
 });
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=checkbox]), textarea, select")) return;
+  if (!mayUseSingleKey(event)) return;
   if (event.key === "/") {
     event.preventDefault();
     const search = document.getElementById("q");
     if (search) search.select();
   } else if (event.key === "j" || event.key === "k") step(event.key === "j" ? 1 : -1);
+  else if (event.key === "x") tick();
 });
 
 document.addEventListener("htmx:afterSettle", sayTicked);
