@@ -11,7 +11,7 @@ from retainstream.schemas.exposures import ExposureSchema
 from retainstream.schemas.paging import MOMENT
 from retainstream.schemas.predictions import FeaturesField
 
-SOURCES = ("event", "subscription", "version", "score", "exposure")
+SOURCES = ("event", "subscription", "version", "score", "exposure", "task", "note")
 SHARE = ma.validate.Range(min=0, max=1)
 
 
@@ -34,6 +34,7 @@ class TimelineEntrySchema(Schema):
             "description": "Of an event: kind, feed, value, properties, late_us (microseconds from happening to arrival). Of a subscription: plan,"
             " revenue, started_at, ended_at, end_reason, feed. Of a version of the attributes: origin, file, first, plan. Of a score: run_id, role,"
             " model_version (figures are in the history). Of an exposure: kind, origin, arm."
+            " Of a task: task_id, state, kind, outcome, reason, owner, play, taken_at. Of a note: text, author, task_id, pinned."
         },
     )
 
@@ -47,6 +48,31 @@ class TimelineSchema(Schema):
     )
 
 
+class PortraitTaskSchema(Schema):
+    """A task about the person, without who worked on it."""
+
+    id = ma.fields.Integer(required=True)
+    state = ma.fields.String(required=True)
+    kind = ma.fields.String(required=True)
+    source = ma.fields.String(required=True)
+    steps = ma.fields.List(ma.fields.String(), required=True)
+    due_at = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
+    churn_probability = ma.fields.Float(required=True, allow_none=True)
+    outcome = ma.fields.String(required=True, allow_none=True)
+    outcome_reason = ma.fields.String(required=True, allow_none=True)
+    created_at = ma.fields.String(required=True, metadata=MOMENT)
+    ended_at = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
+
+
+class PortraitNoteSchema(Schema):
+    """A note about the person, without who wrote it."""
+
+    id = ma.fields.Integer(required=True)
+    task_id = ma.fields.Integer(required=True, allow_none=True)
+    at = ma.fields.String(required=True, metadata=MOMENT)
+    text = ma.fields.String(required=True)
+
+
 class PortraitSchema(Schema):
     """Everything on record about one person."""
 
@@ -55,6 +81,8 @@ class PortraitSchema(Schema):
     events = ma.fields.List(ma.fields.Nested(EventSchema), required=True)
     subscriptions = ma.fields.List(ma.fields.Nested(SubscriptionSchema), required=True)
     exposures = ma.fields.List(ma.fields.Nested(ExposureSchema), required=True)
+    tasks = ma.fields.List(ma.fields.Nested(PortraitTaskSchema), required=True)
+    notes = ma.fields.List(ma.fields.Nested(PortraitNoteSchema), required=True)
 
 
 class StandingSchema(Schema):

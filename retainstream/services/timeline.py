@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from retainstream.lib import clock
@@ -24,9 +24,13 @@ from retainstream.models import (
     Exposure,
     Feed,
     ImportBatch,
+    Note,
+    Play,
     ScoreHistory,
     ScoringRun,
     Subscription,
+    Task,
+    User,
 )
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
@@ -35,7 +39,7 @@ from retainstream.services.events.listing import visible
 from retainstream.services.paging import reading_cursor
 
 PAGE: Final = 25
-SOURCES: Final = ("event", "subscription", "version", "score", "exposure")
+SOURCES: Final = ("event", "subscription", "version", "score", "exposure", "task", "note")
 """Kinds of entries; their order settles which comes first at the same instant."""
 _NAME: Final = "timeline"
 
@@ -103,10 +107,17 @@ def _allowed(actor: Actor) -> Iterator[str]:
         yield from ("event", "subscription")
     if actor.may(Permission.PREDICTIONS_READ):
         yield "score"
+    if actor.may(Permission.TASKS_READ):
+        yield "task"
+    if actor.may(Permission.CUSTOMERS_PERSONAL):
+        yield "note"
 
 
 def _before(
-    at: InstrumentedAttribute[int], key: InstrumentedAttribute[int], place: int, before: Moment | None
+    at: ColumnElement[int] | InstrumentedAttribute[int],
+    key: InstrumentedAttribute[int],
+    place: int,
+    before: Moment | None,
 ) -> ColumnElement[bool]:
     """Return the condition that a row comes after a cursor in a list from new to old."""
     if before is None:
@@ -224,10 +235,60 @@ def _exposures(session: Session, customer: Customer, before: Moment | None, limi
     ]
 
 
+def _tasks(session: Session, customer: Customer, before: Moment | None, limit: int) -> list[Entry]:
+    """Return tasks by when they ended, or were taken while they are open; dropped ones, too."""
+    at = func.coalesce(Task.ended_at, Task.created_at)
+    query = (
+        select(Task, at, User.name, User.email, Play.name)
+        .outerjoin(User, User.id == Task.owner_id)
+        .outerjoin(Play, Play.id == Task.play_id)
+        .where(Task.customer_id == customer.id, _before(at, Task.id, 5, before))
+        .order_by(at.desc(), Task.id.desc())
+        .limit(limit)
+    )
+    return [
+        Entry(
+            (moment, 5, task.id),
+            "task",
+            {
+                "task_id": task.id,
+                "state": task.state,
+                "kind": task.kind,
+                "outcome": task.outcome,
+                "reason": task.outcome_reason,
+                "owner": name or email,
+                "play": play,
+                "taken_at": clock.iso(task.created_at),
+            },
+        )
+        for task, moment, name, email, play in session.execute(query)
+    ]
+
+
+def _notes(session: Session, customer: Customer, before: Moment | None, limit: int) -> list[Entry]:
+    query = (
+        select(Note, User.name, User.email)
+        .outerjoin(User, User.id == Note.author_id)
+        .where(Note.customer_id == customer.id, _before(Note.at, Note.id, 6, before))
+        .order_by(Note.at.desc(), Note.id.desc())
+        .limit(limit)
+    )
+    return [
+        Entry(
+            (note.at, 6, note.id),
+            "note",
+            {"text": note.text, "author": name or email, "task_id": note.task_id, "pinned": note.pinned},
+        )
+        for note, name, email in session.execute(query)
+    ]
+
+
 _READERS: dict[str, Callable[[Session, Customer, Moment | None, int], list[Entry]]] = {
     "event": _events,
     "subscription": _subscriptions,
     "version": _versions,
     "score": _scores,
     "exposure": _exposures,
+    "task": _tasks,
+    "note": _notes,
 }

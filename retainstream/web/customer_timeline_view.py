@@ -20,6 +20,13 @@ _REASONS = {
     "other": "for another reason",
 }
 ACTS = {"call": "Call", "email": "E-mail", "offer": "Offer"}
+OUTCOMES = {
+    "saved": ("saved", "good"),
+    "left": ("leaves", "bad"),
+    "unreachable": ("not reached", "warn"),
+    "wrong": ("wrong on the list", ""),
+}
+"""Outcome of a task -> its word and tone."""
 _LATE_US = clock.DAY_US
 _SHOWN_PROPERTIES = 4
 
@@ -77,6 +84,10 @@ def _entry(entry: Entry, scores: Mapping[int, tuple[Answer, Answer | None]]) -> 
         if facts["arm"] == "held_out":
             return EntryView(time, f"{act}: left alone on purpose", f"hold-out, from {facts['origin']}", "")
         return EntryView(time, f"{act} noted", f"from {facts['origin']}", "good")
+    if entry.source == "task":
+        return _task(time, facts)
+    if entry.source == "note":
+        return EntryView(time, f"Note by {facts['author']}" if facts["author"] else "Note", facts["text"], "")
     return _score("", facts, scores.get(facts["run_id"]))
 
 
@@ -111,6 +122,16 @@ def _version(time: str, facts: Answer) -> EntryView:
         return EntryView(time, "Edited by hand", "", "")
     title = "Imported" if facts["first"] else "Updated by an import"
     return EntryView(time, title, str(facts["file"] or ""), "")
+
+
+def _task(time: str, facts: Answer) -> EntryView:
+    what = f"Task ({ACTS.get(facts['kind'], title_of(facts['kind'])).lower()})"
+    if facts["state"] == "done":
+        word, tone = OUTCOMES[facts["outcome"]]
+    else:
+        word, tone = ("dropped" if facts["state"] == "dropped" else "taken"), ""
+    told = (facts["play"], facts["reason"], f"of {facts['owner']}" if facts["owner"] else "")
+    return EntryView(time, f"{what}: {word}", " · ".join(part for part in told if part), tone)
 
 
 def _score(time: str, facts: Answer, found: tuple[Answer, Answer | None] | None) -> EntryView:

@@ -25,9 +25,11 @@ from retainstream.models import (
     ImportRowError,
     Label,
     LatestScore,
+    Note,
     ScoreHistory,
     ScoreOutcome,
     Subscription,
+    Task,
 )
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
@@ -35,11 +37,13 @@ from retainstream.services import audit, revisions
 from retainstream.services.customers import views
 from retainstream.services.customers.record import require
 
-# The identity last: its deletion takes the search entry along.
+# Notes and tasks before what they point at, and the identity last: its deletion takes the search entry along.
 _THEIRS = (
     LatestScore,
     ScoreHistory,
     ScoreOutcome,
+    Note,
+    Task,
     Exposure,
     Event,
     Subscription,
@@ -50,7 +54,7 @@ _THEIRS = (
 
 
 def erase(session: Session, actor: Actor, user_id: str, *, key: bytes) -> dict[str, int]:
-    """Remove a person's identity, attributes, labels, events, subscriptions, exposures, scores, reasons, row errors and search entry.
+    """Remove a person's identity, attributes, labels, events, subscriptions, exposures, tasks, notes, scores, reasons, row errors and search entry.
 
     Parameters
     ----------
@@ -79,7 +83,7 @@ def erase(session: Session, actor: Actor, user_id: str, *, key: bytes) -> dict[s
     views.forget(session, signs | {exact})
     session.merge(ErasureEntry(keyed_hash=keyed_hash(key, exact), erased_at=clock.now_us()))
     audit.record(session, actor, "customer.erase", "customer", customer_id)
-    revisions.bump(session, "customers", "scores", "removals")
+    revisions.bump(session, "customers", "scores", "removals", "desk")
     session.flush()
     return removed
 
@@ -111,6 +115,8 @@ def _forget_previews(session: Session, signs: set[str]) -> None:
     """Drop what previews of files showed: kept answers (a repeated call previews anew), and the cells of lines that were taken for no customer."""
     previews = (IdempotencyKey.status == 200, IdempotencyKey.route.endswith("/import"))
     session.execute(delete(IdempotencyKey).where(*previews))
+    # Kept answers about tasks name the customer; a repeated call finds the task taken, or ended.
+    session.execute(delete(IdempotencyKey).where(IdempotencyKey.route.startswith("POST /api/v1/tasks")))
     for batch in session.scalars(select(ImportBatch)):
         if any(signs & _cells(warning) for warning in batch.warnings):
             batch.warnings = [_without_cells(item) if signs & _cells(item) else item for item in batch.warnings]

@@ -16,9 +16,11 @@ from retainstream.models import (
     Event,
     Exposure,
     Label,
+    Note,
     ScoreHistory,
     ScoringRun,
     Subscription,
+    Task,
 )
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
@@ -39,6 +41,8 @@ class Extent:
     labels: int
     scores: int
     exposures: int
+    tasks: int
+    notes: int
     months: int
 
 
@@ -59,12 +63,14 @@ def extent(session: Session, user_id: str) -> Extent:
         count(Label),
         count(ScoreHistory),
         count(Exposure),
+        count(Task),
+        count(Note),
         months,
     )
 
 
 def export(session: Session, actor: Actor, user_id: str) -> dict[str, object]:
-    """Return a customer with identity, attributes, score, events, statements about subscriptions and acts, as JSON; written into the audit.
+    """Return a customer with identity, attributes, score, events, statements about subscriptions, acts, tasks and notes, as JSON; written into the audit.
 
     Raises
     ------
@@ -83,6 +89,8 @@ def export(session: Session, actor: Actor, user_id: str) -> dict[str, object]:
         "events": _all(lambda request: listing.events(session, wanted, request)),
         "subscriptions": _all(lambda request: listing.subscriptions(session, wanted, request)),
         "exposures": _all(lambda request: exposures.of_customer(session, user_id, request)[0].to_dict()),
+        "tasks": [_task(row) for row in _theirs(session, Task, customer.id)],
+        "notes": [_note(row) for row in _theirs(session, Note, customer.id)],
     }
     audit.record(session, actor, "customer.export", "customer", customer.id)
     return found
@@ -98,3 +106,28 @@ def _all(page: Callable[[PageRequest], dict[str, Any]]) -> list[object]:
         cursor = found["next_cursor"]
         if cursor is None:
             return items
+
+
+def _theirs(session: Session, model: Any, customer_id: int) -> list[Any]:
+    return list(session.scalars(select(model).where(model.customer_id == customer_id).order_by(model.id.desc())))
+
+
+def _task(row: Task) -> dict[str, object]:
+    """Return a task for the customer to have: colleagues who worked on it are not theirs to have."""
+    return {
+        "id": row.id,
+        "state": row.state,
+        "kind": row.kind,
+        "source": row.source,
+        "steps": [step["text"] for step in row.steps],
+        "due_at": clock.iso(row.due_at),
+        "churn_probability": row.probability,
+        "outcome": row.outcome,
+        "outcome_reason": row.outcome_reason,
+        "created_at": clock.iso(row.created_at),
+        "ended_at": clock.iso(row.ended_at),
+    }
+
+
+def _note(row: Note) -> dict[str, object]:
+    return {"id": row.id, "task_id": row.task_id, "at": clock.iso(row.at), "text": row.text}
