@@ -190,6 +190,8 @@ def _by_when(metrics: Answer) -> str:
 
 def _lead(metrics: Answer) -> str:
     scored = int(metrics["scored_customers"])
+    if metrics["model"]["kind"] == "simple_rule":
+        return f"Out of {whole(scored)} scored, by a simple rule: there is too little history for a model yet."
     if metrics["expected_churners"] is None:
         return f"Out of {whole(scored)} scored. The model ranks well, but its probabilities are withheld: they did not hold on rows it never saw."
     low, high = metrics["expected_churners_interval"]
@@ -292,7 +294,11 @@ def _quality(model: Answer | None, verdict: str, past: Sequence[Moment]) -> Kpi:
         return Kpi("Model quality", "–", note="the last training was refused" if verdict else "no model yet")
     note = f"AUC out of sample, version {model['version']}, trained {moment(model['trained_at'])}"
     if model["auc"] is None:
-        return Kpi("Model quality", "–", note=note)
+        return Kpi(
+            "Model quality",
+            "–",
+            note="a simple rule; nothing to judge it by yet" if model["kind"] == "simple_rule" else note,
+        )
     low, high = model["auc_interval"]
     between = "" if low is None or high is None else f"{low:.3f}–{high:.3f}"
     kept = [one.auc for one in past if one.auc is not None]

@@ -65,6 +65,23 @@ def test_a_proposal_is_drawn_chosen_from_and_made(app: Flask, as_: SignIn) -> No
 
 
 @pytest.mark.usefixtures("people")
+def test_a_proposal_is_taken_and_learnt_with_one_press(app: Flask, as_: SignIn) -> None:
+    browser = as_("analyst")
+    page = browser.get(f"{PAGE}/propose").text
+    assert re.search(
+        r'<button class="button button--act" type="submit" form="definition" name="then" value="train">', page
+    )
+    assert page.count("button--act") == 1
+    assert browser.post(PAGE, {**SILENT, "then": "train"}).location == "/"
+    assert _in_force(app)[0] == "Gone quiet"
+    home = browser.get("/").text
+    assert "“Gone quiet”, version 1, is in force, and a training that learns it is queued." in home
+    assert "A model is learning who leaves." in home
+    assert browser.post(PAGE, {**SILENT, "then": "train"}).location == PAGE
+    assert "already queued or running" in browser.get(PAGE).text
+
+
+@pytest.mark.usefixtures("people")
 def test_a_name_that_is_taken_becomes_the_next_version(app: Flask, as_: SignIn) -> None:
     browser = as_("analyst")
     browser.post(PAGE, {**SILENT, "then": "activate"})

@@ -52,6 +52,22 @@ def test_headline_is_the_finding(found: int, sentence: str) -> None:
     )
 
 
+def test_simple_rule_is_called_one_and_never_a_model_that_ranks_well() -> None:
+    model = {**METRICS["model"], "kind": "simple_rule", "auc": None, "auc_interval": [None, None]}
+    metrics = {**METRICS, "model": model, "expected_churners": None, "expected_churners_interval": None}
+    _, lead = home_view.headline(metrics, "scored", "")
+    assert lead == "Out of 900 scored, by a simple rule: there is too little history for a model yet."
+    assert home_view.kpis(metrics)[-1].note == "a simple rule; nothing to judge it by yet"
+
+
+def test_before_there_are_scores_only_figures_that_are_known_are_shown() -> None:
+    metrics = {**METRICS, "model": None, "predicted_churners": None, "revenue_at_risk": None, "horizon_days": None}
+    assert [kpi.label for kpi in home_view.known_kpis(metrics, "")] == ["Active customers", "Churn rate"]
+    nothing = {**metrics, "churn_rate": None, "labelled_customers": 0}
+    assert home_view.known_kpis(nothing, "") == ()
+    assert home_view.headline(nothing, "untrained", "")[1] == "1,000 customers are in."
+
+
 @pytest.mark.parametrize(
     ("kind", "wording", "sentence", "title"),
     [
