@@ -42,6 +42,14 @@ KINDS = {
         "See whether its sender still runs; its next rows, or a heartbeat, end this by themselves. If it may pause for longer, say so with the feed.",
         "Muting it mutes the feed: training no longer waits for its rows.",
     ),
+    "rows_left_out": Kind(
+        "The newest load of {} is not complete",
+        "A load of {} was not complete",
+        "Scores, figures and trainings know nothing of the rows that were left out.",
+        "Open the import: it tells what was wrong with each row, and has the bad ones as a file to mend and load again. A load that is undone or "
+        "followed by a whole one ends this.",
+        "",
+    ),
 }
 _OTHER = Kind("", "", "", "It ends by itself once it no longer holds.", "")
 
@@ -170,8 +178,8 @@ def headline(counts: Counts) -> tuple[str, str]:
 _WATCHED = "What the box watches shows up here by itself when it breaks, and leaves when it is mended."
 _MEND = "A model learns from the data as it is: mend what is serious before the next training."
 _TEACH = (
-    "The box learns how often each feed of events and subscriptions arrives. When one stops, it says so here, with what that means for the scores "
-    "and what to do: data that stopped must not look like customers who stopped."
+    "The box learns how often each feed of events and subscriptions arrives, and counts the rows of each file that it had to leave out. When a feed "
+    "stops or a load is not complete, it says so here, with what that means for the scores and what to do."
 )
 _LOOK = "None of it stops anything. Look at it when there is time, or mute what is expected."
 

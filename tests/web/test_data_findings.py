@@ -32,9 +32,10 @@ def silent(app: Flask) -> None:
 def odd(app: Flask) -> None:
     """Two dozen findings of every gravity, some about other places."""
     with app.app_context(), unit_of_work() as session:
+        whole = {"batch_id": 7, "feature": "per cent/%"}
         for number in range(24):
             severity = findings.SEVERITIES[2 - number % 3]
-            detail = {"batch_id": 7, "feature": "per cent/%"} if number == 23 else {}
+            detail = whole if number == 23 else {}
             findings.hold(session, "odd_thing", f"s{number}", f"Oddity {number}.", severity=severity, detail=detail)
 
 

@@ -20,7 +20,7 @@ from retainstream.lib.counting import counted
 from retainstream.lib.identifiers import keyed_hash
 from retainstream.lib.tabular import Table, TableError, open_table
 from retainstream.models import ErasureEntry, ImportBatch, ImportRowError
-from retainstream.services import audit
+from retainstream.services import audit, quality
 from retainstream.services.imports import batches, files, turns
 from retainstream.services.imports.badrows import BadRow
 from retainstream.services.jobs import JobCancelled, JobContext, JobLost
@@ -121,6 +121,7 @@ class Attempt(ABC):
         self._keep_errors(session)
         audit.record(session, self.context.actor, "import.apply", "import", self.batch_id, fields=["state", "counts"])
         session.flush()
+        quality.watch(session)
         return row
 
     def end(self, state: str, error: str | None) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from retainstream.errors import Conflict
 from retainstream.lib import clock
 from retainstream.models import ImportBatch, ImportRowError
-from retainstream.services import audit, revisions
+from retainstream.services import audit, quality, revisions
 from retainstream.services.imports import batches, pointers, turns
 from retainstream.services.jobs import JobContext
 
@@ -75,6 +75,8 @@ def _hide(context: JobContext, batch_id: int, follow: Follow | None) -> int:
                 batches.require_last_word(session, batch)
             kept = pointers.withdraw(session, batch_id)
             batch.state = "undoing"
+            session.flush()
+            quality.watch(session)
             batch.counts = {**batch.counts, "kept": len(kept)}
             if kept:
                 warning: dict[str, object] = {"code": batches.KEPT_WARNING, "customer_ids": kept[: batches.SHOWN_KEPT]}
