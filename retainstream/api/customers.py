@@ -26,7 +26,7 @@ from retainstream.schemas.predictions import ExplanationSchema
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import as_of, explanations, score_moves
-from retainstream.services.customers import erasure, erasure_ledger, export, groups, lists, record
+from retainstream.services.customers import cells, erasure, erasure_ledger, export, groups, lists, record
 from retainstream.services.customers.filters import CustomerFilter
 from retainstream.services.preferences import BAND_NAMES
 
@@ -57,7 +57,7 @@ def _filter(query: dict[str, Any], caller: Actor) -> CustomerFilter:
 
 def _list(wanted: CustomerFilter, query: dict[str, Any]) -> Response:
     with read_unit() as session:
-        wanted = groups.narrowed(session, wanted, query["group"])
+        wanted = cells.narrowed(session, groups.narrowed(session, wanted, query["group"]), query["cell"])
         return with_etag(lists.page(session, actor(), wanted, query["sort"], page_request(query)).to_dict())
 
 
@@ -91,7 +91,7 @@ def high_value(query: dict[str, Any]) -> Response:
         if threshold is None:
             return with_etag({"items": [], "next_cursor": None, "total": 0})
         priced = CustomerFilter(**{**vars(wanted), "extra": (Customer.revenue_minor >= threshold,)})
-        priced = groups.narrowed(session, priced, query["group"])
+        priced = cells.narrowed(session, groups.narrowed(session, priced, query["group"]), query["cell"])
         return with_etag(lists.page(session, actor(), priced, query["sort"], page_request(query)).to_dict())
 
 
@@ -106,6 +106,7 @@ def export_csv(query: dict[str, Any]) -> Response:
     text = io.TextIOWrapper(spool, encoding="utf-8", newline="")
     with read_unit() as session:
         wanted = groups.narrowed(session, _filter(query, caller), query["group"])
+        wanted = cells.narrowed(session, wanted, query["cell"])
         rows = export.write(session, caller, wanted, query["sort"], text)
     with unit_of_work() as session:
         export.record(session, caller, rows)

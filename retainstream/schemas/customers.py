@@ -18,6 +18,7 @@ SORTS = tuple(
 )
 GROUP_ORDER = "group"
 MAX_MINOR = 10**15
+MOST_CELLS = 4
 INTERVAL = {
     "description": "[low, high], the smallest that holds the probability and its Venn-Abers pair; null where the probability is withheld"
 }
@@ -144,6 +145,16 @@ class WordsField(ma.fields.Field[tuple[str, ...]]):
         return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
+class CellsField(ma.fields.Field[tuple[str, ...]]):
+    """Addresses of figures separated by semicolons; whether each leads anywhere is told when the list is read."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:  # noqa: ARG002 - the parent's shape
+        found = tuple(dict.fromkeys(part.strip() for part in str(value).split(";") if part.strip()))
+        if not isinstance(value, str) or len(found) > MOST_CELLS:
+            raise ma.ValidationError(f"up to {MOST_CELLS} addresses of figures, separated by semicolons")
+        return found
+
+
 class ScoreFilterSchema(Schema):
     """The filters that lists of customers and of scores have in common."""
 
@@ -180,6 +191,13 @@ class CustomerFilterSchema(ScoreFilterSchema):
         validate=ma.validate.OneOf(("", "leaving_soon", "risen", "payment_trouble", "new_drifting")),
         metadata={
             "description": "A named group of active customers, such as those whose rank has risen since last week"
+        },
+    )
+    cell = CellsField(
+        load_default=(),
+        metadata={
+            "type": "string",
+            "description": "Addresses of figures, such as segment:3 or rfm:at_risk, separated by semicolons: customers whom all of them count",
         },
     )
     sort = ma.fields.String(

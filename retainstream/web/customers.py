@@ -18,7 +18,7 @@ from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import dashboard
 from retainstream.services.customers import asked as lists_asked
-from retainstream.services.customers import counted, export, sheet, tagging, views, window
+from retainstream.services.customers import cells, counted, export, sheet, tagging, views, window
 from retainstream.services.customers.asked import Asked
 from retainstream.web import customers_form, customers_view, frame
 from retainstream.web.browser_session import go
@@ -119,6 +119,7 @@ def _read(session: Session, person: Actor, asked: Asked, currency: str, ticked: 
         rows=customers_view.rows(items, columns, lambda user_id: url_for(_CUSTOMER, user_id=user_id), ticked),
         menus=customers_view.menus(asked, choices, every, columns, kept),
         currency=currency,
+        titles={address: cells.read(session, address).title for address in asked.cells},
     )
 
 

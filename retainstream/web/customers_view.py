@@ -299,16 +299,17 @@ def list_view(
     rows: tuple[Row, ...],
     menus: Menus,
     currency: str,
+    titles: Mapping[str, str],
 ) -> ListView:
-    """Return the page. `hidden` are the parameters that the form of filters carries along, `others` all but the columns."""
-    kept = [(name, value) for name, value in asked.pairs() if name in ("group", "sort", "columns")]
+    """Return the page. `titles` names the asked cells. `hidden` are the parameters that the form of filters carries along, `others` all but the columns."""
+    kept = [(name, value) for name, value in asked.pairs() if name in ("group", "cell", "sort", "columns")]
     empty = "" if total else "nothing" if choices.customers else "none"
     return ListView(
         title=title(total, asked),
-        lead=lead(asked, currency) if choices.customers else "",
+        lead=lead(asked, currency, titles) if choices.customers else "",
         total=total,
         query=asked.query(),
-        chips=chips(asked, currency),
+        chips=chips(asked, currency, titles),
         other_order=other_order(asked),
         clear=address(asked.cleared()),
         headers=headers(columns, asked),

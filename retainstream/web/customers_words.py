@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,11 +40,12 @@ def title(total: int, asked: Asked) -> str:
     return "No customer matches" if asked.narrows or asked.q else "No customers"
 
 
-def lead(asked: Asked, currency: str) -> str:
-    """Return the filter as a sentence."""
+def lead(asked: Asked, currency: str, titles: Mapping[str, str]) -> str:
+    """Return the filter as a sentence; `titles` says what each of its cells is called."""
     parts = {"active": [], "left": ["left"], "all": ["active and left alike"]}[asked.status]
     if asked.group:
         parts.append(f"in “{TITLES[asked.group]}”")
+    parts += [f"in “{titles[cell]}”" for cell in asked.cells]
     if asked.bands:
         parts.append(f"at {_either([BANDS[word].lower() for word in asked.bands])} risk")
     if asked.plans:
@@ -62,13 +63,14 @@ def lead(asked: Asked, currency: str) -> str:
     return f"{sentence[0].upper()}{sentence[1:]}."
 
 
-def chips(asked: Asked, currency: str) -> tuple[Chip, ...]:
-    """Return a chip for each filter."""
+def chips(asked: Asked, currency: str, titles: Mapping[str, str]) -> tuple[Chip, ...]:
+    """Return a chip for each filter; `titles` says what each of its cells is called."""
     found = []
     if asked.q:
         found.append(Chip(f"“{_short(asked.q)}”", address(replace(asked, q=""))))
     if asked.group:
         found.append(Chip(TITLES[asked.group], address(asked.ungrouped())))
+    found += [Chip(titles[cell], address(without(asked, "cells", cell))) for cell in asked.cells]
     if asked.status != "active":
         found.append(Chip(dict(STATUSES)[asked.status], address(replace(asked, status="active"))))
     found += [Chip(f"{BANDS[word]} risk", address(without(asked, "bands", word)), word) for word in asked.bands]

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from retainstream.errors import InvalidInput
 from retainstream.schemas.customers import CustomerFilterSchema
-from retainstream.services.customers import groups
+from retainstream.services.customers import cells, groups
 from retainstream.services.customers.filters import CustomerFilter
 from retainstream.services.customers.lists import DEFAULT_ORDER, GROUP_ORDER, usual_order
 from retainstream.services.preferences import BAND_NAMES
@@ -38,6 +38,8 @@ class Asked:
         Minor units.
     group : str
         One of `groups.TITLES`, or empty.
+    cells : tuple of str
+        Addresses of figures, see `cells`: customers whom all of them count.
     columns : tuple of str
         Keys of columns; empty means those that are shown unless somebody chooses.
     """
@@ -56,9 +58,10 @@ class Asked:
     sort: str = DEFAULT_ORDER
     columns: tuple[str, ...] = ()
     group: str = ""
+    cells: tuple[str, ...] = ()
 
     def filter(self, session: Session, *, personal: bool) -> CustomerFilter:
-        """Return the filter; `personal` has the search look at names and e-mails, too. Raises InvalidInput for an unknown group."""
+        """Return the filter; `personal` has the search look at names and e-mails, too. Raises InvalidInput for an unknown group or cell."""
         wanted = CustomerFilter(
             status=self.status,
             q=self.q,
@@ -68,12 +71,12 @@ class Asked:
             personal=personal,
             **{name: getattr(self, name) for name in RANGES},
         )
-        return groups.narrowed(session, wanted, self.group)
+        return cells.narrowed(session, groups.narrowed(session, wanted, self.group), self.cells)
 
     @property
     def narrows(self) -> bool:
         """Whether anything but the status and the search is filtered by."""
-        return bool(self.bands or self.plans or self.tags or self.group) or any(
+        return bool(self.bands or self.plans or self.tags or self.group or self.cells) or any(
             getattr(self, name) is not None for name in RANGES
         )
 
@@ -90,6 +93,8 @@ class Asked:
         found = [("q", self.q)] if self.q else []
         if self.group:
             found.append(("group", self.group))
+        if self.cells:
+            found.append(("cell", ";".join(self.cells)))
         if self.status != "active":
             found.append(("status", self.status))
         found += [("band", word) for word in BAND_NAMES if word in self.bands]
@@ -126,6 +131,7 @@ def read(given: Mapping[str, Sequence[str]]) -> Asked:
     values = {name: [value.strip() for value in each if value.strip()] for name, each in given.items()}
     single = {name: values[name][0] for name in ("status", "q", "sort", "group", *RANGES) if values.get(name)}
     several = {name: ",".join(values.get(name, ())) for name in ("band", "tag")}
+    several["cell"] = ";".join(values.get("cell", ()))
     try:
         loaded: dict[str, Any] = CustomerFilterSchema().load(single | {k: v for k, v in several.items() if v})
     except ma.ValidationError as bad:
@@ -145,6 +151,7 @@ def read(given: Mapping[str, Sequence[str]]) -> Asked:
         plans=tuple(dict.fromkeys(plans[:100])),
         tags=tuple(dict.fromkeys(loaded["tag"])),
         sort=loaded["sort"],
+        cells=tuple(cells.checked(address) for address in loaded["cell"]),
         group=_group(values.get("group", [""])[0]),
         columns=tuple(dict.fromkeys(columns[:_MOST_COLUMNS])),
         **{name: loaded[name] for name in RANGES},
@@ -165,7 +172,7 @@ def checked_query(query: str) -> str:
 
 
 def without(asked: Asked, field: str, value: str) -> Asked:
-    """Return the list without one value of `bands`, `plans` or `tags`."""
+    """Return the list without one value of `bands`, `plans`, `tags` or `cells`."""
     left: Any = tuple(one for one in getattr(asked, field) if one != value)
     return replace(asked, **{field: left})
 

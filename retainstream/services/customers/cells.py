@@ -11,11 +11,11 @@ import json
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from sqlalchemy import Integer, String, bindparam, column, func, select
+from sqlalchemy import ColumnElement, Integer, String, bindparam, column, func, select
 from sqlalchemy.orm import Session
 
 from retainstream.db import db
@@ -29,7 +29,7 @@ MAKERS: dict[str, str] = {}
 
 Named, not imported: the analyses build on this package.
 """
-_ADDRESS = re.compile(r"([a-z_]{1,20}):([^\x00-\x1f]{1,160})")
+_ADDRESS = re.compile(r"([a-z_]{1,20}):([^\x00-\x1f;]{1,160})")
 _KEPT = 16
 
 
@@ -71,12 +71,14 @@ def checked(address: str) -> str:
     return address
 
 
-def narrowed(session: Session, wanted: CustomerFilter, address: str) -> CustomerFilter:
-    """Return a filter that picks a cell's customers only; the same filter where no cell is named. Raises InvalidInput as `read`."""
-    if not address:
-        return wanted
+def narrowed(session: Session, wanted: CustomerFilter, addresses: Iterable[str]) -> CustomerFilter:
+    """Return a filter that picks those whom every one of some cells counts; the same filter where there is none. Raises InvalidInput as `read`."""
+    return replace(wanted, extra=(*wanted.extra, *(_condition(session, address) for address in addresses)))
+
+
+def _condition(session: Session, address: str) -> ColumnElement[bool]:
     listed = func.json_each(bindparam(None, _found(session, address)[1], String)).table_valued(column("value", Integer))
-    return replace(wanted, extra=(*wanted.extra, Customer.id.in_(select(listed.c.value))))
+    return Customer.id.in_(select(listed.c.value))
 
 
 def _found(session: Session, address: str) -> tuple[Cell, str]:
