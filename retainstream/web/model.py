@@ -26,6 +26,7 @@ from retainstream.web import (
     model_tables,
     model_versions_view,
     model_view,
+    next_step,
 )
 from retainstream.web.guards import requires_page, signed_in_actor
 from retainstream.web.model_reach import Asked, Costs, Crowd, Curve, ReachView
@@ -201,6 +202,7 @@ def _nothing(session: Session, told: dict[str, object]) -> BaseResponse:
     last: Any = told["last_training"]
     refused = last is not None and not last["servable"]
     settings: Settings = current_app.config["RETAINSTREAM"]
+    step = next_step.step(next_step.read(session, settings))
     return frame.page(
         session,
         "model/nothing.html",
@@ -211,6 +213,8 @@ def _nothing(session: Session, told: dict[str, object]) -> BaseResponse:
         promotable=last is not None and not refused,
         learnable=churn_definitions.in_force(session) is not None,
         customers=bool(dashboard.metrics(session, settings)["total_customers"]),
+        step=step,
+        may_step=next_step.for_person(step, signed_in_actor()) is not None,
         job=_open_job(told),
         may=may(),
     )

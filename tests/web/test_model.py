@@ -12,8 +12,8 @@ import pytest
 from flask import Flask
 
 from retainstream.db import read_unit, unit_of_work
-from retainstream.models import JobRun
-from retainstream.services import registry
+from retainstream.models import Customer, JobRun
+from retainstream.services import registry, revisions
 from tests.web.conftest import Browser
 from tests.web.modelled import add_job, add_version, replayed, report
 from tests.web.stocked import add_customers, add_model, add_scores
@@ -86,6 +86,13 @@ def test_empty_box_without_customers_without_definition_and_untrained(app: Flask
     assert "/data/import" not in as_("viewer").get("/model").text
     for address in ("/model/versions", "/model/performance", "/model/replay", "/model/train"):
         assert browser.get(address).status_code == 200
+    with app.app_context(), unit_of_work() as session:
+        session.add(Customer(id=10_000, tags=[], created_at=1, updated_at=1))
+        revisions.bump(session, "customers")
+    page = browser.get("/model").text
+    assert "Say who has left" in page
+    assert '<a class="button button--act" href="/data/import">' in page
+    assert "Define churn" not in page
     with app.app_context(), unit_of_work() as session:
         add_customers(session, 10)
     assert "Ready to train" in browser.get("/model").text
@@ -300,7 +307,7 @@ def test_replay_says_who_really_left(app: Flask, as_: SignIn) -> None:
     assert "no model could be" in browser.get(f"/model/jobs/{failed}").text
     page = browser.get("/model/replay").text
     assert page.count("34% of churners in the first 10%") == 2
-    assert "<form" not in page.split('id="main"')[1]
+    assert "<form" not in page.split('id="main"')[1].split("</main>")[0]
 
 
 def test_replay_without_history_is_refused_in_words(app: Flask, as_: SignIn) -> None:
