@@ -74,7 +74,7 @@ def assign_many(
         For an owner who may not work on tasks, and for neither, both or too many of `user_ids` and `top`.
     """
     actor.require(Permission.TASKS_WRITE)
-    if bool(user_ids) == (top is not None) or len(user_ids) > MOST or not 1 <= (top or 1) <= MOST:
+    if bool(user_ids) == (top is not None) or len(user_ids) > MOST or not 1 <= (1 if top is None else top) <= MOST:
         raise InvalidInput(
             f"Name 1 to {MOST} customers, or how many from the top of the list.",
             fields={"user_ids": [f"1 to {MOST}, or top"]},

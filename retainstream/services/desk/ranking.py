@@ -102,18 +102,24 @@ def read(session: Session, settings: Settings) -> Ranking:
 def held_out(session: Session) -> frozenset[int]:
     """Return every customer of the permanent hold-out.
 
-    Identifiers never change and ids are never used twice, so the largest id and the count of identities tell whether what is kept still holds.
+    Identifiers never change and ids are never used twice, so where customers changed the largest id and the count of identities tell whether somebody
+    came or went; only then is everybody drawn anew.
     """
-    salt, share = exposures.salt(session), preferences.read(session).hold_out_share
-    newest, count = session.execute(select(func.max(Identity.customer_id), func.count()).select_from(Identity)).one()
-    key = (db.engine.url.database, salt, share, newest, count)
-    found = _kept_held.get(key)
+    counters = revisions.read(session)
+    state = (db.engine.url.database, *counters.values())
+    found = _kept_held.get(state)
     if found is not None:
         return found
-    rows = session.execute(select(Identity.customer_id, Identity.user_id)) if share > 0 else ()
-    members = frozenset(customer for customer, user_id in rows if exposures.in_hold_out(salt, user_id, share))
-    _keep(_kept_held, key, members)
-    return members
+    salt, share = exposures.salt(session), preferences.read(session).hold_out_share
+    newest, count = session.execute(select(func.max(Identity.customer_id), func.count()).select_from(Identity)).one()
+    people = (db.engine.url.database, salt, share, newest, count)
+    found = _kept_held.get(people)
+    if found is None:
+        rows = session.execute(select(Identity.customer_id, Identity.user_id)) if share > 0 else ()
+        found = frozenset(customer for customer, user_id in rows if exposures.in_hold_out(salt, user_id, share))
+        _keep(_kept_held, people, found)
+    _keep(_kept_held, state, found)
+    return found
 
 
 def _keep(kept: OrderedDict[tuple[Any, ...], Any], key: tuple[Any, ...], value: object) -> None:
