@@ -11,7 +11,7 @@ from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import Conflict, Forbidden, InvalidInput, RetainStreamError
 from retainstream.services.access import accounts, login
-from retainstream.web import browser_session
+from retainstream.web import browser_session, error_pages
 from retainstream.web.guards import public
 from retainstream.web.sign_in import login_gate
 
@@ -27,6 +27,12 @@ def name_of(form: Mapping[str, str]) -> str:
             "The name is not as expected.", fields={"name": [f"a name of 1 to {LONGEST_NAME} characters"]}
         )
     return name
+
+
+@blueprint.errorhandler(Forbidden)
+def dead_link(refusal: Forbidden) -> Response:
+    """Say that a link does not hold: whoever has it may have no account, so it is no matter of roles."""
+    return error_pages.page("This link does not hold", refusal)
 
 
 @blueprint.get("/invitation/<token>")

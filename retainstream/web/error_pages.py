@@ -65,6 +65,13 @@ def error_page(error: Exception) -> Response:
     return response
 
 
+def page(title: str, error: RetainStreamError) -> Response:
+    """Return the page of a domain error under a title of its own; its message says what to do."""
+    view = ErrorView(error.status, title, error.message, "", g.get("request_id", ""))
+    response: Response = current_app.make_response((render_template("error.html", error=view), view.status))
+    return response
+
+
 def _describe(error: Exception) -> tuple[ErrorView, dict[str, str]]:
     headers: dict[str, str] = {}
     if isinstance(error, CSRFError):

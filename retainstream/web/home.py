@@ -17,7 +17,7 @@ from retainstream.lib import clock
 from retainstream.models import JobRun
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
-from retainstream.services import dashboard, model_card, predictions, training, trend
+from retainstream.services import dashboard, demo, model_card, predictions, training, trend
 from retainstream.services.customers import groups, lists
 from retainstream.services.customers.groups import Groups
 from retainstream.services.trend import Moment
@@ -41,7 +41,15 @@ def show() -> BaseResponse:
     with read_unit() as session:
         around = frame.around(session, "home")
         view = read(session, settings, person, around.jobs)
-        return frame.filled(around, "home/home.html", home=view, origin=request.host_url.rstrip("/"))
+        may_demo = view.stage == "empty" and _may_demo(session, person)
+        origin = request.host_url.rstrip("/")
+        return frame.filled(around, "home/home.html", home=view, may_demo=may_demo, origin=origin)
+
+
+def _may_demo(session: Session, person: Actor) -> bool:
+    """Tell whether a person may ask for the demo: an administrator, while there is nothing of the box's own nor a demo under way."""
+    step = demo.next_step(session) if person.may(Permission.SETTINGS_WRITE) else None
+    return step is not None and step.name == "begin"
 
 
 def read(session: Session, settings: Settings, person: Actor, current: JobsView) -> HomeView:

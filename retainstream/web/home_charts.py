@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from retainstream.lib import clock
@@ -16,6 +16,7 @@ CHART_WIDTH, CHART_HEIGHT, GAP = 600.0, 160.0, 4.0
 FEWEST_BARS = 8
 _SMALLEST_BAR = 2.0
 _TICK_APART = 70.0
+_WIDE, _NARROW = 1120.0, 380.0
 
 Answer = Mapping[str, Any]
 
@@ -68,7 +69,7 @@ class TrendPoint:
 
 @dataclass(frozen=True)
 class TrendChart:
-    """Shares expected to leave and shares that left, over the days of scoring."""
+    """Shares expected to leave and shares that left, over the days of scoring; `narrow` is the same drawn for a phone."""
 
     title: str
     note: str
@@ -80,6 +81,7 @@ class TrendChart:
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     points: tuple[TrendPoint, ...]
+    narrow: TrendChart | None = None
 
 
 def chart(distribution: Answer) -> Chart | None:
@@ -143,13 +145,18 @@ def _spread(n: int, low: int, risky: int) -> str:
 
 def trend(past: Sequence[Moment]) -> TrendChart | None:
     """Return the drawing of what was expected and what came; None for fewer than two scorings with a known expectation."""
+    wide = _trend(past, _WIDE)
+    return None if wide is None else replace(wide, narrow=_trend(past, _NARROW))
+
+
+def _trend(past: Sequence[Moment], width: float) -> TrendChart | None:
     expected = [(float(one.as_of), one.expected_share) for one in past if one.expected_share is not None]
     left = [(float(one.as_of), one.left_share) for one in past if one.left_share is not None]
     if len(expected) < 2:
         return None
     most = max(share for _, share in [*expected, *left])
     ticks = round_ticks(0.0, most * 1.1, 4)
-    axes = Axes((expected[0][0], expected[-1][0]), (0.0, max(most * 1.1, ticks[-1])), width=1120.0, height=220.0)
+    axes = Axes((expected[0][0], expected[-1][0]), (0.0, max(most * 1.1, ticks[-1])), width=width, height=220.0)
     shown: list[Moment] = []
     for one in past:
         if not shown or axes.across(one.as_of) - axes.across(shown[-1].as_of) >= _TICK_APART:

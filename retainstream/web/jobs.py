@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -24,16 +25,19 @@ from retainstream.web.guards import requires_page, signed_in_actor
 
 blueprint = Blueprint("web_jobs", __name__)
 PAGE = 25
-_NEXT = {
-    "train": ("/model", "The model", Permission.MODEL_READ),
-    "score": ("/customers", "The customers", Permission.CUSTOMERS_READ),
-    "replay": ("/model", "The model", Permission.MODEL_READ),
-    "judge": ("/model", "The model", Permission.MODEL_READ),
-    "import": ("/data", "The imports", Permission.IMPORTS_READ),
-    "ingest": ("/data", "The imports", Permission.IMPORTS_READ),
-    "undo": ("/data", "The imports", Permission.IMPORTS_READ),
+_MADE = {
+    "train": ("/model/versions/{model_version}", "Version {model_version}", Permission.MODEL_READ),
+    "score": ("/", "Home", Permission.DASHBOARD_READ),
+    "replay": ("/model/replay/{job}", "What it found", Permission.PREDICTIONS_READ),
+    "judge": ("/model/performance", "Promised and realised", Permission.MODEL_READ),
+    "import": ("/data/imports/{batch_id}", "Import {batch_id}", Permission.IMPORTS_READ),
+    "ingest": ("/data/imports/{batch_id}", "Import {batch_id}", Permission.IMPORTS_READ),
+    "undo": ("/data/imports/{batch_id}", "Import {batch_id}", Permission.IMPORTS_READ),
+    "demo": ("/", "Home", Permission.DASHBOARD_READ),
 }
-"""Kind -> where its outcome is seen: address, word and permission."""
+"""Kind -> where what it made is seen, once it is done: address and word, with figures of the job's payload and result, and the permission."""
+_FROM_THE_BEGINNING = ("import", "ingest", "undo")
+"""Kinds whose page is there before they are done, and tells why they failed."""
 
 
 @blueprint.get("/jobs")
@@ -110,11 +114,14 @@ def show_job(job_id: int) -> BaseResponse:
 
 
 def _links(person: Actor, job: JobRun) -> list[tuple[str, str]]:
-    """Return where the outcome is seen, among the pages that the person may open."""
+    """Return where what came of a job is seen, among the pages that the person may open."""
     found = []
-    place = _NEXT.get(job.kind)
+    place = _MADE.get(job.kind) if job.state == "succeeded" or job.kind in _FROM_THE_BEGINNING else None
     if place is not None and person.may(place[2]):
-        found.append((place[0], place[1]))
+        figures = {"job": job.id, **(job.payload or {}), **(job.result or {})}
+        # What an older version wrote may lack a figure: then there is no link.
+        with contextlib.suppress(KeyError):
+            found.append((place[0].format_map(figures), place[1].format_map(figures)))
     scoring = job.result.get("score_job") if job.result else None
     if isinstance(scoring, int):
         found.append((f"/jobs/{scoring}", "The scoring that followed"))

@@ -13,6 +13,7 @@ from retainstream.models import ChurnDefinition, JobRun, Label
 from retainstream.security.actor import SYSTEM
 from retainstream.services import jobs, revisions
 from retainstream.services.customers.filters import CustomerFilter, count
+from retainstream.web import current_jobs
 from tests.web.conftest import Browser
 from tests.web.stocked import add_customers, add_model, stock
 
@@ -26,6 +27,22 @@ def test_empty_box_teaches_how_to_begin(as_: SignIn) -> None:
     assert "http://localhost/api/v1/customers/import" in page
     assert ">Train</button>" not in page
     assert ">Score now</button>" not in page
+
+
+def test_an_empty_box_offers_the_demo_to_who_may_load_it_until_it_begins(as_: SignIn) -> None:
+    assert "Load the demo" not in as_("analyst").get("/").text
+    owner = as_("owner")
+    assert "Load the demo" in owner.get("/").text
+    assert owner.post("/set-up/demo", {}, page="/").status_code == 303
+    assert "Load the demo" not in owner.get("/").text
+
+
+def test_the_running_work_is_read_once(app: Flask, as_: SignIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser, reads = as_("analyst"), []
+    read = current_jobs.read
+    monkeypatch.setattr(current_jobs, "read", lambda session: reads.append(session) or read(session))
+    assert browser.get("/").status_code == 200
+    assert len(reads) == 1
 
 
 def test_viewer_of_an_empty_box_is_told_whom_to_ask(as_: SignIn) -> None:

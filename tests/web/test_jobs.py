@@ -117,6 +117,42 @@ def test_every_kind_says_in_words_what_came_of_it(
     assert says in as_("viewer").get(f"/jobs/{job_id}").text
 
 
+MADE: list[tuple[str, dict[str, object], str, str]] = [
+    ("train", {"model_version": 4, "servable": False, "verdict": {"message": "No."}}, "/model/versions/4", "Version 4"),
+    ("score", {"n_scored": 1, "model_version": 2}, "/", "Home"),
+    (
+        "replay",
+        {"n_scored": 2, "model_version": 2, "as_of": "2024-06-25T00:00:00Z"},
+        "/model/replay/1",
+        "What it found",
+    ),
+    ("judge", {"judged": 2, "estimated": 1}, "/model/performance", "Promised and realised"),
+    ("import", {"batch_id": 7, "counts": {}}, "/data/imports/7", "Import 7"),
+    ("ingest", {"batch_id": 8, "counts": {}}, "/data/imports/8", "Import 8"),
+    ("undo", {"batch_id": 8, "counts": {}}, "/data/imports/8", "Import 8"),
+    ("demo", {"complete": True}, "/", "Home"),
+]
+
+
+@pytest.mark.parametrize(("kind", "result", "address", "word"), MADE)
+def test_done_work_leads_to_what_it_made(
+    app: Flask, as_: SignIn, kind: str, result: dict[str, object], address: str, word: str
+) -> None:
+    done, failed = add(app, kind, "succeeded", result=result), add(app, kind, "failed")
+    browser = as_("analyst")
+    button = f'<a class="button" href="{address}">{word}</a>'
+    assert browser.get(f"/jobs/{done}").text.count(button) == 1
+    assert button not in browser.get(f"/jobs/{failed}").text
+
+
+def test_a_load_that_failed_leads_to_its_page_and_an_old_result_leads_nowhere(app: Flask, as_: SignIn) -> None:
+    failed, old = add(app, "import", "failed", payload={"batch_id": 5}), add(app, "train", "succeeded", result={})
+    browser = as_("analyst")
+    assert 'href="/data/imports/5"' in browser.get(f"/jobs/{failed}").text
+    assert "/model/versions/" not in browser.get(f"/jobs/{old}").text
+    assert "/data/imports/" not in as_("viewer").get(f"/jobs/{failed}").text  # who may not open imports
+
+
 def test_failure_says_what_to_do(app: Flask, as_: SignIn) -> None:
     job_id = add(app, "import", "failed", error={"code": "invalid_input", "message": "2 of 5 rows cannot be taken."})
     owner = as_("owner")

@@ -117,7 +117,9 @@ def test_reset_link_sets_a_password_once(app: Flask, browser: Browser, cast: Cas
     assert browser.sign_in(cast.emails["agent"], "quite another one").status_code == 303
     used = Browser(app).get(address)
     assert used.status_code == 403
-    assert "The link does not hold" in used.text
+    assert "<h1>This link does not hold</h1>" in used.text
+    assert "Ask an administrator for a new one." in used.text
+    assert "role" not in used.text.split("<main")[1]
 
 
 def test_demo_is_queued_once_by_an_administrator(app: Flask, as_: Callable[[str], Browser]) -> None:
