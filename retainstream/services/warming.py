@@ -1,4 +1,4 @@
-"""Makes what Home and Customers keep before somebody asks for it: else the first to look after new scores would wait for it."""
+"""Makes what Home, Customers and Today keep before somebody asks for it: else the first to look after new scores would wait for it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from retainstream.db import read_unit
 from retainstream.services import dashboard, revisions
 from retainstream.services.customers import counted, groups
 from retainstream.services.customers.filters import CustomerFilter
+from retainstream.services.desk import standing
 
 FOLLOWED = ("customers", "scores", "model", "settings", "removals")
 """Counters of what is kept here. New events alone change none of it, and on a busy feed they come all the time."""
@@ -19,7 +20,7 @@ def state() -> tuple[int, ...]:
 
 
 def figures(settings: Settings) -> None:
-    """Make the headline figures, the distribution, the groups, and the length of the plain list, as far as they are not kept yet.
+    """Make the headline figures, the distribution, the groups, the length of the plain list, and the order of today's list, as far as they are not kept yet.
 
     It only reads, one unit for each, so that none is open for long. Needs an application context, and no open unit of work.
     """
@@ -32,3 +33,5 @@ def figures(settings: Settings) -> None:
     with read_unit() as session:
         counted.choices(session)
         counted.total(session, CustomerFilter())
+    with read_unit() as session:
+        standing.read(session, settings)

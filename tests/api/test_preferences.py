@@ -50,6 +50,9 @@ def test_a_change_is_kept_and_null_sets_it_back(app: Flask, client: FlaskClient,
         ({"value_minor": 1.5}, "value_minor"),
         ({"contact_cost_minor": -1}, "contact_cost_minor"),
         ({"hold_out_salt": "x"}, "hold_out_salt"),
+        ({"daily_capacity": 0}, "daily_capacity"),
+        ({"due_days": 91}, "due_days"),
+        ({"rest_days": 1.5}, "rest_days"),
     ],
 )
 def test_a_wrong_value_is_named_and_nothing_is_stored(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -12,7 +14,18 @@ from sqlalchemy.orm import Session
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import Conflict, InvalidInput, NotFound
 from retainstream.lib import clock
-from retainstream.models import Customer, Event, EventKind, Exposure, Feed, Identity, ImportBatch, Subscription
+from retainstream.models import (
+    Customer,
+    Event,
+    EventKind,
+    Exposure,
+    Feed,
+    Identity,
+    ImportBatch,
+    Note,
+    Subscription,
+    Task,
+)
 from retainstream.security.actor import SYSTEM, Actor
 from retainstream.security.permissions import ROLE_PERMISSIONS, Role
 from retainstream.services import timeline
@@ -32,7 +45,9 @@ def ground(session: Session) -> None:
     session.flush()
 
 
-def fill(session: Session, events: list[int], subscriptions: list[int], acts: list[int]) -> None:
+def fill(
+    session: Session, events: list[int], subscriptions: list[int], acts: list[int], noted: Sequence[int] = ()
+) -> None:
     for number, at in enumerate(events):
         session.add(
             Event(
@@ -52,24 +67,27 @@ def fill(session: Session, events: list[int], subscriptions: list[int], acts: li
         session.add(
             Exposure(customer_id=1, at=at, kind="call", source="t", arm="treated", propensity=1.0, recorded_at=at)
         )
+    for at in noted:
+        task = Task(customer_id=1, state="dropped", source="desk", created_at=START - DAY, updated_at=at, ended_at=at)
+        session.add_all([task, Note(customer_id=1, at=at, text="Was kind.")])
     session.flush()
 
 
 moments = st.lists(st.integers(0, 6).map(lambda step: START + step * DAY), max_size=9)
 
 
-@given(moments, moments, moments, st.integers(1, 7))
+@given(moments, moments, moments, moments, st.integers(1, 7))
 @hypothesis_settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 def test_pages_hold_every_entry_once_from_new_to_old(
-    events: list[int], subscriptions: list[int], acts: list[int], size: int
+    events: list[int], subscriptions: list[int], acts: list[int], noted: list[int], size: int
 ) -> None:
     with unit_of_work() as session:
-        for model in (Event, Subscription, Exposure, Identity, Customer, Feed, EventKind):
+        for model in (Event, Subscription, Exposure, Note, Task, Identity, Customer, Feed, EventKind):
             session.execute(delete(model))
         ground(session)
-        fill(session, events, subscriptions, acts)
+        fill(session, events, subscriptions, acts, noted)
     with read_unit() as session:
         found: list[timeline.Entry] = []
         cursor = None
@@ -80,7 +98,11 @@ def test_pages_hold_every_entry_once_from_new_to_old(
             if cursor is None:
                 break
             assert len(page.entries) == size
-    assert len({entry.moment for entry in found}) == len(found) == len(events) + len(subscriptions) + len(acts)
+    assert (
+        len({entry.moment for entry in found})
+        == len(found)
+        == sum(map(len, (events, subscriptions, acts, noted, noted)))
+    )
     assert [entry.moment for entry in found] == sorted((entry.moment for entry in found), reverse=True)
 
 

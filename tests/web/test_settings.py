@@ -250,6 +250,9 @@ def test_preferences_are_kept_in_their_units_and_set_back(app: Flask, as_: SignI
         ({"contact_cost_minor": "ten"}, "Expected a number."),
         ({"risk_medium": "nan"}, "Expected a number of per cent."),
         ({"value_minor": "1e400"}, "Expected a number."),
+        ({"daily_capacity": "0"}, "Expected a whole number from 1 to 10,000."),
+        ({"due_days": "2.5"}, "Expected a whole number from 0 to 90."),
+        ({"rest_days": "366"}, "Expected a whole number from 0 to 365."),
     ],
 )
 def test_wrong_preferences_say_where_and_lose_nothing(

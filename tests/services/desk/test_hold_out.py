@@ -65,6 +65,7 @@ def test_nobody_of_the_hold_out_is_ever_reached(
     for act, number in sequence:
         with read_unit() as session:
             newest = session.scalar(select(func.max(Exposure.id))) or 0
+            last = session.scalar(select(func.max(Task.id))) or 0
         try:
             with unit_of_work() as session:
                 do(session, team, settings, act, number)
@@ -77,5 +78,6 @@ def test_nobody_of_the_hold_out_is_ever_reached(
             assert not held & {entry.customer_id for entry in found.entries}
             for written in session.scalars(select(Exposure).where(Exposure.id > newest)):
                 assert (written.arm == exposures.HELD_OUT) == (written.customer_id in held)
+            assert not held & set(session.scalars(select(Task.customer_id).where(Task.id > last)))
             waiting = session.scalars(select(Task.customer_id).where(Task.state == "open")).all()
             assert len(waiting) == len(set(waiting))
