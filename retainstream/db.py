@@ -64,9 +64,13 @@ class Base(DeclarativeBase):
 db = SQLAlchemy(metadata=Base.metadata)
 
 
+_settings: dict[str, Settings] = {}
+
+
 def engine_options(settings: Settings) -> dict[str, Any]:
     """Return Flask-SQLAlchemy's options for the engine; the one place where an engine is chosen."""
     _make_private(settings.database_file)
+    _settings[str(settings.database_file)] = settings
     return {
         "module": sqlite_module(),
         "hide_parameters": True,  # a logged error must not say what a person sent
@@ -81,6 +85,11 @@ def _make_private(file: Path) -> None:
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
         os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def settings_in_use() -> Settings:
+    """Return the settings of the app whose engine is in use, for what is called by a name and a session alone. Needs an app context."""
+    return _settings[str(db.engine.url.database)]
 
 
 def prepare_engine(engine: Engine) -> None:
