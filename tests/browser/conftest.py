@@ -6,7 +6,9 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -29,6 +31,19 @@ ARGUMENTS = [
 ]
 AXE = ROOT / "tests" / "vendor" / "axe-core-4.14.1" / "axe.min.js"
 SIZES = {"desk": (1440, 900), "phone": (390, 844)}
+WATCH = """(() => {
+    window.shifts = [];
+    new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) {
+            if (entry.hadRecentInput) continue;
+            window.shifts.push([entry.value, entry.sources.map(({ node }) => {
+                const element = node && (node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement);
+                return element ? `${element.tagName.toLowerCase()}.${element.className.baseVal ?? element.className}` : 'gone';
+            })]);
+        }
+    }).observe({ type: 'layout-shift', buffered: true });
+})()"""
+"""Has every page note what moves on it without having been asked to; `soundness.shifts` reads it."""
 
 
 @pytest.fixture(scope="session")
@@ -54,9 +69,9 @@ class Served:
     address: str
 
 
-@pytest.fixture
-def served(settings: Settings) -> Iterator[Served]:
-    """The app on a loopback port that the system chose."""
+@contextmanager
+def serving(settings: Settings) -> Iterator[Served]:
+    """Run the app on a loopback port that the system chose."""
     app = create_app(replace(settings, log_level="error"))
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -69,12 +84,44 @@ def served(settings: Settings) -> Iterator[Served]:
         db.engine.dispose()
 
 
+@pytest.fixture
+def served(settings: Settings) -> Iterator[Served]:
+    """A running server of this test's box."""
+    with serving(settings) as running:
+        yield running
+
+
 @dataclass
 class Tab:
     """One page of the browser, with everything that its console complained about."""
 
-    page: object
+    page: Any
     complaints: list[str] = field(default_factory=list)
+
+
+def new_context(chromium: Any, served: Served, size: str, **options: object) -> Any:
+    """Return a browser of a size with nothing in it. Colours do not fade there: what is looked at has arrived at them."""
+    width, height = SIZES[size]
+    context = chromium.new_context(
+        viewport={"width": width, "height": height}, base_url=served.address, reduced_motion="reduce", **options
+    )
+    context.add_init_script(WATCH)
+    return context
+
+
+OpenTab = Callable[..., Tab]
+
+
+def listened(context: Any, address: str) -> Tab:
+    """Open a page that notes what its console complains of, and what it asks of any other server."""
+    tab = Tab(context.new_page())
+    tab.page.on("console", lambda said: said.type in ("error", "warning") and tab.complaints.append(said.text))
+    tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))
+    tab.page.on(
+        "request",
+        lambda sent: sent.url.startswith((address, "data:")) or tab.complaints.append(f"asked {sent.url}"),
+    )
+    return tab
 
 
 @pytest.fixture
@@ -84,26 +131,19 @@ def open_tab(chromium: object, served: Served) -> Iterator[Callable[..., Tab]]:
     tabs: list[Tab] = []
 
     def open_(size: str = "desk", **options: object) -> Tab:
-        width, height = SIZES[size]
-        context = chromium.new_context(  # type: ignore[attr-defined]
-            viewport={"width": width, "height": height}, base_url=served.address, **options
-        )
-        contexts.append(context)
-        tab = Tab(context.new_page())
-        tab.page.on(
-            "console", lambda message: message.type in ("error", "warning") and tab.complaints.append(message.text)
-        )  # type: ignore[attr-defined]
-        tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))  # type: ignore[attr-defined]
-        tab.page.on(  # type: ignore[attr-defined]
-            "request",
-            lambda request: (
-                request.url.startswith((served.address, "data:")) or tab.complaints.append(f"asked {request.url}")
-            ),
-        )
-        tabs.append(tab)
-        return tab
+        contexts.append(new_context(chromium, served, size, **options))
+        tabs.append(listened(contexts[-1], served.address))
+        return tabs[-1]
 
     yield open_
     for context in contexts:
         context.close()
     assert [complaint for tab in tabs for complaint in tab.complaints] == []
+
+
+@pytest.fixture
+def account(served: Served) -> None:
+    """An analyst, whom `people.sign_in` signs in."""
+    from tests.browser.people import add_account
+
+    add_account(served.app)

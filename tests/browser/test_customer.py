@@ -1,4 +1,4 @@
-"""The page of one customer in a real browser: sound in both themes and sizes, and its journeys by pointer and keyboard."""
+"""The page of one customer in a real browser: its journeys, with a script and without."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from retainstream.db import read_unit, unit_of_work
 from retainstream.models import Identity, LatestScore
 from retainstream.security.actor import SYSTEM
 from retainstream.services import preferences
-from retainstream.services.access import accounts
 from tests.browser.conftest import Served, Tab
-from tests.browser.test_pages import PASSWORD, is_sound, sign_in
+from tests.browser.people import add_account, sign_in
 
 OpenTab = Callable[..., Tab]
 
@@ -32,9 +31,8 @@ def settings(settings: Settings, scored_file: Path) -> Settings:
 @pytest.fixture
 def worst(served: Served) -> str:
     """An administrator, no hold-out, and the identifier of the customer with the highest score."""
+    add_account(served.app, "admin")
     with served.app.app_context(), unit_of_work() as session:
-        hashed = accounts.checked_hash(served.app.config["RETAINSTREAM"], "", PASSWORD)
-        accounts.create_user(session, "ana@example.com", "Ana Silva", "admin", hashed)
         preferences.write(session, SYSTEM, {"hold_out_share": 0.0})
     with served.app.app_context(), read_unit() as session:
         query = select(Identity.user_id).join(LatestScore, LatestScore.customer_id == Identity.customer_id)
@@ -43,26 +41,9 @@ def worst(served: Served) -> str:
     return found
 
 
-@pytest.mark.parametrize("size", ["desk", "phone"])
-def test_page_and_its_forms_are_sound_in_both_themes(open_tab: OpenTab, served: Served, worst: str, size: str) -> None:
-    page: Any = open_tab(size).page
-    sign_in(page)
-    for theme in ("dark", "light"):
-        page.context.add_cookies([{"name": "theme", "value": theme, "url": served.address}])
-        page.goto(f"/customers/{worst}?w.last_login_days=0")
-        assert page.locator("html").get_attribute("data-theme") == theme
-        is_sound(page)
-        page.get_by_text("Note an act").click()
-        is_sound(page)
-        page.keyboard.press("Escape")
-        for address in ("edit", "erase", "timeline"):
-            page.goto(f"/customer/{address}/{worst}")
-            is_sound(page)
-
-
-def test_what_if_edit_with_undo_act_and_tag(open_tab: OpenTab, worst: str) -> None:
+def test_what_if_edit_with_undo_act_and_tag(open_tab: OpenTab, served: Served, worst: str) -> None:
     page: Any = open_tab().page
-    sign_in(page)
+    sign_in(page, served)
     page.goto(f"/customers/{worst}")
     page.locator("#what-if-feature").select_option("last_login_days")
     page.locator("#w-1").fill("0")
@@ -89,9 +70,9 @@ def test_what_if_edit_with_undo_act_and_tag(open_tab: OpenTab, worst: str) -> No
     page.locator(".tags__list").wait_for(state="detached")
 
 
-def test_page_reads_and_what_if_works_without_javascript(open_tab: OpenTab, worst: str) -> None:
+def test_page_reads_and_what_if_works_without_javascript(open_tab: OpenTab, served: Served, worst: str) -> None:
     page: Any = open_tab(java_script_enabled=False).page
-    sign_in(page)
+    sign_in(page, served)
     page.goto(f"/customers/{worst}")
     page.locator("#what-if-feature").select_option("last_login_days")
     page.get_by_role("button", name="Pick").click()

@@ -1,4 +1,4 @@
-"""The list of customers in a real browser: sound at both sizes in both themes, and found, tagged and kept without a reload."""
+"""The list of customers in a real browser: people are found, tagged and kept without a reload."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import pytest
 from retainstream.db import unit_of_work
 from retainstream.models import Customer
 from retainstream.services import revisions
-from tests.browser.conftest import Served
-from tests.browser.test_pages import OpenTab, account, is_sound, sign_in
+from tests.browser.conftest import OpenTab, Served
+from tests.browser.people import sign_in
+from tests.browser.soundness import is_sound_everywhere
 from tests.web.stocked import stock
-
-__all__ = ["account"]
 
 
 def fill(served: Served) -> None:
@@ -29,36 +28,10 @@ def heading(page: Any) -> str:
 
 
 @pytest.mark.usefixtures("account")
-@pytest.mark.parametrize("size", ["desk", "phone"])
-def test_the_list_is_sound(open_tab: OpenTab, served: Served, size: str) -> None:
-    page: Any = open_tab(size).page
-    sign_in(page)
-    page.goto("/customers")
-    is_sound(page)
-    fill(served)
-    for theme in ("dark", "light"):
-        page.goto("/customers?band=high&band=very_high&plan=Basic")
-        is_sound(page)
-        for menu in ("Filter", "Columns", "Views"):
-            page.locator(".tools summary", has_text=menu).click()
-            is_sound(page)
-            page.keyboard.press("Escape")
-        page.locator("#tick-1").check()
-        page.get_by_text("1 ticked").wait_for()
-        is_sound(page)
-        page.goto("/customers?q=zzzz")
-        is_sound(page)
-        if theme == "dark":
-            page.locator(".account__mark").click()
-            page.get_by_role("button", name="Light theme").click()
-            page.locator("html[data-theme=light]").wait_for()
-
-
-@pytest.mark.usefixtures("account")
 def test_typing_finds_and_the_address_stays_true(open_tab: OpenTab, served: Served) -> None:
     fill(served)
     page: Any = open_tab().page
-    sign_in(page)
+    sign_in(page, served)
     page.goto("/customers")
     page.keyboard.press("/")
     page.keyboard.type("Name 11", delay=20)
@@ -92,11 +65,12 @@ def test_typing_finds_and_the_address_stays_true(open_tab: OpenTab, served: Serv
 def test_many_are_tagged_and_a_list_is_kept(open_tab: OpenTab, served: Served) -> None:
     fill(served)
     page: Any = open_tab().page
-    sign_in(page)
+    sign_in(page, served)
     page.goto("/customers?plan=Basic")
     assert page.locator("#bulk").is_hidden()
     page.get_by_label("Tick all on this page").check()
     page.get_by_text("40 ticked").wait_for()
+    is_sound_everywhere(page)
     page.get_by_label("Tag", exact=True).fill("call back")
     page.get_by_role("button", name="Add").click()
     page.get_by_text("Tagged 40 customers “call back”.").wait_for()
@@ -119,7 +93,7 @@ def test_many_are_tagged_and_a_list_is_kept(open_tab: OpenTab, served: Served) -
 def test_without_javascript_the_list_filters_pages_and_tags(open_tab: OpenTab, served: Served) -> None:
     fill(served)
     page: Any = open_tab(java_script_enabled=False).page
-    sign_in(page)
+    sign_in(page, served)
     page.goto("/customers")
     page.get_by_role("link", name="Next").click()
     page.get_by_text("51–100 of 160").wait_for()

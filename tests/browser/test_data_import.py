@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from retainstream.jobs.inline import run_queued
-from tests.browser.conftest import Served, Tab
-from tests.browser.test_pages import account, is_sound, sign_in
+from tests.browser.conftest import OpenTab, Served
+from tests.browser.people import sign_in
+from tests.browser.soundness import is_sound_everywhere
 
-OpenTab = Callable[..., Tab]
 PREVIEW = re.compile(r"/data/import/[0-9a-f]{32}$")
-__all__ = ["account"]
 
 
 @pytest.fixture
@@ -41,26 +39,13 @@ def settled(page: Any) -> None:
     page.wait_for_load_state()
 
 
-def in_both_themes(page: Any) -> None:
-    """Check a page as it is and in the other theme."""
-    is_sound(page)
-    page.evaluate("() => document.documentElement.setAttribute('data-theme', 'light')")
-    is_sound(page)
-    page.evaluate("() => document.documentElement.setAttribute('data-theme', 'dark')")
-
-
 @pytest.mark.usefixtures("account")
-@pytest.mark.parametrize("size", ["desk", "phone"])
-def test_a_file_goes_in_with_its_errors_and_is_taken_back(
-    open_tab: OpenTab, served: Served, people: Path, size: str
-) -> None:
-    page: Any = open_tab(size, reduced_motion="reduce").page
-    sign_in(page)
+def test_a_file_goes_in_with_its_errors_and_is_taken_back(open_tab: OpenTab, served: Served, people: Path) -> None:
+    page: Any = open_tab("phone").page
+    sign_in(page, served)
     page.goto("/data")
-    in_both_themes(page)
     page.get_by_role("link", name="Import a file").first.click()
     page.wait_for_url("**/data/import")
-    in_both_themes(page)
     page.set_input_files("#file", str(people))
     page.wait_for_url(PREVIEW)
     assert page.get_by_role("heading", name="Which value of churn means").is_visible()
@@ -70,6 +55,7 @@ def test_a_file_goes_in_with_its_errors_and_is_taken_back(
     page.select_option("#c1-role", "feature")
     page.get_by_role("button", name="Check again").last.click()
     page.locator("#c1-read").wait_for()
+    is_sound_everywhere(page)
     page.get_by_role("button", name="Import 79 rows").click()
     page.wait_for_url("**/data/imports/1")
     page.get_by_text("Waiting for its turn").wait_for()
@@ -77,13 +63,11 @@ def test_a_file_goes_in_with_its_errors_and_is_taken_back(
     page.get_by_role("heading", name="79 customers are in.").wait_for()
     settled(page)
     page.get_by_role("button", name="Train").wait_for()
-    in_both_themes(page)
     with page.expect_download() as offered:
         page.get_by_role("link", name="Bad rows as CSV").click()
     assert "c007" in Path(offered.value.path()).read_text()
     page.get_by_role("link", name="Undo").click()
     page.wait_for_url("**/undo")
-    in_both_themes(page)
     page.get_by_role("button", name="Take it back").click()
     page.wait_for_url("**/data/imports/1")
     work(served)
@@ -91,20 +75,9 @@ def test_a_file_goes_in_with_its_errors_and_is_taken_back(
 
 
 @pytest.mark.usefixtures("account")
-@pytest.mark.parametrize("size", ["desk", "phone"])
-def test_the_page_of_a_file_on_trial_is_sound(open_tab: OpenTab, people: Path, size: str) -> None:
-    page: Any = open_tab(size, reduced_motion="reduce").page
-    sign_in(page)
-    page.goto("/data/import")
-    page.set_input_files("#file", str(people))
-    page.wait_for_url(PREVIEW)
-    in_both_themes(page)
-
-
-@pytest.mark.usefixtures("account")
-def test_a_dropped_file_is_looked_at_at_once(open_tab: OpenTab) -> None:
+def test_a_dropped_file_is_looked_at_at_once(open_tab: OpenTab, served: Served) -> None:
     page: Any = open_tab().page
-    sign_in(page)
+    sign_in(page, served)
     page.goto("/data/import")
     text = "user,at,event\\n" + "".join(f"u{at % 5},2026-01-{1 + at % 28:02d},login\\n" for at in range(40))
     dropped = page.evaluate_handle(
@@ -118,7 +91,7 @@ def test_a_dropped_file_is_looked_at_at_once(open_tab: OpenTab) -> None:
 @pytest.mark.usefixtures("account")
 def test_a_file_goes_in_without_a_script(open_tab: OpenTab, served: Served, people: Path) -> None:
     page: Any = open_tab(java_script_enabled=False).page
-    sign_in(page)
+    sign_in(page, served)
     page.goto("/data/import")
     page.set_input_files("#file", str(people))
     page.get_by_role("button", name="Look at it").click()

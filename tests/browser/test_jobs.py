@@ -1,4 +1,4 @@
-"""The pages of long work in a real browser: sound in both themes at both sizes, followed live, cancelled after a question."""
+"""The pages of long work in a real browser: followed live, cancelled after a question."""
 
 from __future__ import annotations
 
@@ -11,12 +11,8 @@ from retainstream.lib import clock
 from retainstream.models import JobRun
 from retainstream.security.actor import SYSTEM
 from retainstream.services import jobs
-from tests.browser.conftest import Served
-from tests.browser.test_pages import OpenTab, account, is_sound, sign_in
-
-__all__ = ["account"]
-BAD = {"code": "invalid_input", "message": "2 of 5 rows cannot be taken, so none was (import 1)."}
-GOOD = {"batch_id": 1, "counts": {"rows": 5, "good": 5, "bad": 0, "new": 5}}
+from tests.browser.conftest import OpenTab, Served
+from tests.browser.people import sign_in
 
 
 def add(served: Served, kind: str, state: str, **values: object) -> int:
@@ -29,29 +25,10 @@ def add(served: Served, kind: str, state: str, **values: object) -> int:
 
 
 @pytest.mark.usefixtures("account")
-@pytest.mark.parametrize("size", ["desk", "phone"])
-def test_jobs_are_sound_in_both_themes(open_tab: OpenTab, served: Served, size: str) -> None:
-    ended = {"finished_at": clock.now_us()}
-    bad = add(served, "import", "failed", error=BAD, **ended)
-    good = add(served, "import", "succeeded", result=GOOD, **ended)
-    running = add(served, "train", "running", progress=0.4, phase="searching parameters")
-    page: Any = open_tab(size).page
-    sign_in(page)
-    for theme in ("dark", "light"):
-        page.context.add_cookies([{"name": "theme", "value": theme, "url": served.address}])
-        for address in ("/jobs", "/jobs?state=cancelled", f"/jobs/{bad}", f"/jobs/{good}", f"/jobs/{running}"):
-            page.goto(address)
-            assert page.locator("html").get_attribute("data-theme") == theme
-            is_sound(page)
-        page.get_by_text("Cancel …").click()
-        is_sound(page)
-
-
-@pytest.mark.usefixtures("account")
 def test_running_work_is_followed_and_cancelled(open_tab: OpenTab, served: Served) -> None:
     job_id = add(served, "train", "running", progress=0.4, phase="searching parameters")
     page: Any = open_tab().page
-    sign_in(page)
+    sign_in(page, served)
     page.goto("/jobs")
     page.locator("#job-list").get_by_text("40%").wait_for()
     page.get_by_role("link", name="Training", exact=True).last.focus()

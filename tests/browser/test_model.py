@@ -1,67 +1,33 @@
-"""The model pages in a real browser: sound in both themes at both sizes, the slider moves the figures, a training is followed to its end."""
+"""The model pages in a real browser: the slider moves the figures, a training is followed to its end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from retainstream.db import unit_of_work
 from retainstream.models import JobRun
-from tests.browser.conftest import Served, Tab
-from tests.browser.test_pages import account, is_sound, sign_in
-from tests.web.modelled import add_job, add_version, replayed
+from tests.browser.conftest import OpenTab, Served
+from tests.browser.people import sign_in
+from tests.browser.soundness import is_sound
+from tests.web.modelled import add_version
 from tests.web.stocked import add_customers, add_scores
-
-__all__ = ["account"]
-OpenTab = Callable[..., Tab]
 
 
 def fill(served: Served) -> None:
-    """Two versions, one in service with scores, and two replays."""
+    """A version in service, with scores."""
     with served.app.app_context(), unit_of_work() as session:
         add_customers(session, 100)
         version = add_version(session)
-        add_version(session, champion=False, calibrated=False)
         add_scores(session, 100, version)
-        add_job(session, "replay", "succeeded", result=replayed())
-        add_job(session, "replay", "succeeded", result=replayed(hindsight=True))
-
-
-@pytest.mark.usefixtures("account")
-@pytest.mark.parametrize("size", ["desk", "phone"])
-@pytest.mark.parametrize("theme", ["dark", "light"])
-def test_pages_are_sound(open_tab: OpenTab, served: Served, size: str, theme: str) -> None:
-    fill(served)
-    page: Any = open_tab(size).page
-    page.context.add_cookies([{"name": "theme", "value": theme, "url": served.address}])
-    sign_in(page)
-    for address in (
-        "/model",
-        "/model/versions/2",
-        "/model/versions",
-        "/model/compare?first=1&second=2",
-        "/model/versions/2/promote",
-        "/model/performance",
-        "/model/replay",
-        "/model/replay/1",
-        "/model/replay/2",
-        "/model/train",
-    ):
-        page.goto(address)
-        is_sound(page)
-    page.goto("/model")
-    for more in page.locator("details.more > summary").all():
-        more.click()
-    is_sound(page)
 
 
 @pytest.mark.usefixtures("account")
 def test_slider_moves_the_figures_and_keeps_the_address_true(open_tab: OpenTab, served: Served) -> None:
     fill(served)
     page: Any = open_tab().page
-    sign_in(page)
+    sign_in(page, served)
     page.goto("/model")
     page.get_by_text("Reach 8 of 80").wait_for()
     page.get_by_label("We can reach").fill("24")
@@ -80,7 +46,7 @@ def test_training_is_followed_to_its_verdict(open_tab: OpenTab, served: Served) 
     with served.app.app_context(), unit_of_work() as session:
         add_customers(session, 60)
     page: Any = open_tab().page
-    sign_in(page)
+    sign_in(page, served)
     page.goto("/model")
     page.get_by_role("link", name="Train …").click()
     page.get_by_role("button", name="Train").click()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+import time
 from typing import Any
 
 import pytest
@@ -12,53 +11,11 @@ from retainstream.db import unit_of_work
 from retainstream.models import JobRun
 from retainstream.security.actor import SYSTEM
 from retainstream.services import jobs
-from retainstream.services.access import accounts, setup
-from tests.browser.conftest import AXE, Served, Tab
+from retainstream.services.access import setup
+from tests.browser.conftest import OpenTab, Served
+from tests.browser.people import EMAIL, PASSWORD, sign_in
+from tests.browser.soundness import is_sound, is_sound_in_both_themes, is_steady
 from tests.web.stocked import stock
-
-PASSWORD = "correct horse 42"
-OpenTab = Callable[..., Tab]
-
-
-def findings(page: Any) -> list[str]:
-    """Return what axe finds on a page. It is injected through the tool, past the content policy, which stays in force for the page."""
-    if not page.evaluate("() => 'axe' in window"):
-        page.evaluate(AXE.read_text())
-    # The light theme changes colours and nothing else, so there only they are looked at.
-    found = page.evaluate(
-        """() => axe.run(document, {
-            resultTypes: ['violations'],
-            ...(document.documentElement.dataset.theme === 'light' ? {runOnly: ['color-contrast']} : {}),
-        })"""
-    )
-    return [
-        f"{item['id']}: {json.dumps([node['html'][:160] for node in item['nodes']])}" for item in found["violations"]
-    ]
-
-
-def is_sound(page: Any) -> None:
-    """Check a page as it stands."""
-    assert findings(page) == []
-    overflow = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert overflow <= 0
-
-
-@pytest.fixture
-def account(served: Served) -> None:
-    """An analyst."""
-    with served.app.app_context(), unit_of_work() as session:
-        settings = served.app.config["RETAINSTREAM"]
-        accounts.create_user(
-            session, "ana@example.com", "Ana Silva", "analyst", accounts.checked_hash(settings, "", PASSWORD)
-        )
-
-
-def sign_in(page: Any) -> None:
-    page.goto("/sign-in")
-    page.get_by_label("E-mail").fill("ana@example.com")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/")
 
 
 @pytest.mark.parametrize("size", ["desk", "phone"])
@@ -66,43 +23,59 @@ def test_set_up_leads_to_an_empty_home(open_tab: OpenTab, served: Served, size: 
     page: Any = open_tab(size).page
     page.goto("/")
     assert page.url.endswith("/set-up")
-    is_sound(page)
+    is_steady(page)
+    is_sound_in_both_themes(page)
     page.get_by_label("Set-up code").fill(setup.setup_code(served.app.config["RETAINSTREAM"]))
     page.get_by_label("E-mail").fill("ana@example.com")
     page.get_by_label("Your name").fill("Ana Silva")
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_url("**/set-up/begin")
-    is_sound(page)
+    is_steady(page)
+    is_sound_in_both_themes(page)
     page.get_by_role("link", name="Start empty").click()
     page.wait_for_url(f"{served.address}/")
     assert page.get_by_role("heading", level=1).inner_text() == "No customers yet."
-    is_sound(page)
+    is_steady(page)
+    is_sound_in_both_themes(page)
 
 
 @pytest.mark.usefixtures("account")
-@pytest.mark.parametrize("size", ["desk", "phone"])
-def test_filled_home_is_sound(open_tab: OpenTab, served: Served, size: str) -> None:
+def test_form_signs_in_and_the_account_menu_turns_the_theme_and_signs_out(open_tab: OpenTab, served: Served) -> None:
     with served.app.app_context():
-        stock(200)
-    page: Any = open_tab(size).page
+        stock(50)
+    page: Any = open_tab("phone").page
     page.goto("/sign-in")
-    is_sound(page)
-    sign_in(page)
+    page.get_by_label("E-mail").fill(EMAIL)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/")
     assert "resemble those who left." in page.get_by_role("heading", level=1).inner_text()
-    is_sound(page)
-    page.get_by_text("As a table").click()
-    is_sound(page)
     shape = page.locator(".band__shape use").first
     assert shape.evaluate("use => use.getBoundingClientRect().width") > 0
     page.locator(".account__mark").click()
-    is_sound(page)
+    is_sound_in_both_themes(page, ".account")
     page.get_by_role("button", name="Light theme").click()
     page.locator("html[data-theme=light]").wait_for()
-    is_sound(page)
     page.locator(".account__mark").click()
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url("**/sign-in")
+
+
+@pytest.mark.usefixtures("account")
+def test_a_font_that_comes_late_moves_nothing(open_tab: OpenTab, served: Served) -> None:
+    with served.app.app_context():
+        stock(50)
+    page: Any = open_tab().page
+    sign_in(page, served)
+
+    def late(route: Any) -> None:
+        time.sleep(0.4)
+        route.continue_()
+
+    page.route("**/*.woff2", late)
+    page.goto("/")
+    is_steady(page)
 
 
 @pytest.mark.usefixtures("account")
@@ -110,7 +83,8 @@ def test_everything_is_reached_by_keyboard_with_visible_focus(open_tab: OpenTab,
     with served.app.app_context():
         stock(50)
     page: Any = open_tab().page
-    sign_in(page)
+    sign_in(page, served)
+    page.goto("/")
     reached = []
     for _ in range(80):
         page.keyboard.press("Tab")
@@ -143,7 +117,8 @@ def test_score_button_toasts_and_running_work_is_followed(open_tab: OpenTab, ser
     with served.app.app_context():
         stock(50)
     page: Any = open_tab().page
-    sign_in(page)
+    sign_in(page, served)
+    page.goto("/")
     page.get_by_role("button", name="Score now").click()
     page.get_by_text("Scoring is queued").wait_for()
     page.get_by_text("Scoring · waiting").wait_for()
@@ -169,7 +144,8 @@ def test_pages_read_and_forms_post_without_javascript(open_tab: OpenTab, served:
     with served.app.app_context():
         stock(50)
     page: Any = open_tab(java_script_enabled=False).page
-    sign_in(page)
+    sign_in(page, served)
+    page.goto("/")
     page.get_by_role("button", name="Train").click()
     assert page.get_by_text("Training is queued").is_visible()
     assert page.get_by_text("Training · waiting").is_visible()
@@ -181,7 +157,8 @@ def test_failed_poll_shows_a_toast(open_tab: OpenTab, served: Served) -> None:
         jobs.enqueue(session, SYSTEM, "train", {})
     tab = open_tab()
     page: Any = tab.page
-    sign_in(page)
+    sign_in(page, served)
+    page.goto("/")
     page.route("**/jobs/current*", lambda route: route.fulfill(
         status=503,
         content_type="text/html",
