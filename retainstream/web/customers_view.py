@@ -306,7 +306,7 @@ def list_view(
     empty = "" if total else "nothing" if choices.customers else "none"
     return ListView(
         title=title(total, asked),
-        lead=lead(asked, currency, titles) if choices.customers else "",
+        lead=lead(asked, currency, titles, priced=choices.priced) if choices.customers else "",
         total=total,
         query=asked.query(),
         chips=chips(asked, currency, titles),

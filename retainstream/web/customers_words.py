@@ -40,8 +40,8 @@ def title(total: int, asked: Asked) -> str:
     return "No customer matches" if asked.narrows or asked.q else "No customers"
 
 
-def lead(asked: Asked, currency: str, titles: Mapping[str, str]) -> str:
-    """Return the filter as a sentence; `titles` says what each of its cells is called."""
+def lead(asked: Asked, currency: str, titles: Mapping[str, str], *, priced: bool = True) -> str:
+    """Return the filter as a sentence; `titles` says what each of its cells is called. Without any price no loss can order a group."""
     parts = {"active": [], "left": ["left"], "all": ["active and left alike"]}[asked.status]
     if asked.group:
         parts.append(f"in “{TITLES[asked.group]}”")
@@ -58,7 +58,8 @@ def lead(asked: Asked, currency: str, titles: Mapping[str, str]) -> str:
     if not parts:
         return "Everybody who has not left" + (", the riskiest first." if asked.sort == "-risk" else ".")
     if asked.sort == GROUP_ORDER:
-        parts.append(ORDERS[asked.group])
+        order = ORDERS[asked.group]
+        parts.append(order if priced else order.replace("most expected loss", "the riskiest"))
     sentence = ", ".join(parts)
     return f"{sentence[0].upper()}{sentence[1:]}."
 
