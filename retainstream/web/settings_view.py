@@ -10,7 +10,7 @@ from retainstream.security.permissions import Permission, Role
 ROLES = {
     Role.ADMIN: ("Admin", "Everything: people, preferences, the audit trail, erasing customers."),
     Role.ANALYST: ("Analyst", "Imports, trains, scores, exports; sees and edits customers."),
-    Role.AGENT: ("Agent", "Sees and edits customers with their names; sees imports."),
+    Role.AGENT: ("Agent", "Works at the desk; sees and edits customers with their names; sees imports."),
     Role.VIEWER: ("Viewer", "Looks at figures, customers without their names, and the model."),
 }
 """Role -> its word and what it may do."""
@@ -35,6 +35,7 @@ SCOPES = {
     Permission.TASKS_READ: "See the desk",
     Permission.TASKS_WRITE: "Work at the desk",
     Permission.PLAYS_WRITE: "Write plays",
+    Permission.SEGMENTS_WRITE: "Write segments",
     Permission.TOKENS_OWN: "See and end your tokens",
     Permission.USERS_MANAGE: "Manage people",
     Permission.AUDIT_READ: "Read the audit trail",

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from retainstream.db import read_unit, unit_of_work
-from retainstream.models import Exposure, Task
+from retainstream.models import Exposure, IdempotencyKey, Task
 from retainstream.security.actor import SYSTEM
 from retainstream.services import preferences
 from retainstream.services.desk import ranking
@@ -118,6 +118,18 @@ def test_sending_twice_takes_and_ends_once(app: Flask, client: FlaskClient, cast
     assert [client.post(path, json={"outcome": "left"}, headers=keyed).status_code for _ in range(2)] == [200, 200]
     with app.app_context(), read_unit() as session:
         assert session.scalar(select(func.count()).select_from(Exposure)) == 1
+
+
+def test_no_kept_answer_names_somebody_who_was_erased(app: Flask, client: FlaskClient, cast: Cast) -> None:
+    (user,) = best(client, cast)
+    keyed = {**cast.token("agent"), "Idempotency-Key": "take-1"}
+    assert client.post(URL, json={"user_id": user}, headers=keyed).status_code == 201
+    with app.app_context(), read_unit() as session:
+        assert any(user in (body or "") for body in session.scalars(select(IdempotencyKey.body)))
+    assert client.delete(f"/api/v1/customers/{user}", headers=cast.token("owner")).status_code < 300
+    with app.app_context(), read_unit() as session:
+        assert not any(user in (body or "") for body in session.scalars(select(IdempotencyKey.body)))
+        assert session.scalar(select(func.count()).select_from(Task)) == 0
 
 
 def test_the_hold_out_is_counted_and_refused(app: Flask, client: FlaskClient, cast: Cast) -> None:

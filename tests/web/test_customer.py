@@ -318,7 +318,7 @@ def test_export_holds_the_person_and_is_audited(app: Flask, as_: SignIn) -> None
     answer = as_("analyst").get("/customer/export/cus_00000")
     found = json.loads(answer.text)
     assert found["customer"]["name"] == "Name 0"
-    assert set(found) == {"exported_at", "customer", "events", "subscriptions", "exposures"}
+    assert set(found) == {"exported_at", "customer", "events", "subscriptions", "exposures", "tasks", "notes"}
     assert answer.headers["Cache-Control"] == "no-store"
     with app.app_context(), read_unit() as session:
         assert session.scalar(select(AuditEntry.action).order_by(AuditEntry.id.desc())) == "customer.export"

@@ -116,7 +116,8 @@ def _forget_previews(session: Session, signs: set[str]) -> None:
     previews = (IdempotencyKey.status == 200, IdempotencyKey.route.endswith("/import"))
     session.execute(delete(IdempotencyKey).where(*previews))
     # Kept answers about tasks name the customer; a repeated call finds the task taken, or ended.
-    session.execute(delete(IdempotencyKey).where(IdempotencyKey.route.startswith("POST /api/v1/tasks")))
+    answers = (IdempotencyKey.status.is_not(None), IdempotencyKey.route.startswith("POST /api/v1/tasks"))
+    session.execute(delete(IdempotencyKey).where(*answers))
     for batch in session.scalars(select(ImportBatch)):
         if any(signs & _cells(warning) for warning in batch.warnings):
             batch.warnings = [_without_cells(item) if signs & _cells(item) else item for item in batch.warnings]
