@@ -20,6 +20,7 @@ HANDLERS: dict[str, str] = {
     "ingest": "retainstream.services.events.loading:run",
     "demo": "retainstream.services.demo_job:run",
     "analyse": "retainstream.services.analyses.job:run",
+    "segments": "retainstream.services.segments.membership:run",
     "undo": "retainstream.services.events.following:run_undo",
 }
 """Kind -> `module:function`. The function takes a JobContext and returns the job's result as JSON."""

@@ -28,6 +28,7 @@ class Permission(StrEnum):
     TASKS_READ = "tasks:read"
     TASKS_WRITE = "tasks:write"
     PLAYS_WRITE = "plays:write"
+    SEGMENTS_WRITE = "segments:write"
     TOKENS_OWN = "tokens:own"
     USERS_MANAGE = "users:manage"
     AUDIT_READ = "audit:read"
@@ -70,6 +71,7 @@ _ANALYST = _AGENT | {
     Permission.MODEL_PROMOTE,
     Permission.JOBS_CANCEL,
     Permission.PLAYS_WRITE,
+    Permission.SEGMENTS_WRITE,
 }
 
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {

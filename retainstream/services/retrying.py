@@ -66,6 +66,10 @@ def _analyse(session: Session, actor: Actor, _job: JobRun) -> JobRun:
     return analyses_job.request(session, actor)
 
 
+def _look_at_segments(session: Session, actor: Actor, _job: JobRun) -> JobRun:
+    return jobs.enqueue(session, actor, "segments", {}, dedupe_key="segments")
+
+
 def _demo(session: Session, actor: Actor, _job: JobRun) -> JobRun:
     return demo_job.request(session, actor)
 
@@ -79,6 +83,7 @@ _AGAIN: dict[str, tuple[Permission, Callable[[Session, Actor, JobRun], JobRun]]]
     "import": (Permission.IMPORTS_WRITE, _load),
     "ingest": (Permission.EVENTS_WRITE, _load),
     "analyse": (Permission.PREDICTIONS_WRITE, _analyse),
+    "segments": (Permission.SEGMENTS_WRITE, _look_at_segments),
     "demo": (Permission.SETTINGS_WRITE, _demo),
 }
 """Kind -> what its first request takes, and how it is asked for again."""

@@ -15,7 +15,10 @@ from retainstream.services import jobs
 from retainstream.services.analyses import runs
 
 KIND = "analyse"
-STEPS: tuple[tuple[str, str], ...] = (("customers over time", "retainstream.services.analyses.material:make"),)
+STEPS: tuple[tuple[str, str], ...] = (
+    ("customers over time", "retainstream.services.analyses.material:make"),
+    ("segments", "retainstream.services.segments.membership:make"),  # last: rules ask for what the others made
+)
 """What is made, in words, and by which `module:function`, in this order: later steps may read what earlier ones made.
 
 The function takes the job's context and the part of the job's progress that is its own (two fractions), and returns what the job's result says of it,

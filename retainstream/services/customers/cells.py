@@ -24,7 +24,9 @@ from retainstream.models import Customer
 from retainstream.services import revisions
 from retainstream.services.customers.filters import CustomerFilter
 
-MAKERS: dict[str, str] = {}
+MAKERS: dict[str, str] = {
+    "segment": "retainstream.services.segments.cells:make",
+}
 """Kind -> `module:function`. The function takes a session and the key, and returns a Cell; it raises InvalidInput for a key that it does not know.
 
 Named, not imported: the analyses build on this package.
