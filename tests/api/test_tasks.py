@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from retainstream.db import read_unit, unit_of_work
-from retainstream.models import Exposure, IdempotencyKey, Task
+from retainstream.models import Exposure, IdempotencyKey, Setting, Task
 from retainstream.security.actor import SYSTEM
 from retainstream.services import preferences
 from retainstream.services.desk import ranking
@@ -28,6 +28,7 @@ def box(app: Flask) -> None:
     with app.app_context():
         stock(60)
         with unit_of_work() as session:
+            session.get_one(Setting, "hold_out_salt").value = "salt of the tests"  # the same members in every run
             preferences.write(session, SYSTEM, {"hold_out_share": 0.0})
 
 

@@ -15,7 +15,7 @@ from retainstream.models import Identity, Task
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import audit, revisions
-from retainstream.services.desk import board, people, queue, standing, tasks, twins
+from retainstream.services.desk import board, order, people, standing, tasks, twins
 from retainstream.services.desk.people import Person
 from retainstream.services.desk.standing import Standing
 
@@ -91,7 +91,7 @@ def assign_many(
 
 
 def _top(session: Session, actor: Actor, desk: Standing, count: int) -> list[str]:
-    ids = [line.customer_id for line in queue.lines(desk, actor, "unassigned")[:count]]
+    ids = [line.customer_id for line in order.lines(desk, actor, "unassigned")[:count]]
     names = session.execute(select(Identity.customer_id, Identity.user_id).where(Identity.customer_id.in_(ids)))
     by_id: dict[int, str] = dict(names.all())
     return [by_id[one] for one in ids]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -15,25 +15,19 @@ from sqlalchemy.orm import Session
 from retainstream.config import Settings
 from retainstream.lib import clock
 from retainstream.lib.money import money
-from retainstream.lib.pagination import FIRST_PAGE, PageRequest, decode_cursor, encode_cursor, number, whole_id
+from retainstream.lib.pagination import FIRST_PAGE, PageRequest
 from retainstream.models import Customer, Exposure, Identity, Note, Task
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import exposures, predictions
-from retainstream.services.desk import board, plays, standing
+from retainstream.services.desk import board, order, plays, standing
 from retainstream.services.desk.board import PlayRef, TaskView
+from retainstream.services.desk.order import Line
 from retainstream.services.desk.people import Person
-from retainstream.services.desk.standing import OpenTask, Standing
-from retainstream.services.paging import reading_cursor
+from retainstream.services.desk.standing import Standing
 
-Whose = Literal["team", "mine", "unassigned"] | int
-"""Whose part of the list: all; tasks of the caller; tasks without an owner, with the proposals; or the tasks of a person, by id."""
-_NAME = "today"
-_UNKNOWN = -1e300
-_PLACES = {"overdue": 0, "due_today": 1}
-
-Key = tuple[int, float, int]
-"""Where an entry stands: due or not, its value turned round, and the customer."""
+Whose = order.Whose
+"""Whose part of the list: see `order.Whose`."""
 
 
 @dataclass(frozen=True)
@@ -206,17 +200,6 @@ class Today:
         }
 
 
-@dataclass(frozen=True)
-class Line:
-    """An entry before it is presented."""
-
-    key: Key
-    state: str
-    customer_id: int
-    gain: int | None
-    task_id: int | None
-
-
 def read(
     session: Session, actor: Actor, settings: Settings, whose: Whose = "team", request: PageRequest = FIRST_PAGE
 ) -> Today:
@@ -231,8 +214,8 @@ def read(
     """
     actor.require(Permission.TASKS_READ)
     desk = standing.read(session, settings)
-    every = lines(desk, actor, whose)
-    shown, following = _page(every, request)
+    every = order.lines(desk, actor, whose)
+    shown, following = order.page(every, request)
     gains = [line.gain for line in every if line.gain is not None]
     known = desk.ranking.run_id is not None and desk.ranking.gains is not None
     return Today(
@@ -256,43 +239,9 @@ def entry_of(session: Session, actor: Actor, settings: Settings, user_id: str) -
     """Return the line of one customer as it stands in the team's list, also beyond the page; None when it is not in it. Raises NotFound."""
     actor.require(Permission.TASKS_READ)
     customer_id = board.require_customer(session, user_id).id
-    every = lines(standing.read(session, settings), actor, "team")
+    every = order.lines(standing.read(session, settings), actor, "team")
     found = [line for line in every if line.customer_id == customer_id]
     return _entries(session, actor, settings, found)[0] if found else None
-
-
-def lines(desk: Standing, actor: Actor, whose: Whose) -> list[Line]:
-    """Return the part of the list that is asked for, in order."""
-    wanted = actor.user_id if whose == "mine" else None if whose == "unassigned" else whose
-    everybody = whose == "team"
-    found = [_of_task(desk, task) for task in desk.tasks if everybody or task.owner_id == wanted]
-    if whose in ("team", "unassigned"):
-        order = desk.ranking
-        for place in desk.proposals.tolist():
-            customer = int(order.ids[place])
-            key = (2, -float(order.values[place]), customer)
-            found.append(Line(key, "proposed", customer, order.gain_at(place), None))
-    return sorted(found, key=lambda line: line.key)
-
-
-def _of_task(desk: Standing, task: OpenTask) -> Line:
-    state, order = desk.state_of(task.due_at), desk.ranking
-    place = order.place(task.customer_id)
-    withheld = order.run_id is not None and order.gains is None
-    gain = None if withheld else task.net_gain_minor if place is None else order.gain_at(place)
-    value = float(order.values[place]) if place is not None else _UNKNOWN if gain is None else float(gain)
-    return Line((_PLACES.get(state, 2), -value, task.customer_id), state, task.customer_id, gain, task.id)
-
-
-def _page(lines: Sequence[Line], request: PageRequest) -> tuple[Sequence[Line], str | None]:
-    if request.cursor:
-        with reading_cursor():
-            place, value, last = decode_cursor(request.cursor, _NAME, 3)
-            after = (whole_id(place), number(value), whole_id(last))
-        lines = [line for line in lines if line.key > after]
-    rest = lines[request.offset :]
-    shown = rest[: request.limit]
-    return shown, encode_cursor(_NAME, list(shown[-1].key)) if len(rest) > len(shown) else None
 
 
 def _counts(desk: Standing) -> Counts:

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 
 from retainstream.db import unit_of_work
+from retainstream.models import Setting
 from retainstream.security.actor import SYSTEM, Actor
 from retainstream.security.passwords import hash_password
 from retainstream.security.permissions import permissions_of
@@ -34,6 +35,7 @@ def team(minimal_app: Flask) -> Team:
     hashed = hash_password("correct horse 42", 4)
     found = {}
     with unit_of_work() as session:
+        session.get_one(Setting, "hold_out_salt").value = "salt of the tests"  # the same members in every run
         preferences.write(session, SYSTEM, {"hold_out_share": 0.0})
         for name, role in (("ada", "agent"), ("bea", "agent"), ("chief", "analyst"), ("viewer", "viewer")):
             user = create_user(session, f"{name}@example.com", name.title(), role, hashed)

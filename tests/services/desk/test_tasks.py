@@ -157,7 +157,7 @@ def test_nobody_of_the_hold_out_is_taken_or_ended(team: Team, settings: Settings
 
 def test_taking_from_the_queue_writes_down_the_untreated_twins_once(team: Team, settings: Settings) -> None:
     with unit_of_work() as session:
-        preferences.write(session, SYSTEM, {"hold_out_share": 0.4})
+        preferences.write(session, SYSTEM, {"hold_out_share": 0.4, "contact_cost_minor": 0, "incentive_minor": 0})
     users = best(settings, 6)
     with unit_of_work() as session:
         lowest = tasks.take(session, team.ada, settings, users[5])
