@@ -26,6 +26,8 @@ from retainstream.services.customers.filters import CustomerFilter
 
 MAKERS: dict[str, str] = {
     "segment": "retainstream.services.segments.cells:make",
+    "cohort": "retainstream.services.cohorts.cells:make",
+    "survival": "retainstream.services.survival.cells:make",
 }
 """Kind -> `module:function`. The function takes a session and the key, and returns a Cell; it raises InvalidInput for a key that it does not know.
 
