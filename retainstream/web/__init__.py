@@ -57,6 +57,10 @@ def _blueprints(developing: bool) -> list[Blueprint]:
         settings_preferences,
         settings_tokens,
         sign_in,
+        today,
+        today_acts,
+        today_plays,
+        today_tasks,
     )
     from retainstream.web import settings as settings_account
 
@@ -69,6 +73,10 @@ def _blueprints(developing: bool) -> list[Blueprint]:
         home,
         home_files,
         current_jobs,
+        today,
+        today_acts,
+        today_tasks,
+        today_plays,
         customers,
         customer,
         customer_acts,

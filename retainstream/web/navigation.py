@@ -21,6 +21,7 @@ class Destination:
 
 DESTINATIONS = (
     Destination("home", "Home", "/", "home", Permission.DASHBOARD_READ),
+    Destination("today", "Today", "/today", "today", Permission.TASKS_READ),
     Destination("customers", "Customers", "/customers", "people", Permission.CUSTOMERS_READ),
     Destination("model", "Model", "/model", "model", Permission.MODEL_READ),
     Destination("data", "Data", "/data", "data", Permission.IMPORTS_READ),

@@ -19,6 +19,7 @@ from retainstream.security.actor import SYSTEM, Actor
 from retainstream.services import feeds, findings, predictions
 from retainstream.services.access import accounts, api_tokens, resolve, sessions
 from retainstream.services.customers import tagging
+from retainstream.services.desk import assigning, endings, notes, play_templates, plays, tasks
 from retainstream.services.events import drafts
 from retainstream.services.imports import files
 from tests.browser.conftest import Served
@@ -79,6 +80,7 @@ def fill(served: Served) -> Filled:
         with read_unit() as session:
             query = select(Identity.user_id).join(LatestScore, LatestScore.customer_id == Identity.customer_id)
             names["user_id"] = str(session.scalar(query.order_by(LatestScore.margin.desc()).limit(1)))
+        names |= _work_at_the_desk(settings, person)
         with unit_of_work() as session:
             tagging.tag(session, person, tagging.picked(session, [names["user_id"]]), "vip", add=True)
     return Filled(cookie(served, token), names)
@@ -154,6 +156,23 @@ def _add_people(person: Actor) -> dict[str, str]:
         api_tokens.create(session, person, name="night export", days=30)
         reset = accounts.start_reset(session, person, int(person.user_id or 0))
     return {"invitation": invited.token, "reset": reset.token, "person": str(person.user_id)}
+
+
+def _work_at_the_desk(settings: Settings, person: Actor) -> dict[str, str]:
+    """Adopt plays, and leave tasks of every kind: late, with a note, asleep, ended."""
+    with unit_of_work() as session:
+        play = play_templates.adopt(session, person, "drifting_away")
+        plays.retire(session, person, play_templates.adopt(session, person, "payment_failed").id)
+        given = assigning.assign_many(session, person, settings, int(person.user_id or 0), top=5)
+        late, noted, asleep, ended, _ = given
+        now = clock.now_us()
+        tasks.change(
+            session, person, settings, int(late.task_id or 0), {"due_at": now - clock.DAY_US, "play_id": play.id}
+        )
+        notes.write(session, person, noted.user_id, "Prefers to be called in the evening.", task_id=noted.task_id)
+        tasks.snooze(session, person, settings, int(asleep.task_id or 0), now + 3 * clock.DAY_US)
+        endings.end(session, person, settings, int(ended.task_id or 0), "saved", reason="took the smaller plan")
+    return {"play": str(play.id)}
 
 
 def _work(session: Session) -> dict[str, str]:

@@ -44,6 +44,9 @@ PAGES: dict[str, tuple[str, ...]] = {
     "/new-password/<token>": ("/new-password/{reset}",),
     "/settings/audit": ("/settings/audit", "/settings/audit?action=nothing"),
     "/settings/people/<int:user_id>": ("/settings/people/{person}",),
+    "/today": ("/today", "/today?whose=mine", "/today?open={user_id}"),
+    "/today/plays/<int:play_id>": ("/today/plays/{play}",),
+    "/today/tasks": ("/today/tasks", "/today/tasks?standing=overdue"),
 }
 """Rule of a page with parameters -> addresses to walk, filled in from what the box holds. A rule without parameters is its own address."""
 NO_PAGES = {
@@ -54,6 +57,7 @@ NO_PAGES = {
     "web_customer_acts.export": "a file",
     "web_set_up.show": "only while nobody is registered: test_set_up_leads_to_an_empty_home",
     "web_set_up.begin": "only while nothing is on record: test_set_up_leads_to_an_empty_home",
+    "web_today.entry": "a part of Today",
 }
 VISITORS = ("/sign-in", "/invitation/", "/new-password/")
 """Pages of somebody who is not signed in."""
@@ -68,6 +72,9 @@ EMPTY = (
     "/data/feeds",
     "/model",
     "/jobs",
+    "/today",
+    "/today/plays",
+    "/today/tasks",
 )
 """Pages that say something else while nothing is on record."""
 UNFOLD = "() => document.querySelectorAll('main details:not(.menu)').forEach((each) => { each.open = true; })"

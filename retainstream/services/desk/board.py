@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from retainstream.config import Settings
-from retainstream.errors import NotFound
+from retainstream.errors import InvalidInput, NotFound
 from retainstream.lib import clock
 from retainstream.lib.money import money
 from retainstream.lib.pagination import FIRST_PAGE, PageRequest
@@ -23,6 +23,8 @@ from retainstream.services.desk.people import Person
 from retainstream.services.paging import page_by_id
 
 STATES = ("open", "done", "dropped")
+STANDINGS = ("awake", "overdue", "due_today", "upcoming", "snoozed")
+"""How an open task may stand; `awake` are all that are not snoozed."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,10 @@ class TaskView:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a caller of the list of tasks asked for; an absent field does not narrow. `owner_id` 0 stands for tasks without an owner."""
+    """What a caller of the list of tasks asked for; an absent field does not narrow. `owner_id` 0 stands for tasks without an owner.
+
+    `standing` is one of `STANDINGS`; `ended_after` (microseconds UTC) leaves tasks that ended at that instant or later.
+    """
 
     state: str | None = None
     owner_id: int | None = None
@@ -131,6 +136,8 @@ class Wanted:
     outcome: str | None = None
     play_id: int | None = None
     due_before: int | None = None
+    standing: str | None = None
+    ended_after: int | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +162,7 @@ def listing(
 ) -> Tasks:
     """Return a page of tasks; raises InvalidInput for a cursor of another list, NotFound for an unknown customer."""
     actor.require(Permission.TASKS_READ)
-    conditions = [Customer.visible(), *_conditions(session, wanted)]
+    conditions = [Customer.visible(), *_conditions(session, settings, wanted)]
     counted = select(func.count()).select_from(Task).join(Customer, Customer.id == Task.customer_id)
     query = select(Task).join(Customer, Customer.id == Task.customer_id).where(*conditions)
     rows, following = page_by_id(session, query, Task.id, "tasks", request)
@@ -163,8 +170,12 @@ def listing(
     return Tasks(views(session, settings, [row[0] for row in rows]), following, total)
 
 
-def _conditions(session: Session, wanted: Wanted) -> list[ColumnElement[bool]]:
+def _conditions(session: Session, settings: Settings, wanted: Wanted) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
+    if wanted.standing is not None:
+        found.append(_stands(wanted.standing, settings))
+    if wanted.ended_after is not None:
+        found.append(Task.ended_at >= wanted.ended_after)
     if wanted.owner_id is not None:
         found.append(Task.owner_id == wanted.owner_id if wanted.owner_id else Task.owner_id.is_(None))
     if wanted.user_id is not None:
@@ -175,6 +186,23 @@ def _conditions(session: Session, wanted: Wanted) -> list[ColumnElement[bool]]:
         if value is not None:
             found.append(column == value)
     return found
+
+
+def _stands(standing: str, settings: Settings) -> ColumnElement[bool]:
+    """Return the condition of a standing, as `standing_of` tells it of one task."""
+    now = clock.now_us()
+    tomorrow = days.start_of_day(settings.time_zone, now, 1)
+    awake = and_(Task.state == "open", or_(Task.snoozed_until.is_(None), Task.snoozed_until <= now))
+    found = {
+        "awake": awake,
+        "overdue": and_(awake, Task.due_at < now),
+        "due_today": and_(awake, Task.due_at >= now, Task.due_at < tomorrow),
+        "upcoming": and_(awake, or_(Task.due_at.is_(None), Task.due_at >= tomorrow)),
+        "snoozed": and_(Task.state == "open", Task.snoozed_until > now),
+    }
+    if standing not in found:
+        raise InvalidInput("Tasks do not stand like that.", fields={"standing": [f"one of {', '.join(STANDINGS)}"]})
+    return found[standing]
 
 
 def read(session: Session, actor: Actor, settings: Settings, task_id: int) -> TaskView:
