@@ -32,8 +32,10 @@ def _blueprints(developing: bool) -> list[Blueprint]:
     """Return the blueprint of every page; that of the living style page only while developing."""
     from retainstream.web import (
         account,
+        analyses,
         api_docs,
         appearance,
+        cohorts,
         current_jobs,
         customer,
         customer_acts,
@@ -80,6 +82,8 @@ def _blueprints(developing: bool) -> list[Blueprint]:
         customers,
         customer,
         customer_acts,
+        analyses,
+        cohorts,
         model,
         model_acts,
         model_replay,

@@ -23,6 +23,7 @@ DESTINATIONS = (
     Destination("home", "Home", "/", "home", Permission.DASHBOARD_READ),
     Destination("today", "Today", "/today", "today", Permission.TASKS_READ),
     Destination("customers", "Customers", "/customers", "people", Permission.CUSTOMERS_READ),
+    Destination("segments", "Segments", "/segments/cohorts", "segments", Permission.CUSTOMERS_READ),
     Destination("model", "Model", "/model", "model", Permission.MODEL_READ),
     Destination("data", "Data", "/data", "data", Permission.IMPORTS_READ),
     Destination("jobs", "Jobs", "/jobs", "jobs", Permission.JOBS_READ),
