@@ -166,7 +166,7 @@ def test_viewer_meets_no_forbidden_button_and_a_readable_page_when_refused(open_
     tab = open_tab()
     page: Any = tab.page
     sign_in(page)
-    rail = [str(link.get_attribute("href")) for link in page.locator(".rail__link").all()]
+    rail = [str(link.get_attribute("href")) for link in page.locator("a.rail__link").all()]
     assert rail == [place.address for place in DESTINATIONS if place.permission in ROLE_PERMISSIONS["viewer"]]
     for address in rail:
         assert page.goto(address).status == 200
