@@ -29,6 +29,7 @@ class Permission(StrEnum):
     TASKS_WRITE = "tasks:write"
     PLAYS_WRITE = "plays:write"
     SEGMENTS_WRITE = "segments:write"
+    MONTHS_CLOSE = "months:close"
     TOKENS_OWN = "tokens:own"
     USERS_MANAGE = "users:manage"
     AUDIT_READ = "audit:read"
@@ -72,6 +73,7 @@ _ANALYST = _AGENT | {
     Permission.JOBS_CANCEL,
     Permission.PLAYS_WRITE,
     Permission.SEGMENTS_WRITE,
+    Permission.MONTHS_CLOSE,
 }
 
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {

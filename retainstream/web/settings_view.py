@@ -36,6 +36,7 @@ SCOPES = {
     Permission.TASKS_WRITE: "Work at the desk",
     Permission.PLAYS_WRITE: "Write plays",
     Permission.SEGMENTS_WRITE: "Write segments",
+    Permission.MONTHS_CLOSE: "Close months",
     Permission.TOKENS_OWN: "See and end your tokens",
     Permission.USERS_MANAGE: "Manage people",
     Permission.AUDIT_READ: "Read the audit trail",

@@ -25,6 +25,7 @@ from retainstream.services import revisions
 from retainstream.services.customers.filters import CustomerFilter
 
 MAKERS: dict[str, str] = {
+    "revenue": "retainstream.services.revenue.cells:make",
     "segment": "retainstream.services.segments.cells:make",
     "cohort": "retainstream.services.cohorts.cells:make",
     "survival": "retainstream.services.survival.cells:make",
