@@ -7,7 +7,10 @@ from flask import Blueprint
 from retainstream.security.permissions import Permission
 from retainstream.web.browser_session import current_actor
 
-TABS = (("cohorts", "Cohorts", "/segments/cohorts", Permission.CUSTOMERS_READ),)
+TABS = (
+    ("cohorts", "Cohorts", "/segments/cohorts", Permission.CUSTOMERS_READ),
+    ("survival", "Survival", "/segments/survival", Permission.CUSTOMERS_READ),
+)
 """Key, word, address, and what it takes to open each."""
 
 
