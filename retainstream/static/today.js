@@ -89,7 +89,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "j" || event.key === "k") walk(event.key === "j" ? 1 : -1);
   else if (event.key === "x") tick();
   else if (event.key === "o") document.querySelector("#entry-title a")?.click();
-  else if ("asSen1234u".includes(event.key)) {
+  else if ("aseSn1234u".includes(event.key)) {
     event.preventDefault();
     if (onTheWay && event.key !== "u") waiting = event.key;
     else use(event.key);

@@ -24,6 +24,7 @@ from retainstream.services import audit, explanations, exposures, peers, predict
 from retainstream.services.customers import record
 from retainstream.web import (
     csv_files,
+    customer_desk,
     customer_history_view,
     customer_timeline_view,
     customer_undo,
@@ -32,6 +33,7 @@ from retainstream.web import (
     frame,
 )
 from retainstream.web.browser_session import go
+from retainstream.web.customer_desk import Desk
 from retainstream.web.customer_history_view import HistoryChart, Move
 from retainstream.web.customer_timeline_view import DayView
 from retainstream.web.customer_undo import Undo
@@ -71,6 +73,7 @@ class Page:
     peers: tuple[PeerView, ...]
     what_if: WhatIf | None
     held_out: bool
+    desk: Desk | None
     audit: tuple[dict[str, Any], ...] | None
     undo: Undo | None
     may: May
@@ -104,6 +107,7 @@ def read(session: Session, person: Actor, user_id: str) -> Page:
         peers=() if explanation is None else _peers(session, explanation),
         what_if=None if explanation is None else customer_what_if.read(session, found.id, explanation, request.args),
         held_out=exposures.held_out(session, user_id),
+        desk=customer_desk.read(session, person, settings, user_id, found.id, told["reasons"]),  # type: ignore[arg-type]
         audit=_audit(session, person, found.id),
         undo=customer_undo.offered(user_id, str(told["updated_at"])),
         may=May(

@@ -132,7 +132,9 @@ def change() -> BaseResponse:
         due, kind = today_form.evening(form.get("due", ""), settings.time_zone, "due"), form.get("kind", "")
         if sent.task_id is None:
             _insist_on_proposal(session, person, settings, sent)
-            made = tasks.take(session, person, settings, sent.user_id, owner=owner, kind=kind, due_at=due, play=play)
+            made = tasks.take(
+                session, person, settings, sent.user_id, owner=owner, kind=kind or None, due_at=due, play=play
+            )
             return Done(f"{sent.user_id} is {_whose(made, person)} now.", (("drop", made.id, None),))
         found = board.read(session, person, settings, sent.task_id)
         before = {

@@ -29,9 +29,10 @@ Step = tuple[str, int, Any]
 
 @dataclass(frozen=True)
 class Undo:
-    """The last act in words, and whether it was done a moment ago."""
+    """The last act in words, of whom it was, and whether it was done a moment ago."""
 
     words: str
+    user_id: str
     fresh: bool
 
 
@@ -64,7 +65,7 @@ def offered() -> Undo | None:
         return None
     if kept["fresh"]:
         browser[_KEY] = {**kept, "fresh": False}
-    return Undo(kept["words"], kept["fresh"])
+    return Undo(kept["words"], kept["user_id"], kept["fresh"])
 
 
 def take_out() -> Kept | None:

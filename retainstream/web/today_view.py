@@ -109,6 +109,7 @@ class EntryView:
     task: TaskPanel | None
     state_word: str
     tone: str
+    play_id: int | None
     play: str
     play_words: str
     last_act: str
@@ -192,6 +193,7 @@ def entry_view(entry: Entry, tried: Tried | None, then: str, time_zone: str) -> 
         task=None if task is None else panel(task, time_zone),
         state_word=word,
         tone=tone,
+        play_id=entry.play.id if entry.play else None,
         play=entry.play.name if entry.play else "",
         play_words=followed(tried) if entry.play and tried else "",
         last_act=f"{KINDS.get(entry.last_act.kind, entry.last_act.kind)}, {ago(clock.iso(entry.last_act.at))}"
@@ -234,7 +236,9 @@ def _step(number: int, step: Step) -> StepView:
     words = ""
     if step.done_at is not None:
         words = moment(clock.iso(step.done_at)) + (f", {step.done_by.name}" if step.done_by else "")
-    return StepView(number, step.text, KINDS[step.kind], step.done_at is not None, words)
+    return StepView(
+        number, step.text, "" if step.kind == "other" else KINDS[step.kind], step.done_at is not None, words
+    )
 
 
 def standing_words(standing: str, due_at: int | None) -> tuple[str, str]:
