@@ -338,7 +338,7 @@ def _phrase(value: Scalar, typical: Scalar, spec: FeatureSpec) -> str:
     about = "about " if spec.kind in ("number", "integer") else ""
     usual = "" if typical is None else f"usually {about}{say(typical, spec)}"
     if usual and said == say(typical, spec):
-        usual = "as usual"
+        usual = "like most"
     own = _own_words(value, typical, spec)
     if own:
         return f"{own} ({said}, {usual})" if usual else f"{own} ({said})"

@@ -212,7 +212,7 @@ def points(change: float, since: str = "") -> tuple[str, str]:
 
 
 def _about(record: Answer, left_at: str | None) -> str:
-    parts = [str(record["plan"] or "No plan")]
+    parts = [str(record["plan"])] if record["plan"] else []
     if record["revenue"]:
         parts.append(f"{cash(record['revenue'])} a month")
     if record["signup_at"]:

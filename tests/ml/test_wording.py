@@ -79,7 +79,7 @@ def test_missing_and_text_in_a_number_column() -> None:
 
 def test_usual_values_and_no_reference() -> None:
     (said,) = sentences({**ROW, "last_login_days": 3}, [1, 0, 0, 0, 0])
-    assert said == "Days since last log-in is 3 (as usual): raises the score, 100% of the total."
+    assert said == "Days since last log-in is 3 (like most): raises the score, 100% of the total."
     (said,) = sentences(ROW, [0, 0, 1, 0, 0], reference=None)
     assert said == "Contract is Month-to-month: raises the score, 100% of the total."
     (said,) = sentences({**ROW, "watch": 30}, [0, 0, 0, 0, -1])
