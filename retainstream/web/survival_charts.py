@@ -151,13 +151,14 @@ def _tenure(found: TenureHazards, label: str, left: Callable[[int], str], size: 
     count = len(found.rate)
     axes = Axes((0.0, float(count)), (0.0, top), *size)
     bars = tuple(_bar(axes, found, place, top, left(place)) for place in range(count) if known[place])
-    digits = 0 if top > 0.05 else 1
+    ticks = round_ticks(0.0, top, 4)
+    digits = 0 if all(abs(100 * at - round(100 * at)) < 1e-9 for at in ticks) else 1
     return TenureChart(
         label=label,
         axes=axes,
         bars=bars,
         x_ticks=tuple(Tick(place + 0.5, stretch(found, place)) for place in range(count)),
-        y_ticks=tuple(Tick(at, percent(at, digits)) for at in round_ticks(0.0, top, 4)),
+        y_ticks=tuple(Tick(at, percent(at, digits)) for at in ticks),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -20,6 +21,7 @@ CLEAR = 0.05
 """Below this p a difference is said to be more than chance."""
 Figure = tuple[str, str]
 """Words, and the list that they open; empty where there is none."""
+Say = Callable[..., None]
 
 
 @dataclass(frozen=True)
@@ -196,8 +198,19 @@ def _group(choice: Choice, number: int, group: Group) -> GroupRow:
         _figure(curve.n_events, "left", by, group.token, 0.0, float("inf")),
         _months(curve.median) if curve.median is not None else "not reached",
         between,
-        "" if curve.evidence.enough else curve.evidence.rule,
+        _warning(group),
     )
+
+
+def _warning(group: Group) -> str:
+    curve = group.curve
+    if curve.evidence.enough:
+        return ""
+    if curve.evidence.have < curve.evidence.needed:
+        return (
+            f"{counted(curve.n_events, 'customer')} left, fewer than the {curve.evidence.needed:g} that a curve needs"
+        )
+    return "Hardly anybody was seen at some age, and they all left: read the curve with care"
 
 
 def _risk(choice: Choice, number: int, group: Group) -> RiskRow:
@@ -279,84 +292,54 @@ def _tenure_row(hazards: TenureHazards, place: int) -> TenureRow:
 
 def _notes(found: Survival) -> tuple[tuple[str, Figure], ...]:
     """Return what has to be known to read the figures right, the gravest first."""
-    lives, groups = found.lives, found.grouping
-    notes: list[tuple[str, Figure]] = []
-    none: Figure = ("", "")
-    if lives.recorded_from is None:
-        notes.append(
-            (
-                "This box holds a table without dates, so this says less: time is how long each had been a customer when the table was made, and whoever"
-                " left before that and is not in the table is missing. The start of the curve is then better than the truth.",
-                none,
-            )
+    groups, by = found.grouping, cells.by_token(found.grouping.choice)
+    told: list[tuple[str, Figure]] = []
+
+    def say(sentence: str, figure: Figure = ("", "")) -> None:
+        told.append((sentence, figure))
+
+    if found.lives.recorded_from is None:
+        say(
+            "This box holds a table without dates, so this says less: time is how long each had been a customer when the table was made, and whoever"
+            " left before that and is not in it is missing. The curve is then better than the truth."
         )
     if groups.present:
-        notes.append(
-            (
-                "Who is in the segment is told as of today. Whoever left early had less time to get in or out of it, so its curve may be better or worse than the truth.",
-                none,
-            )
+        say(
+            "Who is in the segment is told as of today. Whoever left early had less time to get in or out of it, so its curve may be better or worse"
+            " than the truth."
         )
     elif groups.choice.key != grouping.ALL:
-        notes.append(
-            (
-                "Groups are by the earliest value on record of each customer, not by today’s, which those who left never got.",
-                none,
-            )
-        )
+        say("Groups are by each customer’s earliest value on record, not by today’s, which those who left never got.")
     if groups.late:
-        notes.append(
-            (
-                f"Of {counted(groups.late, 'customer')} the value is on record only from more than a week after they came: where one must have stayed to get it,"
-                " a group looks better than it is.",
-                none,
-            )
+        say(
+            f"For {counted(groups.late, 'customer')} the value is on record only from more than a week after they came: where one must have stayed to"
+            " get it, a group looks better than it is."
         )
     if groups.merged:
-        notes.append((f"The {groups.merged} smallest groups are shown as “{grouping.OTHER}”.", none))
+        say(f"The {groups.merged} smallest groups are shown as “{grouping.OTHER}”.")
     if found.without:
-        notes.append(
-            (
-                "Without a value, and so in no group:",
-                (counted(found.without, "customer"), _list("without", cells.by_token(groups.choice))),
-            )
-        )
-    return (*notes, *_notes_on_lives(found))
-
-
-def _notes_on_lives(found: Survival) -> list[tuple[str, Figure]]:
-    lives, none = found.lives, ("", "")
-    notes: list[tuple[str, Figure]] = []
-    if lives.recorded_from is not None:
-        since = day(clock.iso(lives.recorded_from))
-        late = int((lives.entry > 0).sum())
-        if late:
-            notes.append(
-                (
-                    f"{counted(late, 'customer')} had come before the first day on record of theirs (the record begins on {since}): they count from then on, at the age that they"
-                    " had, because whoever left earlier is not on record.",
-                    none,
-                )
-            )
-        notes.append(("Who left and came back is counted by the first stay.", none))
-    if lives.otherwise:
-        notes.append(
-            (
-                f"{counted(lives.otherwise, 'customer')} left in a way that the rule does not count: they count as customers until then.",
-                none,
-            )
-        )
-    if len(lives.unknown):
-        notes.append(
-            (
-                "There when the record begins, without a day of signing up, and so left out:",
-                (counted(len(lives.unknown), "customer"), _list("unknown")),
-            )
-        )
-    notes.append(
-        (
-            f"Each curve is drawn while at least {FEWEST_AT_RISK} customers are at risk. A difference between groups is not a cause.",
-            none,
-        )
+        say("Without a value, and so in no group:", (counted(found.without, "customer"), _list("without", by)))
+    _say_of_lives(found, say)
+    say(
+        f"Each curve is drawn while at least {FEWEST_AT_RISK} customers are at risk. A difference between groups is not a cause."
     )
-    return notes
+    return tuple(told)
+
+
+def _say_of_lives(found: Survival, say: Say) -> None:
+    lives = found.lives
+    late = int((lives.entry > 0).sum())
+    if lives.recorded_from is not None and late:
+        since = day(clock.iso(lives.recorded_from))
+        say(
+            f"{counted(late, 'customer')} had come before they were first seen (the record begins on {since}): they count from then on, at the age that"
+            " they had, because whoever left earlier is not on record."
+        )
+    if lives.recorded_from is not None:
+        say("Who left and came back is counted by the first stay.")
+    if lives.otherwise:
+        ways = counted(lives.otherwise, "customer")
+        say(f"{ways} left in a way that the rule does not count: they count as customers until then.")
+    if len(lives.unknown):
+        figure = (counted(len(lives.unknown), "customer"), _list("unknown"))
+        say("There when the record begins, without a day of signing up, and so left out:", figure)

@@ -166,9 +166,13 @@ def _made(session: Session, settings: Settings, choice: Choice) -> Survival:
 
 
 def _last_drawn(everybody: Lives, part: np.ndarray) -> float:
-    """Return the last time at which enough of a group are at risk: the duration of the one with so few behind."""
-    lasting = np.sort(everybody.months[part])
-    return float(lasting[-min(FEWEST_AT_RISK, len(lasting))])
+    """Return the last time at which enough of a group are at risk, or all of a smaller one; 0 where that was never so."""
+    from retainstream.ml.survival import number_at_risk
+
+    times = np.unique(everybody.months[part])
+    at_risk = number_at_risk(everybody.months[part], times, everybody.entry[part])
+    enough = times[at_risk >= min(FEWEST_AT_RISK, len(part))]
+    return float(enough[-1]) if len(enough) else 0.0
 
 
 def _marks(horizon: float) -> list[float]:
