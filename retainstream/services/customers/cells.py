@@ -26,6 +26,7 @@ from retainstream.services.customers.filters import CustomerFilter
 
 MAKERS: dict[str, str] = {
     "revenue": "retainstream.services.revenue.cells:make",
+    "rfm": "retainstream.services.rfm.cells:make",
     "segment": "retainstream.services.segments.cells:make",
     "cohort": "retainstream.services.cohorts.cells:make",
     "survival": "retainstream.services.survival.cells:make",
