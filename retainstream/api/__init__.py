@@ -41,6 +41,7 @@ def register(app: Flask) -> None:
         segments,
         sessions,
         subscriptions,
+        survival,
         tasks,
         users,
     )
@@ -69,6 +70,8 @@ def register(app: Flask) -> None:
         predictions.blueprint,
         performance.blueprint,
         analyses.blueprint,
+        survival.cohorts_blueprint,
+        survival.blueprint,
         revenue.blueprint,
         revenue.trends_blueprint,
         segments.blueprint,

@@ -139,7 +139,10 @@ def tenure(found: TenureHazards, label: str, left: Callable[[int], str]) -> Tenu
     if not np.isfinite(found.rate).any():
         return None
     wide = _tenure(found, label, left, (1120.0, 260.0))
-    return replace(wide, narrow=_tenure(found, label, left, (380.0, 240.0)))
+    narrow = _tenure(found, label, left, (380.0, 240.0))
+    # There is no room for both ends of each stretch: the months at which one begins stand on the edges.
+    starts = tuple(Tick(float(place), f"{start:g}") for place, start in enumerate(found.start.tolist()))
+    return replace(wide, narrow=replace(narrow, x_ticks=starts))
 
 
 def _tenure(found: TenureHazards, label: str, left: Callable[[int], str], size: tuple[float, float]) -> TenureChart:
