@@ -25,6 +25,7 @@ from retainstream.services import revisions
 from retainstream.services.customers.filters import CustomerFilter
 
 MAKERS: dict[str, str] = {
+    "health": "retainstream.services.health.cells:make",
     "revenue": "retainstream.services.revenue.cells:make",
     "rfm": "retainstream.services.rfm.cells:make",
     "segment": "retainstream.services.segments.cells:make",
