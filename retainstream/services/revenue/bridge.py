@@ -6,15 +6,17 @@ It begins with the first month of which every departure is on record: what lies 
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from retainstream.config import Settings
 from retainstream.errors import NotFound, NotReady
 from retainstream.lib import clock
+from retainstream.models import Event, Subscription
 from retainstream.services.analyses import kept, material, record
 from retainstream.services.revenue import calendar
 
@@ -26,10 +28,11 @@ KINDS = ("new", "reactivation", "expansion", "contraction", "churn")
 """The movements in the order in which people read them: what came, then what went."""
 FIGURES = ("opening", *KINDS, "closing")
 TRAILING = 12
-SNAPSHOT, NO_SPANS = "snapshot", "no_subscriptions"
+SNAPSHOT, NO_RULE, NO_SPANS = "snapshot", "no_definition", "no_subscriptions"
 WHY_NOT = {
     SNAPSHOT: "This box has a table of customers as they are today. A bridge from month to month needs subscriptions with the day on which each "
     "began and ended: load them on the page Data.",
+    NO_RULE: "Subscriptions are on record, but no churn definition is in force: choose one on the page Data, then the bridge can be made.",
     NO_SPANS: "No subscription with a price is on record, so nothing here recurs: load subscriptions on the page Data to see the bridge.",
 }
 
@@ -53,6 +56,8 @@ class Book:
         None where there is nothing to make it from; `lacks` is then a key of `WHY_NOT`.
     hidden : bool
         Subscriptions began before departures were on record, so that earlier months are not shown.
+    counted : dict
+        What `year_back` counted already, by month.
     """
 
     as_of: int
@@ -64,6 +69,7 @@ class Book:
     lacks: str
     hidden: bool
     found: Material
+    counted: dict[int, tuple[int, int]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def required(self) -> Bridge:
@@ -107,13 +113,21 @@ def state(session: Session, settings: Settings) -> tuple[Hashable, ...]:
 
 def read(session: Session, settings: Settings) -> Book:
     """Return the book as of the material in force; raises NotReady before there is any."""
-    return _kept.of(state(session, settings), lambda: _made(material.read(session, settings), settings))
+    return _kept.of(state(session, settings), lambda: _made(session, material.read(session, settings), settings))
 
 
-def _made(found: Material, settings: Settings) -> Book:
-    lacks = (
-        SNAPSHOT if found.kind == material.SNAPSHOT else "" if (np.asarray(found.span_revenue) > 0).any() else NO_SPANS
+def history(session: Session) -> bool:
+    """Tell whether anything is on record that a bridge could ever be made of."""
+    return (
+        session.scalar(select(Subscription.id).limit(1)) is not None
+        or session.scalar(select(Event.id).limit(1)) is not None
     )
+
+
+def _made(session: Session, found: Material, settings: Settings) -> Book:
+    lacks = "" if (np.asarray(found.span_revenue) > 0).any() else NO_SPANS
+    if found.kind == material.SNAPSHOT:
+        lacks = NO_RULE if history(session) else SNAPSHOT
     if lacks:
         return Book(found.as_of, settings.time_zone, found.currency, found.other_currency, 0, None, lacks, False, found)
     first, hidden = _first_month(found, settings)
@@ -172,6 +186,20 @@ def paying(book: Book, month: int, plan: str | None = None) -> np.ndarray:
     if plan is not None:
         runs &= found.span_plan == (found.plans.index(plan) if plan in found.plans else -1)
     return np.unique(found.span_customer[runs])
+
+
+def kept_paying(book: Book, month: int) -> np.ndarray:
+    """Return who pays at a month's end and paid twelve months before, rising."""
+    then = paying(book, month - TRAILING)
+    return then[np.isin(then, paying(book, month))]
+
+
+def year_back(book: Book, month: int) -> tuple[int, int]:
+    """Return how many paid twelve months before a month's end, and how many of them pay at it."""
+    found = book.counted.get(month)
+    if found is None:
+        found = book.counted[month] = (len(paying(book, month - TRAILING)), len(kept_paying(book, month)))
+    return found
 
 
 def moved(book: Book, month: int, kind: str) -> np.ndarray:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import numpy as np
 from sqlalchemy.orm import Session
 
 from retainstream.db import settings_in_use
@@ -18,6 +18,9 @@ from retainstream.errors import InvalidInput, NotFound, NotReady
 from retainstream.services.customers.cells import Cell
 from retainstream.services.revenue import bridge, calendar, sales
 from retainstream.services.revenue.bridge import Book
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _KEY = re.compile(r"(\d{4}-\d{2})\.([a-z_]+)(?:\.(.*))?")
 _PLAN, _SALES = "plan", "sales"
@@ -71,11 +74,9 @@ def _behind(book: Book, month: int, figure: str, plan: str | None) -> tuple[str,
         if figure == "closing":
             return f"Paying at the end of {name}", bridge.paying(book, month)
         if figure in ("year_ago", "kept") and place + 1 >= bridge.TRAILING:
-            then = bridge.paying(book, month - bridge.TRAILING)
             if figure == "year_ago":
-                return f"Paying twelve months before the end of {name}", then
-            kept = then[np.isin(then, bridge.paying(book, month))]
-            return f"Paying at the end of {name} and twelve months before", kept
+                return f"Paying twelve months before the end of {name}", bridge.paying(book, month - bridge.TRAILING)
+            return f"Paying at the end of {name} and twelve months before", bridge.kept_paying(book, month)
     raise NotFound(f"There is no such figure of the revenue of {name}.")
 
 

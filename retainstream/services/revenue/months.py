@@ -192,7 +192,7 @@ def make(context: jobs.JobContext, _part: tuple[float, float]) -> dict[str, Any]
     with read_unit() as session:
         book = bridge.read(session, settings)
         done = closed(session, book.currency)
-        if not done or book.lacks == bridge.SNAPSHOT:
+        if not done or book.lacks in (bridge.SNAPSHOT, bridge.NO_RULE):
             raise NotReady("No month is closed yet." if not done else bridge.WHY_NOT[book.lacks])
         run = runs.in_force(session, "material")
         seen = _seen(session, book, run.made_at if run is not None else clock.now_us())

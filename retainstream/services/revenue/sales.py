@@ -18,17 +18,15 @@ from sqlalchemy.orm import Session
 from retainstream.config import Settings
 from retainstream.db import read_unit
 from retainstream.errors import NotReady
-from retainstream.lib.money import exponent
 from retainstream.models import Customer
-from retainstream.services import as_of, jobs
-from retainstream.services.analyses import kept, material
+from retainstream.services import jobs
+from retainstream.services.analyses import kept, material, purchases
 from retainstream.services.revenue import bridge, calendar
 
 if TYPE_CHECKING:
-    from retainstream.ml.asof.columns import EventLog
+    from retainstream.services.analyses.purchases import Purchases
 
-BOUGHT, RETURNED = "purchase", "refund"
-_FILE = "sales.npy"
+_FILE = "sales.npz"
 _YEAR_ZERO = 12 * 1970
 
 
@@ -70,29 +68,27 @@ def make(context: jobs.JobContext, _part: tuple[float, float]) -> dict[str, Any]
         book = bridge.read(session, settings)
         if book.lacks != bridge.NO_SPANS:
             raise NotReady("Revenue is told by subscriptions, or there is no history to tell it by.")
-        table = summed(as_of.history(session, settings).events, book.as_of, ZoneInfo(settings.time_zone), book.currency)
-    if not len(table):
+        bought = purchases.read(session, settings)
+    table = summed(bought, book.as_of, ZoneInfo(settings.time_zone))
+    if not bought.priced or not len(table):
         raise NotReady("There is neither a subscription with a price nor a purchase with a value.")
     file = _file(settings, book.found.run_id)
     draft = file.with_suffix(".tmp")
     with draft.open("wb") as out:
-        np.save(out, table, allow_pickle=False)
+        np.savez(out, rows=table, currency=np.array(bought.currency))
     os.replace(draft, file)  # noqa: PTH105 - whole or not at all
     return {"months": len(np.unique(table[:, 0])), "customers": len(np.unique(table[:, 1]))}
 
 
-def summed(events: EventLog, end: int, zone: ZoneInfo, currency: str) -> np.ndarray:
-    """Return rows of (month, customer, minor units), int64 of shape (n, 3), of the purchases and refunds that were known before `end`."""
-    signs = np.array([{BOUGHT: 1, RETURNED: -1}.get(kind, 0) for kind in events.kinds], np.int64)
-    sign = signs[events.kind] if len(signs) else np.zeros(0, np.int64)
-    rows = np.flatnonzero((sign != 0) & np.isfinite(events.value) & (events.occurred < end) & (events.received < end))
-    days = material.local_days(events.occurred[rows], zone)
+def summed(bought: Purchases, end: int, zone: ZoneInfo) -> np.ndarray:
+    """Return rows of (month, customer, minor units), int64 of shape (n, 3), of what was bought, given back, and known before `end`."""
+    rows = np.flatnonzero((bought.occurred < end) & (bought.received < end))
+    days = material.local_days(bought.occurred[rows], zone)
     months = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) + _YEAR_ZERO
-    minor = np.rint(events.value[rows] * 10 ** exponent(currency)).astype(np.int64) * sign[rows]
-    pairs, place = np.unique(np.column_stack([months, events.customer[rows]]), axis=0, return_inverse=True)
+    pairs, place = np.unique(np.column_stack([months, bought.customer[rows]]), axis=0, return_inverse=True)
     total = np.zeros(len(pairs), np.int64)
-    np.add.at(total, place.reshape(-1), minor)
-    return np.column_stack([pairs, total]) if len(pairs) else np.zeros((0, 3), np.int64)
+    np.add.at(total, place.reshape(-1), bought.amount[rows])
+    return np.column_stack([pairs, total])
 
 
 def read(session: Session, settings: Settings) -> Sales | None:
@@ -101,13 +97,15 @@ def read(session: Session, settings: Settings) -> Sales | None:
     file = _file(settings, book.found.run_id)
     if book.lacks != bridge.NO_SPANS or not file.is_file():
         return None
-    return _kept.of(bridge.state(session, settings), lambda: _visible(session, book, np.load(file, allow_pickle=False)))
+    return _kept.of(bridge.state(session, settings), lambda: _visible(session, book, file))
 
 
-def _visible(session: Session, book: bridge.Book, table: np.ndarray) -> Sales:
+def _visible(session: Session, book: bridge.Book, file: Path) -> Sales:
+    with np.load(file, allow_pickle=False) as kept_file:
+        table, currency = kept_file["rows"], str(kept_file["currency"])
     there = np.fromiter(session.scalars(select(Customer.id).where(Customer.visible())), np.int64)
     month, customer, amount = table[np.isin(table[:, 1], there)].T
-    return Sales(book.as_of, book.zone, book.currency, month, customer, amount)
+    return Sales(book.as_of, book.zone, currency, month, customer, amount)
 
 
 def _file(settings: Settings, run_id: int) -> Path:
