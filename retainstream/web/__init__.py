@@ -55,6 +55,7 @@ def _blueprints(developing: bool) -> list[Blueprint]:
         model_replay,
         revenue,
         revenue_months,
+        search,
         segments,
         segments_builder,
         set_up,
