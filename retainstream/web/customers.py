@@ -20,6 +20,7 @@ from retainstream.services import dashboard
 from retainstream.services.customers import asked as lists_asked
 from retainstream.services.customers import cells, counted, export, sheet, tagging, views, window
 from retainstream.services.customers.asked import Asked
+from retainstream.services.segments import saved
 from retainstream.web import customers_form, customers_view, frame
 from retainstream.web.browser_session import go
 from retainstream.web.customers_view import PAGE, ListView
@@ -88,6 +89,7 @@ def _page(
         "may_import": person.may(Permission.IMPORTS_WRITE),
         "import_address": _import_address(person),
         "may_personal": person.may(Permission.CUSTOMERS_PERSONAL),
+        "may_segment": person.may(Permission.SEGMENTS_WRITE),
     }
     if not frame.wants_fragment():
         return frame.page(session, "customers/customers.html", here="customers", status=status, **content)
@@ -117,7 +119,9 @@ def _read(session: Session, person: Actor, asked: Asked, currency: str, ticked: 
         at=_place() if found.preceding else 1,
         columns=columns,
         rows=customers_view.rows(items, columns, lambda user_id: url_for(_CUSTOMER, user_id=user_id), ticked),
-        menus=customers_view.menus(asked, choices, every, columns, kept),
+        menus=customers_view.menus(
+            asked, choices, every, columns, kept, [(one.cell, one.name) for one in saved.listed(session)]
+        ),
         currency=currency,
         titles={address: cells.read(session, address).title for address in asked.cells},
     )

@@ -103,6 +103,7 @@ class Menus:
     bands: tuple[Option, ...]
     plans: tuple[Option, ...]
     tags: tuple[Option, ...]
+    segments: tuple[Option, ...]
     columns: tuple[Option, ...]
     views: tuple[ViewLink, ...]
 
@@ -259,15 +260,21 @@ def pager(asked: Asked, window: Window, shown: int, at: int, total: int) -> Page
 
 
 def menus(
-    asked: Asked, choices: Choices, every: Sequence[Column], columns: Sequence[Column], views: Sequence[Item]
+    asked: Asked,
+    choices: Choices,
+    every: Sequence[Column],
+    columns: Sequence[Column],
+    views: Sequence[Item],
+    segments: Sequence[tuple[str, str]] = (),
 ) -> Menus:
-    """Return the menus; what is chosen is offered even when no customer has it any longer."""
+    """Return the menus; what is chosen is offered even when no customer has it any longer. `segments` are (address, name) each."""
     shown = {column.key for column in columns}
     return Menus(
         statuses=tuple(Option(key, words, key == asked.status) for key, words in STATUSES),
         bands=tuple(Option(key, words, key in asked.bands) for key, words in reversed(BANDS.items())),
         plans=_options(choices.plans, asked.plans),
         tags=_options(choices.tags, asked.tags),
+        segments=tuple(Option(address, name, address in asked.cells) for address, name in segments),
         columns=tuple(Option(column.key, column.title, column.key in shown) for column in every),
         views=tuple(
             ViewLink(
@@ -302,7 +309,9 @@ def list_view(
     titles: Mapping[str, str],
 ) -> ListView:
     """Return the page. `titles` names the asked cells. `hidden` are the parameters that the form of filters carries along, `others` all but the columns."""
-    kept = [(name, value) for name, value in asked.pairs() if name in ("group", "cell", "sort", "columns")]
+    kept = [(name, value) for name, value in asked.pairs() if name in ("group", "sort", "columns")]
+    ticked = {option.value for option in menus.segments}  # these the form asks for by its own boxes
+    kept += [("cell", address) for address in asked.cells if address not in ticked]
     empty = "" if total else "nothing" if choices.customers else "none"
     return ListView(
         title=title(total, asked),

@@ -8,6 +8,7 @@ from retainstream.security.permissions import Permission
 from retainstream.web.browser_session import current_actor
 
 TABS = (
+    ("segments", "Segments", "/segments", Permission.CUSTOMERS_READ),
     ("cohorts", "Cohorts", "/segments/cohorts", Permission.CUSTOMERS_READ),
     ("survival", "Survival", "/segments/survival", Permission.CUSTOMERS_READ),
 )

@@ -16,8 +16,7 @@ import numpy.typing as npt
 
 from retainstream.errors import NotReady
 from retainstream.lib import clock
-from retainstream.services.segments.columns import CURRENCY, Column, Numbers, Population, TagSets, Words
-from retainstream.services.segments.fields import SCORE, Field
+from retainstream.services.segments.columns import Column, Numbers, Population, TagSets, Words
 from retainstream.services.segments.rules import Group, Leaf, Node, Not, signature
 
 PREVIEWED = 8
@@ -161,9 +160,11 @@ def look(population: Population, node: Node) -> Look:
 
 def figures(population: Population, picked: Mask) -> Look:
     """Return the figures of those whom a mask over the population picks."""
-    left, revenue = (_numbers(population, key) for key in ("churned", "revenue"))
-    probability, margin = (_numbers(population, key, SCORE) for key in ("churn_probability", "margin"))
-    currencies = population.column(CURRENCY)
+    known = population.figures()
+    left, revenue, probability, margin = (
+        _numbers(known[name]) for name in ("churned", "revenue", "churn_probability", "margin")
+    )
+    currencies = known["currency"]
     assert isinstance(currencies, Words)
     active = picked & (left != 1.0)
     scored = active & ~np.isnan(probability)
@@ -188,10 +189,9 @@ def figures(population: Population, picked: Mask) -> Look:
     )
 
 
-def _numbers(population: Population, key: str, group: str = "") -> np.ndarray:
-    found = population.column(Field(key, key, group, "number"))
-    assert isinstance(found, Numbers)
-    return found.values
+def _numbers(column: Column) -> np.ndarray:
+    assert isinstance(column, Numbers)
+    return column.values
 
 
 def _riskiest(everybody: np.ndarray, active: np.ndarray, margin: np.ndarray) -> tuple[int, ...]:

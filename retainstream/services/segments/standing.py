@@ -99,6 +99,13 @@ def tried(session: Session, node: Node) -> Tried:
     return Tried(matching.look(population, node), tuple(matching.ids(population, node).tolist()))
 
 
+def population_size(session: Session) -> int:
+    """Return how many customers there are, whether or not they left."""
+    from retainstream.services.segments.columns import Population
+
+    return len(Population(session).ids)
+
+
 def condition(ids: Sequence[int]) -> ColumnElement[bool]:
     """Return the condition that a customer is one of some, however many they are."""
     listed = func.json_each(bindparam(None, json.dumps(ids), String)).table_valued(column("value", Integer))
