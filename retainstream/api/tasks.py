@@ -82,7 +82,8 @@ def list_tasks(query: dict[str, Any]) -> Response:
     """List tasks, newest first."""
     owner = query["owner"]
     owner_id = {"team": None, "mine": actor().user_id or 0, "unassigned": 0}.get(owner, owner)
-    wanted = board.Wanted(query["state"], owner_id, query["user_id"], query["outcome"], None, query["due_before"])
+    narrowed = ("state", "user_id", "outcome", "play_id", "due_before", "standing", "ended_after")
+    wanted = board.Wanted(owner_id=owner_id, **{name: query[name] for name in narrowed})
     with read_unit() as session:
         return with_etag(board.listing(session, actor(), _settings(), wanted, page_request(query)).to_dict())
 

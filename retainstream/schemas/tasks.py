@@ -24,6 +24,7 @@ from retainstream.schemas.paging import (
 KIND = ma.validate.OneOf(ACT_KINDS)
 OUTCOME = ma.validate.OneOf(OUTCOMES)
 STATES = ("open", "done", "dropped")
+STANDINGS = ("awake", "overdue", "due_today", "upcoming", "snoozed")
 WHOSE = ("team", "mine", "unassigned")
 _MOST = 500
 _STANDINGS = ("overdue", "due_today", "upcoming", "snoozed", "done", "dropped")
@@ -227,6 +228,13 @@ class TaskQuerySchema(PageQuerySchema):
     user_id = text_field(200, 1, load_default=None)
     outcome = ma.fields.String(load_default=None, validate=OUTCOME)
     due_before = MomentField(load_default=None)
+    standing = ma.fields.String(
+        load_default=None,
+        validate=ma.validate.OneOf(STANDINGS),
+        metadata={"description": "How open tasks stand; `awake` are all that are not snoozed"},
+    )
+    play_id = ma.fields.Integer(load_default=None, validate=ma.validate.Range(min=1, max=2**53))
+    ended_after = MomentField(load_default=None, metadata={"description": "Those that ended then or later"})
 
 
 class TaskInputSchema(Schema):

@@ -22,7 +22,7 @@ from retainstream.web.template_tools import cash
 from retainstream.web.today_undo import Undo
 from retainstream.web.today_view import EntryView, KeptRow, NoteLine, Row
 
-PAGE = 50
+PAGE = 25
 _NOTES = PageRequest(limit=5)
 Tab = tuple[str, str, str]
 
