@@ -47,6 +47,9 @@ class PreferenceChangeSchema(Schema):
     daily_capacity = _count("How many customers the team can reach in a day", 1, 10_000)
     due_days = _count("Within how many days a task that was taken is to be done", 0, 90)
     rest_days = _count("For how many days after an act a customer is not proposed again", 0, 365)
+    margin = _share("Share of what customers pay that remains as margin")
+    annual_discount = _share("By how much a year's delay lowers what money is worth", low_open=False)
+    value_months = _count("How many months a lifetime value looks ahead", 1, 60)
 
 
 class PreferencesSchema(PreferenceChangeSchema):

@@ -43,6 +43,12 @@ class Preferences:
         Within how many days a task that was taken is to be done.
     rest_days : int
         For how many days after an act a customer is not proposed again.
+    margin : float
+        Share of what customers pay that remains after the cost of what they get; lifetime values count it, not the revenue.
+    annual_discount : float
+        By how much a year's delay lowers what money is worth: 0.10 divides by 1.10.
+    value_months : int
+        How many months a lifetime value looks ahead.
     """
 
     risk_bands: tuple[float, float, float] = (0.20, 0.45, 0.70)
@@ -56,6 +62,9 @@ class Preferences:
     daily_capacity: int = 20
     due_days: int = 3
     rest_days: int = 14
+    margin: float = 1.0
+    annual_discount: float = 0.10
+    value_months: int = 12
 
     def band_of(self, probability: float | None, percentile: float) -> int:
         """Return 0 to 3 for low to very high, by probability or, where that is withheld, by percentile (0 to 1)."""
@@ -65,7 +74,7 @@ class Preferences:
 
 NAMES = tuple(asdict(Preferences()))
 """The names of all preferences."""
-COUNTS = {"daily_capacity": (1, 10_000), "due_days": (0, 90), "rest_days": (0, 365)}
+COUNTS = {"daily_capacity": (1, 10_000), "due_days": (0, 90), "rest_days": (0, 365), "value_months": (1, 60)}
 """Preferences that are whole numbers, with the least and the most of each."""
 
 
@@ -118,10 +127,12 @@ def _complaint(name: str, value: object) -> str | None:
         fine = isinstance(value, list | tuple) and len(value) == 3 and all(isinstance(v, int | float) for v in value)
         fine = fine and 0 < value[0] < value[1] < value[2] < 1  # type: ignore[index]
         return None if fine else "three rising numbers between 0 and 1"
-    if name in ("acceptance", "high_value_share"):
+    if name in ("acceptance", "high_value_share", "margin"):
         return None if number and 0 < value <= 1 else "a number above 0 and up to 1"  # type: ignore[operator]
     if name == "hold_out_share":
         return None if number and 0 <= value <= 0.5 else "a number from 0 to 0.5"  # type: ignore[operator]
+    if name == "annual_discount":
+        return None if number and 0 <= value <= 1 else "a number from 0 to 1"  # type: ignore[operator]
     if name in ("value_minor", "contact_cost_minor", "incentive_minor"):
         return None if isinstance(value, int) and number and 0 <= value <= 10**12 else "a whole number of minor units"
     if name in COUNTS:

@@ -11,7 +11,7 @@ from retainstream.lib.money import exponent, to_major, to_minor
 from retainstream.services.preferences import COUNTS, Preferences
 
 _EDGES = ("medium", "high", "very_high")
-PERCENTS = ("acceptance", "high_value_share", "hold_out_share")
+PERCENTS = ("acceptance", "high_value_share", "hold_out_share", "margin", "annual_discount")
 AMOUNTS = ("value_minor", "contact_cost_minor", "incentive_minor")
 _MOST = Decimal(10) ** 12
 
@@ -72,6 +72,8 @@ def placed(problems: Mapping[str, Any], currency: str) -> dict[str, list[str]]:
         "acceptance": ("acceptance", "a number above 0 and up to 100"),
         "high_value_share": ("high_value_share", "a number above 0 and up to 100"),
         "hold_out_share": ("hold_out_share", "a number from 0 to 50"),
+        "margin": ("margin", "a number above 0 and up to 100"),
+        "annual_discount": ("annual_discount", "a number from 0 to 100"),
     }
     words |= {name: (name, f"a whole number from {low} to {high:,}") for name, (low, high) in COUNTS.items()}
     found = {}

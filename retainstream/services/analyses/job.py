@@ -20,6 +20,7 @@ STEPS: tuple[tuple[str, str], ...] = (
     ("sales by month", "retainstream.services.revenue.sales:make"),
     ("closed months", "retainstream.services.revenue.months:make"),
     ("RFM", "retainstream.services.rfm.making:make"),
+    ("lifetime value", "retainstream.services.lifetime.making:make"),
     ("health scores", "retainstream.services.health.making:make"),
     ("segments", "retainstream.services.segments.membership:make"),  # last: rules ask for what the others made
 )

@@ -10,8 +10,10 @@ from sqlalchemy import Text, cast, func, select
 from sqlalchemy.orm import Session
 
 from retainstream.config import Settings
+from retainstream.errors import NotReady
 from retainstream.lib.money import exponent
 from retainstream.models import Customer, Event, EventKind
+from retainstream.services.analyses import material
 from retainstream.services.as_of import facts
 from retainstream.services.as_of.reading import gathered
 
@@ -103,6 +105,16 @@ def read(session: Session, settings: Settings) -> Purchases:
         other_currency=int((~held).sum()),
         priced=bool((minor[~refund] > 0).any()),
     )
+
+
+def of_shop(session: Session, settings: Settings) -> Purchases | None:
+    """Return the purchases of a box that lives by them; None where more than twice as many customers pay for a subscription, or nobody bought."""
+    found = read(session, settings)
+    try:
+        subscribers = len(np.unique(material.read(session, settings).span_customer))
+    except NotReady:
+        subscribers = 0
+    return found if len(found) and 2 * found.buyers() >= max(subscribers, 1) else None
 
 
 def _in_one_currency(code: np.ndarray, names: list[str], usual: str) -> tuple[np.ndarray, str]:

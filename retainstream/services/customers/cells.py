@@ -27,6 +27,7 @@ from retainstream.services.customers.filters import CustomerFilter
 MAKERS: dict[str, str] = {
     "health": "retainstream.services.health.cells:make",
     "revenue": "retainstream.services.revenue.cells:make",
+    "lifetime": "retainstream.services.lifetime.cells:make",
     "rfm": "retainstream.services.rfm.cells:make",
     "segment": "retainstream.services.segments.cells:make",
     "cohort": "retainstream.services.cohorts.cells:make",

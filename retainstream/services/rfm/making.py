@@ -24,7 +24,7 @@ from retainstream.services.rfm import values
 if TYPE_CHECKING:
     from retainstream.ml.rfm import RfmScores, RfmValues
 
-KIND = "rfm"
+KIND, WORDS = "rfm", "RFM"
 MONTHS = 12
 CHUNK = 5_000
 _FORMAT = 1
@@ -61,7 +61,7 @@ def make(context: jobs.JobContext, part: tuple[float, float]) -> dict[str, Any]:
     ends = values.month_ends(source.first, end, ZoneInfo(context.settings.time_zone), MONTHS)
     written: list[tuple[int, _Day]] = []
     for place, moment in enumerate([*ends, end]):
-        context.progress("RFM", part[0] + (part[1] - part[0]) * place / (len(ends) + 1))
+        context.progress(WORDS, part[0] + (part[1] - part[0]) * place / (len(ends) + 1))
         found = source.of(moment)
         day = _Day(found, rfm_scores(found))
         mark = day.fingerprint(source)

@@ -14,8 +14,8 @@ from retainstream.config import Settings
 from retainstream.errors import InvalidInput, NotReady
 from retainstream.models import AnalysisRun, Customer, LatestScore, RfmScore
 from retainstream.services import revisions
-from retainstream.services.analyses import kept, runs
-from retainstream.services.rfm.making import KIND
+from retainstream.services.analyses import kept, runs, skipped
+from retainstream.services.rfm.making import KIND, WORDS
 from retainstream.services.rfm.values import month_ends, month_name
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def _counted(session: Session, before: Day, after: Day) -> Moves:
 def _in_force(session: Session) -> AnalysisRun:
     run = runs.in_force(session, KIND)
     if run is None:
-        raise NotReady(NOT_YET)
+        raise NotReady(skipped.reason(session, WORDS, NOT_YET))
     return run
 
 

@@ -67,17 +67,13 @@ def source(session: Session, settings: Settings) -> Source:
     Raises
     ------
     NotReady
-        Where there are neither purchases nor events of customers who come and go.
+        Where there are neither purchases nor events of customers who come and go, and before the material of analyses was made.
     """
-    bought = purchases.read(session, settings)
-    try:
-        found = material.read(session, settings)
-    except NotReady:
-        found = None
-    subscribers = 0 if found is None else len(np.unique(found.span_customer))
-    if len(bought) and 2 * bought.buyers() >= subscribers:
+    bought = purchases.of_shop(session, settings)
+    if bought is not None:
         return _of_purchases(bought)
-    if found is None or found.kind == material.SNAPSHOT:
+    found = material.read(session, settings)
+    if found.kind == material.SNAPSHOT:
         raise NotReady(NO_DATES)
     events = as_of.history(session, settings).events
     if not len(events):
