@@ -160,20 +160,19 @@ def _look(
 ) -> tuple[LookView, dict[str, list[str]]]:
     """Return the figures of what of the draft is complete, and what is wrong with that."""
     settings: Settings = current_app.config["RETAINSTREAM"]
-    complete, missing = segments_draft.pruned(draft)
+    missing = segments_draft.incomplete(draft)
 
     def without(problem: str) -> LookView:
         return segments_view.look_view(None, 0, (), money, problem, missing)
 
-    if not complete.parts:
+    if not draft.complete:
         return without(_NOTHING_YET), {}
-    # Read with its incomplete parts for the places of complaints, tried out without them.
-    rule, places = segments_reading.rule_of(draft if not missing else complete, fields, money)
+    rule, places = segments_reading.rule_of(draft, fields, money, only_complete=True)
     try:
         node = rules.parse(rule, fields, time_zone=settings.time_zone)
         found = standing.look(session, node)
     except InvalidInput as bad:
-        told = {} if missing else segments_reading.problems_by_path(bad.fields, places)
+        told = segments_reading.problems_by_path(bad.fields, places)
         return without("Something in the rule is not as expected yet: see the marked condition."), told
     except NotReady as nothing:
         return without(nothing.message), {}

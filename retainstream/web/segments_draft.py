@@ -48,6 +48,11 @@ class Bracket:
     how: str
     parts: tuple[Draft, ...] = ()
 
+    @property
+    def complete(self) -> bool:
+        """Whether anything in it can be tried out."""
+        return any(part.complete for part in self.parts)
+
 
 Draft = Condition | Bracket
 EMPTY = Bracket("all")
@@ -153,18 +158,6 @@ def _changed(draft: Bracket, path: str, part: Draft | None) -> Bracket:
     return replace(draft, parts=tuple(parts))
 
 
-def pruned(draft: Bracket) -> tuple[Bracket, int]:
-    """Return what of a draft can be tried out, and how many conditions are not complete yet."""
-    parts: list[Draft] = []
-    missing = 0
-    for part in draft.parts:
-        if isinstance(part, Bracket):
-            inner, fewer = pruned(part)
-            missing += fewer
-            if inner.parts:
-                parts.append(inner)
-        elif part.complete:
-            parts.append(part)
-        else:
-            missing += 1
-    return replace(draft, parts=tuple(parts)), missing
+def incomplete(draft: Bracket) -> int:
+    """Return how many conditions are not complete yet."""
+    return sum(incomplete(part) if isinstance(part, Bracket) else not part.complete for part in draft.parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -18,33 +19,48 @@ _LEAF_KEYS = re.compile(r"\.(field|op|value|kind|days)$")
 _WHOLE = re.compile(r"-?\d{1,15}")
 
 
-def rule_of(draft: Bracket, fields: Mapping[str, Field], currency: str) -> tuple[dict[str, Any], dict[str, str]]:
+@dataclass(frozen=True)
+class _Reading:
+    fields: Mapping[str, Field]
+    currency: str
+    only_complete: bool
+    places: dict[str, str]
+
+
+def rule_of(
+    draft: Bracket, fields: Mapping[str, Field], currency: str, *, only_complete: bool = False
+) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the rule that a draft says, as JSON, and the draft's path by each place of the rule.
 
     What does not read as a value of its field goes into the rule as it was typed, for the rule's own check to complain about.
+
+    Parameters
+    ----------
+    only_complete : bool
+        Leave out the parts of which nothing can be tried out yet.
     """
-    places: dict[str, str] = {}
-    rule = _rule(draft, ROOT, "rule", fields, currency, places)
-    return rule, places
+    reading = _Reading(fields, currency, only_complete, {})
+    return _rule(draft, ROOT, "rule", reading), reading.places
 
 
-def _rule(
-    draft: Draft, path: str, place: str, fields: Mapping[str, Field], currency: str, places: dict[str, str]
-) -> dict[str, Any]:
+def _rule(draft: Draft, path: str, place: str, reading: _Reading) -> dict[str, Any]:
+    places = reading.places
     places[place] = path
     if isinstance(draft, Condition):
-        return _condition(draft, fields.get(draft.field), currency)
+        return _condition(draft, reading.fields.get(draft.field), reading.currency)
+    parts = [
+        (f"{path}.{number}", part)
+        for number, part in enumerate(draft.parts)
+        if part.complete or not reading.only_complete
+    ]
     negated = draft.how in ("none", "not_all")
     inside = f"{place}.not" if negated else place
-    if negated and len(draft.parts) == 1 and isinstance(draft.parts[0], Condition):
-        return {"not": _rule(draft.parts[0], f"{path}.0", inside, fields, currency, places)}
+    if negated and len(parts) == 1 and isinstance(parts[0][1], Condition):
+        return {"not": _rule(parts[0][1], parts[0][0], inside, reading)}
     how = "all" if draft.how in ("all", "not_all") else "any"
     places[inside] = places[f"{inside}.{how}"] = path
-    parts = [
-        _rule(part, f"{path}.{number}", f"{inside}.{how}.{number}", fields, currency, places)
-        for number, part in enumerate(draft.parts)
-    ]
-    return {"not": {how: parts}} if negated else {how: parts}
+    found = [_rule(part, inner, f"{inside}.{how}.{at}", reading) for at, (inner, part) in enumerate(parts)]
+    return {"not": {how: found}} if negated else {how: found}
 
 
 def problems_by_path(problems: Mapping[str, list[str]], places: Mapping[str, str]) -> dict[str, list[str]]:
