@@ -53,7 +53,7 @@ def labels(found: curves.Survival) -> dict[str, int]:
 
 
 def customers(session: Session) -> dict[str, int]:
-    return dict(session.execute(select(Identity.user_id, Identity.customer_id)).tuples())
+    return dict(session.execute(select(Identity.user_id, Identity.customer_id)).all())
 
 
 @pytest.mark.usefixtures("past_box")
