@@ -64,12 +64,12 @@ def read(session: Session, settings: Settings) -> Business:
 def _made(session: Session, settings: Settings) -> Business:
     from retainstream.ml.health import BusinessFigures, business_health
 
-    found = material.read(session, settings)
+    found = _material(session, settings)
     members: dict[str, np.ndarray] = {}
     notes: list[str] = []
     given: dict[str, int | float | bool | None] = {}
     lost_until = None
-    if found.kind == material.FORWARD:
+    if found is not None and found.kind == material.FORWARD:
         lost_until = _retention(session, found, members)
         given |= {"customers_before": len(members["before"]), "customers_lost": len(members["lost"])}
         if lost_until != found.as_of:
@@ -87,13 +87,24 @@ def _made(session: Session, settings: Settings) -> Business:
             "A labelled table has no times: who left within 30 days, and how revenue moved, cannot be told from it."
         )
     given |= _engagement(session, members)
-    if given.get("revenue_now"):
+    if found is not None and given.get("revenue_now"):
         at_risk, words = _at_risk(session, found)
         given["revenue_at_risk"] = at_risk
         notes += words
     given |= _trust(session)
     figures = BusinessFigures(**given)  # type: ignore[arg-type]
-    return Business(found.as_of, lost_until, found.currency, figures, business_health(figures), members, tuple(notes))
+    moment = reading.standing(session).as_of if found is None else found.as_of
+    currency = settings.currency if found is None else found.currency
+    return Business(moment, lost_until, currency, figures, business_health(figures), members, tuple(notes))
+
+
+def _material(session: Session, settings: Settings) -> Material | None:
+    """Return the material in force; None where this box has none but health scores, as a table without tenures."""
+    try:
+        return material.read(session, settings)
+    except NotReady:
+        reading.standing(session)
+        return None
 
 
 def _retention(session: Session, found: Material, members: dict[str, np.ndarray]) -> int:
