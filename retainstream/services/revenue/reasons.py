@@ -6,7 +6,7 @@ Late is what arrived late, whatever time it says of itself: a load of history ma
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -106,7 +106,7 @@ class Reasons:
             )
             .order_by(Subscription.key, Subscription.received_at, Subscription.id)
         )
-        found, names = [], self._names()
+        found, names = [], self._names(as_of)
         for _, group in groupby(rows, key=lambda row: row.key):
             said = list(group)
             known = [
@@ -118,8 +118,8 @@ class Reasons:
                 found.append(_Restated(known[-1] if known else None, said[-1], names(newest)))
         return found
 
-    def _names(self) -> Any:
-        """Return a function that says where a statement came from, and when it came."""
+    def _names(self, as_of: int) -> Callable[[Subscription], str]:
+        """Return a function that says where a statement came from, and when it came; `as_of` is the end of the data that the earlier look knew."""
         batches = {
             row.id: (row.filename, row.applied_at)
             for row in self._session.execute(select(ImportBatch.id, ImportBatch.filename, ImportBatch.applied_at))
@@ -130,7 +130,9 @@ class Reasons:
             filename, applied = batches.get(row.batch_id or 0, (None, None))
             if filename is not None:
                 return f"import {filename[:_LONGEST_NAME]} on {self._day(applied or row.received_at)}"
-            return f"feed {feeds.get(row.feed_id, '')[:_LONGEST_NAME]} on {self._day(row.received_at)}"
+            # A script may say that something was known long ago; when it said so is not on record.
+            when = "on" if row.received_at >= as_of else "with the date"
+            return f"feed {feeds.get(row.feed_id, '')[:_LONGEST_NAME]} {when} {self._day(row.received_at)}"
 
         return name
 
