@@ -90,6 +90,12 @@ def pages(client: FlaskClient) -> Iterator[str]:
     assert first is not None
     yield first[1]
     yield from (
+        "/segments/cohorts",
+        "/segments/cohorts?grid=activity&unit=week",
+        "/segments/survival",
+        "/segments/survival?by=plan",
+    )
+    yield from (
         "/model",
         "/model/versions",
         "/data",
