@@ -25,6 +25,7 @@ from retainstream.services.lifetime import listing, reading
 from retainstream.services.lifetime.making import WORDS
 from tests.ml.test_lifetime import END, _draw, _matching
 from tests.services.events.filing import Filer
+from tests.shop import open_shop
 from tests.work import run_job
 
 
@@ -154,18 +155,7 @@ def test_without_prices_it_says_what_is_missing(settings: Settings) -> None:
 def shop(minimal_app: Flask, settings: Settings) -> Settings:
     """A shop of 400 customers over two years; they buy at rates of their own, and drop out."""
     assert minimal_app
-    rng = np.random.default_rng(7)
-    lines = ["customer,date,amount"]
-    first = pd.Timestamp("2022-01-01")
-    for one in range(400):
-        day, rate, leaves, mean = rng.integers(0, 300), rng.gamma(1.0, 0.03), rng.beta(1.0, 4.0), rng.gamma(4.0, 10.0)
-        while day < 730:
-            lines.append(f"c{one:03d},{(first + pd.Timedelta(days=int(day))):%Y-%m-%d},{rng.gamma(3.0, mean / 3):.2f}")
-            if rng.random() < leaves:
-                break
-            day += max(1, rng.exponential(1 / rate))
-    Filer(settings).counts("orders", "\n".join(lines) + "\n")
-    run_job(settings, "analyse")
+    open_shop(settings)
     return settings
 
 
