@@ -34,16 +34,20 @@ def quoted_for_search(words: str) -> str:
     return '"' + words.replace('"', '""').replace("\x00", " ") + '"'
 
 
+def escaped_for_like(words: str) -> str:
+    """Return a person's text for a LIKE with a backslash as ESCAPE, so that none of it stands for other characters."""
+    return words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
 def search_condition(customer_id: InstrumentedAttribute[int], words: str, *, personal: bool) -> ColumnElement[bool]:
     """Return the condition that a customer's identifier (and name and e-mail, when `personal`) holds the words.
 
     Case does not count. Words of one or two characters match the beginning of the identifier only.
     """
     if len(words) < SHORTEST_SEARCH:
-        escaped = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         found: TextClause = text(
             "SELECT customer_id FROM identities WHERE user_id LIKE :search_prefix ESCAPE '\\'"
-        ).bindparams(bindparam("search_prefix", escaped + "%"))
+        ).bindparams(bindparam("search_prefix", escaped_for_like(words) + "%"))
         return customer_id.in_(found.columns(column("customer_id")))
     phrase = quoted_for_search(words)
     match = phrase if personal else f"user_id : {phrase}"
@@ -51,6 +55,25 @@ def search_condition(customer_id: InstrumentedAttribute[int], words: str, *, per
         bindparam("search_match", match)
     )
     return customer_id.in_(found.columns(column("rowid")))
+
+
+def search_ids(session: Session, words: str, *, personal: bool, most: int) -> list[int]:
+    """Return ids of customers whom `search_condition` would find, at most `most` that begin with the words as written and `most` others.
+
+    The work is bounded however many there are; rows of an import that is not applied may be among them.
+    """
+    begins = text(
+        "SELECT customer_id FROM identities WHERE user_id >= :low AND user_id < :high ORDER BY user_id LIMIT :most"
+    )
+    found = list(session.scalars(begins, {"low": words, "high": words + "\U0010ffff", "most": most}))
+    if len(words) < SHORTEST_SEARCH:
+        rest = text("SELECT customer_id FROM identities WHERE user_id LIKE :prefix ESCAPE '\\' LIMIT :most")
+        found += session.scalars(rest, {"prefix": escaped_for_like(words) + "%", "most": most})
+    else:
+        phrase = quoted_for_search(words)
+        rest = text("SELECT rowid FROM customer_search WHERE customer_search MATCH :match LIMIT :most")
+        found += session.scalars(rest, {"match": phrase if personal else f"user_id : {phrase}", "most": most})
+    return list(dict.fromkeys(found))
 
 
 def unindexed(value: ColumnElement[Any] | InstrumentedAttribute[Any]) -> ColumnElement[Any]:

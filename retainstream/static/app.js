@@ -75,8 +75,7 @@ document.addEventListener("keydown", (event) => {
     } else dismiss(document.querySelector(".toast"));
   }
   const search = document.getElementById("search");
-  const wanted = (event.key === "/" && mayUseSingleKey(event)) || (event.key === "k" && (event.ctrlKey || event.metaKey));
-  if (search && wanted) {
+  if (search && event.key === "/" && mayUseSingleKey(event)) {
     event.preventDefault();
     search.focus();
     search.select();

@@ -42,6 +42,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "/model/versions/<int(max):version_id>": ("/model/versions/{version}",),
     "/model/versions/<int(max):version_id>/promote": ("/model/versions/{version}/promote",),
     "/new-password/<token>": ("/new-password/{reset}",),
+    "/search": ("/search", "/search?q=model", "/search?q=zzzz"),
     "/settings/audit": ("/settings/audit", "/settings/audit?action=nothing"),
     "/settings/people/<int:user_id>": ("/settings/people/{person}",),
     "/today": ("/today", "/today?whose=mine", "/today?open={user_id}"),

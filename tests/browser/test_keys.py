@@ -57,7 +57,8 @@ def test_single_keys_can_be_turned_off_for_good(open_tab: OpenTab, served: Serve
     assert page.get_by_role("dialog").count() == 0
     assert page.evaluate("() => document.activeElement.id") != "search"
     page.keyboard.press("Control+k")
-    assert page.evaluate("() => document.activeElement.id") == "search"
+    assert page.evaluate("() => document.activeElement.id") == "palette-q"
+    page.keyboard.press("Escape")
     page.locator(".account__mark").click()
     page.get_by_role("link", name="Keys").click()
     page.get_by_label("Single keys work").check()
