@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from retainstream.ml.asof.rules import ChurnRule
 
 PAST_MONTHS = 3
+_FEWEST_PARTS, _SOME_PARTS = 2, 5
 LEAST_DAYS = 30
 """So much has to lie before a past date: with less, parts that look back would be empty."""
 
@@ -132,7 +133,7 @@ def default_parts(ground: Ground) -> list[SchemePart]:
     chosen = [source for source in ground.known.values() if source.weight]
     frame = features(ground.history, parts.specs_of(chosen), ground.moment, everybody)
     ends = _ends(chosen, frame)
-    if ground.rule is None and len(ends) < 2:
+    if ground.rule is None and len(ends) < _FEWEST_PARTS:
         chosen, frame = _by_label(ground)
         ends = _ends(chosen, frame)
     kept = [source for source in chosen if source.key in ends]
@@ -146,7 +147,7 @@ def default_parts(ground: Ground) -> list[SchemePart]:
 
 
 def _by_label(ground: Ground) -> tuple[list[Source], pd.DataFrame]:
-    """Return the attributes that tell leavers apart by a table's label, and their values for those who stay; some figures where there is no label."""
+    """Return the attributes that tell leavers apart by a table's label, and their values for those who stay; the first few where none does."""
     from retainstream.ml.asof.builder import features
 
     everybody = np.sort(np.concatenate([ground.staying, ground.left]))
@@ -154,6 +155,8 @@ def _by_label(ground: Ground) -> tuple[list[Source], pd.DataFrame]:
     frame = features(ground.history, parts.specs_of(sources), ground.moment, everybody)
     columns = dict(zip([one.key for one in sources], parts.values(frame, sources).T, strict=True))
     chosen = parts.by_label(ground.known, columns, np.isin(everybody, ground.left))
+    if len(chosen) < _FEWEST_PARTS:
+        chosen = [replace(source, weight=1) for source in sources[:_SOME_PARTS]]
     stays = np.isin(everybody, ground.staying)
     return chosen, frame[stays].reset_index(drop=True)
 

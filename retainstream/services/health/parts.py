@@ -89,11 +89,15 @@ def catalogue_of(known: Iterable[FeatureSpec]) -> dict[str, Source]:
     """Return the parts that can be made of some features."""
     numeric = {spec.name: spec for spec in known if spec.kind != "category" and spec.recipe is not None}
     found: dict[str, Source] = {}
+    # An attribute of a table that happens to have the name is a feature like any other: nobody knows over which days it was counted.
+    timed = {
+        name: spec for name, spec in numeric.items() if spec.recipe is not None and spec.recipe.source != "profile"
+    }
     for key, name, title, weight, good, ends in _NAMED:
-        if name in numeric:
-            spec = numeric[name]
+        if name in timed:
+            spec = timed[name]
             found[key] = Source(key, title, (spec,), good, spec.unit or "", weight, ends)  # type: ignore[arg-type]
-    if all(name in numeric for name in _RATIO):
+    if all(name in timed for name in _RATIO):
         specs = tuple(numeric[name] for name in _RATIO)
         found[ACTIVITY] = Source(ACTIVITY, "Activity against one's own past", specs, "high", "% of usual", 20, None)
     if support := _support(numeric.values()):
