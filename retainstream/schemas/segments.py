@@ -89,8 +89,11 @@ class SegmentSchema(Schema):
     problem = ma.fields.String(
         required=True, allow_none=True, metadata={"description": "Why the rule cannot be told at present"}
     )
-    change = ma.fields.Integer(
-        required=True, allow_none=True, metadata={"description": "Against the look before the newest one"}
+    change = ma.fields.Integer(required=True, allow_none=True)
+    changed_since = ma.fields.String(
+        required=True,
+        allow_none=True,
+        metadata={**MOMENT, "description": "The look that `change` is told from: of the day before, or the first"},
     )
     looked_at = ma.fields.String(required=True, allow_none=True, metadata=MOMENT)
 

@@ -69,7 +69,7 @@ class SegmentRow:
     size: str
     members: str
     change: str
-    direction: str
+    since: str
     spark: Spark | None
     active: str
     at_risk: str
@@ -89,17 +89,25 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Chart:
-    """The size over time."""
+class Drawing:
+    """The size over time as a drawing; `kind` is the class that says on which screens it stands."""
 
-    title: str
-    label: str
+    kind: str
     axes: Axes
     line: str
     area: str
     dots: tuple[tuple[float, float, str], ...]
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """The size over time: two drawings of the same, and the table."""
+
+    title: str
+    label: str
+    drawings: tuple[Drawing, ...]
     rows: tuple[tuple[str, str, str, str, str], ...]
 
 
@@ -133,7 +141,6 @@ def rows(found: Sequence[Standing], fields: Mapping[str, Field], currency: str) 
 
 def _row(one: Standing, fields: Mapping[str, Field], currency: str) -> SegmentRow:
     look, segment = one.look, one.segment
-    change, direction = _change(one.change)
     of = look.currency or currency if look else currency
     return SegmentRow(
         id=segment.id,
@@ -142,8 +149,8 @@ def _row(one: Standing, fields: Mapping[str, Field], currency: str) -> SegmentRo
         sentence=segment.description or rule_in_words(segment.node, fields, currency, 140),
         size=whole(look.n) if look else "",
         members=members_address(segment.cell),
-        change=change,
-        direction=direction,
+        change=_change(one.change),
+        since=_since(one),
         spark=sparkline([float(size.n) for size in one.sizes]),
         active=whole(look.active) if look else "–",
         at_risk=cash(money(look.at_risk_minor, of), short=True) if look else "–",
@@ -152,12 +159,14 @@ def _row(one: Standing, fields: Mapping[str, Field], currency: str) -> SegmentRo
     )
 
 
-def _change(value: int | None) -> tuple[str, str]:
+def _change(value: int | None) -> str:
     if value is None:
-        return "–", ""
-    if value == 0:
-        return "no change", ""
-    return f"{'+' if value > 0 else '−'}{abs(value):,}", "up" if value > 0 else "down"
+        return "–"
+    return "no change" if value == 0 else f"{'+' if value > 0 else '−'}{abs(value):,}"
+
+
+def _since(one: Standing) -> str:
+    return "" if one.baseline is None else f"since {day(clock.iso(one.baseline.as_of))}"
 
 
 def figures(look: Look, currency: str, cell: str = "") -> tuple[Figure, ...]:
@@ -201,7 +210,7 @@ def look_view(
     return LookView(
         n=f"{look.n:,} customer{'' if look.n == 1 else 's'}",
         of=f"of {total:,}, {percent(look.n / total if total else None)}",
-        figures=figures(look, currency),
+        figures=figures(look, currency) if look.n else (),
         people=tuple(_person(item) for item in people),
         problem=problem,
         left_out=left_out,
@@ -229,12 +238,11 @@ def page(
 ) -> SegmentPage:
     """Return the page of one segment; `moves` are looks with how many entered and left, newest first."""
     segment, look = one.segment, one.look
-    change, _ = _change(one.change)
     title = segment.name
     lead = ""
     if look is not None:
         lead = f"{look.n:,} customer{'' if look.n == 1 else 's'} now"
-        lead += f", {change} since the look before." if one.change else "."
+        lead += f", {_change(one.change)} {_since(one)}." if one.change else "."
     return SegmentPage(
         id=segment.id,
         name=segment.name,
@@ -279,30 +287,37 @@ def _chart(sizes: Sequence[Size]) -> Chart | None:
     shown = sizes[-_SHOWN_LOOKS:]
     if len(shown) < 2:
         return None
-    top = max(size.n for size in shown) or 1
-    ticks = [tick for tick in round_ticks(0, top * 1.05, 4) if float(tick).is_integer()]
-    axes = Axes((float(shown[0].as_of), float(shown[-1].as_of)), (0.0, max(top * 1.05, ticks[-1] if ticks else 1.0)))
-    points = [(float(size.as_of), float(size.n)) for size in shown]
     low, high = min(size.n for size in shown), max(size.n for size in shown)
     first, last = shown[0].n, shown[-1].n
     finding = "no change" if first == last else f"{'up' if last > first else 'down'} from {first:,} to {last:,}"
-    places = shown if len(shown) <= 5 else [shown[round(step * (len(shown) - 1) / 4)] for step in range(5)]
-    words: dict[str, float] = {}
-    for size in places:
-        words.setdefault(day(clock.iso(size.as_of)), float(size.as_of))
     return Chart(
         title=f"Size: {finding}",
         label=f"Customers in the segment at {len(shown)} looks, from {low:,} to {high:,}; now {last:,}",
-        axes=axes,
-        line=axes.line(points),
-        area=axes.area(points),
-        dots=tuple(
-            (axes.across(x), axes.up(y), f"{moment(clock.iso(int(x)))}: {y:,.0f}") for x, y in points[-_SHOWN_LOOKS:]
-        ),
-        x_ticks=tuple(Tick(at, word) for word, at in words.items()),
-        y_ticks=tuple(Tick(tick, f"{tick:,.0f}") for tick in ticks),
+        drawings=(_drawing("plot-wide", shown, 640.0, 280.0, 5), _drawing("plot-narrow", shown, 340.0, 220.0, 3)),
         rows=tuple(
             (moment(clock.iso(size.as_of)), whole(size.n), whole(size.entered), whole(size.left), str(size.revision))
             for size in reversed(shown)
         ),
+    )
+
+
+def _drawing(kind: str, shown: Sequence[Size], width: float, height: float, words: int) -> Drawing:
+    top = max(size.n for size in shown) or 1
+    ticks = [tick for tick in round_ticks(0, top * 1.05, 4) if float(tick).is_integer()]
+    axes = Axes((float(shown[0].as_of), float(shown[-1].as_of)), (0.0, max(top * 1.05, *ticks)), width, height)
+    points = [(float(size.as_of), float(size.n)) for size in shown]
+    places = (
+        shown if len(shown) <= words else [shown[round(at * (len(shown) - 1) / (words - 1))] for at in range(words)]
+    )
+    days: dict[str, float] = {}
+    for size in places:
+        days.setdefault(day(clock.iso(size.as_of)), float(size.as_of))
+    return Drawing(
+        kind,
+        axes,
+        axes.line(points),
+        axes.area(points),
+        tuple((axes.across(x), axes.up(y), f"{moment(clock.iso(int(x)))}: {y:,.0f}") for x, y in points),
+        tuple(Tick(at, word) for word, at in days.items()),
+        tuple(Tick(tick, f"{tick:,.0f}") for tick in ticks),
     )

@@ -51,9 +51,9 @@ def rule_in_words(node: Node, fields: Mapping[str, Field], currency: str, longes
 
 def leaf_in_words(leaf: Leaf, field: Field | None, currency: str) -> str:
     """Return a condition in words; `field` is None for one that is not on record any more."""
-    title = leaf.field if field is None else field.title
+    title = leaf.field if field is None else _inside(field.title)
     if leaf.kind:
-        title = f"{title[0].lower()}{title[1:]} “{leaf.kind}”"
+        title += f" “{leaf.kind}”"
         title += f" in the last {leaf.days} days" if leaf.days else ""
     if leaf.op in ("known", "unknown"):
         return f"{title} {OPERATORS[leaf.op]}"
@@ -70,6 +70,11 @@ def leaf_in_words(leaf: Leaf, field: Field | None, currency: str) -> str:
         joint = "and" if leaf.op == "has_all" else "or"
         return f"{title} {words} {joined(values, joint)}"
     return f"{title} {words} {value_in_words(leaf.value, field, currency)}"
+
+
+def _inside(title: str) -> str:
+    """Return a title as it stands inside a sentence: an abbreviation keeps its capitals."""
+    return title if title[1:2].isupper() else title[:1].lower() + title[1:]
 
 
 def value_in_words(value: Any, field: Field | None, currency: str) -> str:

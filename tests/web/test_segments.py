@@ -65,7 +65,7 @@ def test_a_rule_is_built_by_buttons_alone_and_kept(as_: Callable[[str], Browser]
         kept = saved.listed(session)[0]
     assert kept.rule == {"all": [BASIC, {"not": {"field": "churned", "op": "is", "value": True}}]}
     shown = browser.get(answer.headers["Location"])
-    assert "Plan is Basic and not (Has left is yes)" in shown.text
+    assert "Plan is Basic and not (has left is yes)" in shown.text
     assert 'name="r.1.0.field" value="churned"' in browser.get(f"/segments/{kept.id}/edit").text
 
 

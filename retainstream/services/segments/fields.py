@@ -27,7 +27,7 @@ CUSTOMER, ATTRIBUTES, SCORE, RFM, HEALTH, LIFETIME, EVENTS, FEATURES = (
     "Features of the model",
 )
 PRESENCE = ("known", "unknown")
-_NUMERIC = ("eq", "lt", "le", "gt", "ge", "between", *PRESENCE)
+_NUMERIC = ("ge", "gt", "le", "lt", "between", "eq", *PRESENCE)
 OPERATORS: Mapping[str, tuple[str, ...]] = {
     "number": _NUMERIC,
     "money": _NUMERIC,

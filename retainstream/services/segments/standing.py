@@ -40,13 +40,17 @@ class Standing:
     sizes: tuple[Size, ...]
 
     @property
-    def change(self) -> int | None:
-        """Return by how many the segment differs from what the look before the newest one found; None without two looks."""
-        if self.look is None or not self.sizes:
+    def baseline(self) -> Size | None:
+        """Return the look that a change is told from: the newest one from the day before or earlier, else the first; None without any."""
+        if not self.sizes:
             return None
-        if len(self.sizes) == 1:
-            return None if self.look.n == self.sizes[0].n else self.look.n - self.sizes[0].n
-        return self.look.n - self.sizes[-2].n
+        older = [size for size in self.sizes if size.as_of <= clock.now_us() - membership.REPEATED_AFTER_US]
+        return older[-1] if older else self.sizes[0]
+
+    @property
+    def change(self) -> int | None:
+        """Return by how many the segment differs from its baseline; None without one."""
+        return None if self.look is None or self.baseline is None else self.look.n - self.baseline.n
 
     def to_dict(self, currency: str) -> dict[str, object]:
         """Return the API's form."""
@@ -55,6 +59,7 @@ class Standing:
             "summary": figures,
             "problem": self.problem or None,
             "change": self.change,
+            "changed_since": None if self.baseline is None else clock.iso(self.baseline.as_of),
             "looked_at": clock.iso(self.sizes[-1].as_of) if self.sizes else None,
         }
 
