@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from retainstream.lib import clock
-from retainstream.services.revenue import bridge, calendar, cells
+from retainstream.services.revenue import at_risk, bridge, calendar, cells
 from retainstream.services.revenue.at_risk import AtRisk
 from retainstream.services.revenue.bridge import Book
 from retainstream.services.revenue.sales import Sales
@@ -309,13 +308,17 @@ def risk_view(risk: AtRisk) -> RiskView | None:
     if risk.at_risk is not None:
         title = f"{cash(dict(risk.at_risk), short=True)} of {cash(dict(risk.monthly), short=True)} a month is expected to go"
     scored = f", scored as of {day(risk.as_of)}" if risk.as_of else "; nobody is scored yet"
-    bands = tuple(_risk_line(row, row.key, BAND_WORDS[row.key], {"band": row.key}, risk.currency) for row in risk.bands)
-    plans = tuple(_risk_line(row, "", row.key or "No plan", {"plan": row.key}, risk.currency) for row in risk.plans)
+    bands = tuple(
+        _risk_line(row, row.key, BAND_WORDS[row.key], f"/customers?band={row.key}", risk.currency) for row in risk.bands
+    )
+    plans = tuple(
+        _risk_line(row, "", row.key or "No plan", listed(cells.today_address(row.key)), risk.currency)
+        for row in risk.plans
+    )
     return RiskView(title, f"{customers(risk.customers)} who have not left{scored}", bands, plans)
 
 
-def _risk_line(row: Any, key: str, word: str, query: dict[str, str], currency: str) -> RiskLine:
-    address = f"/customers?{urlencode(query)}" if all(query.values()) else ""
+def _risk_line(row: at_risk.Row, key: str, word: str, address: str, currency: str) -> RiskLine:
     share = percent(row.at_risk / row.monthly) if row.at_risk is not None and row.monthly else "–"
     monthly, lost = amount(row.monthly, currency), amount(row.at_risk, currency)
     return RiskLine(key, word, row.customers, address, monthly, lost, share)

@@ -83,7 +83,7 @@ def _made(session: Session, settings: Settings) -> AtRisk:
     monthly = metrics["monthly_revenue"]
     currency = str(monthly["currency"]) if monthly else settings.currency
     bands = _rows(session, settings, LatestScore.band, currency, scored=True)
-    plans = _rows(session, settings, Customer.plan, currency, scored=False)
+    plans = _rows(session, settings, func.coalesce(Customer.plan, ""), currency, scored=False)
     names = preferences.BAND_NAMES
     return AtRisk(
         currency=currency,
@@ -93,9 +93,7 @@ def _made(session: Session, settings: Settings) -> AtRisk:
         as_of=metrics["as_of"],
         customers=metrics["active_customers"],
         bands=tuple(replace(row, key=names[int(band)]) for band, row in sorted(bands, key=lambda one: -int(one[0]))),
-        plans=tuple(
-            replace(row, key=plan or "") for plan, row in sorted(plans, key=lambda one: (-one[1].monthly, one[0] or ""))
-        ),
+        plans=tuple(replace(row, key=plan) for plan, row in sorted(plans, key=lambda one: (-one[1].monthly, one[0]))),
     )
 
 
@@ -115,3 +113,16 @@ def _rows(
         (key, Row("", n, priced, int(monthly or 0), None if risk is None else round(risk)))
         for key, n, priced, monthly, risk in session.execute(query)
     ]
+
+
+def on_plan(session: Session, plan: str) -> tuple[int, ...]:
+    """Return who has not left and has a plan, rising; the empty one stands for none. The filter of lists cannot name every plan."""
+    its = func.coalesce(Customer.plan, "") == plan
+    query = select(Customer.id).where(Customer.visible(), Customer.churned.is_not(True), its).order_by(Customer.id)
+    return tuple(session.scalars(query))
+
+
+def plans(session: Session) -> tuple[str, ...]:
+    """Return the plans of customers who have not left; the empty one stands for none."""
+    query = select(func.coalesce(Customer.plan, "")).where(Customer.visible(), Customer.churned.is_not(True)).distinct()
+    return tuple(session.scalars(query))

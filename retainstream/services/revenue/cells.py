@@ -1,7 +1,7 @@
 """The customers behind one figure of revenue: `revenue:2026-10.churn`, and likewise for each movement, for `opening` and for `closing`.
 
 `revenue:2026-10.year_ago` are those who paid twelve months before the month's end, `.kept` those of them who pay at it, `.sales` who bought in a month of a
-shop, and `.plan.<name>` who pays for a plan at the month's end.
+shop, and `.plan.<name>` who pays for a plan at the month's end. `revenue:today.plan.<name>` are those who have a plan and have not left.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from sqlalchemy.orm import Session
 from retainstream.db import settings_in_use
 from retainstream.errors import InvalidInput, NotFound, NotReady
 from retainstream.services.customers.cells import Cell
-from retainstream.services.revenue import bridge, calendar, sales
+from retainstream.services.revenue import at_risk, bridge, calendar, sales
 from retainstream.services.revenue.bridge import Book
 
 if TYPE_CHECKING:
     import numpy as np
 
-_KEY = re.compile(r"(\d{4}-\d{2})\.([a-z_]+)(?:\.(.*))?")
-_PLAN, _SALES = "plan", "sales"
+_KEY = re.compile(r"(\d{4}-\d{2}|today)\.([a-z_]+)(?:\.(.*))?")
+_PLAN, _SALES, _TODAY = "plan", "sales", "today"
 _LONGEST = 40
 WORDS = {
     "new": "paid for the first time in",
@@ -44,12 +44,19 @@ def plan_address(month: int, plan: str) -> str:
     return address(month, f"{_PLAN}.{_token(plan)}")
 
 
+def today_address(plan: str) -> str:
+    """Return the address of those who have a plan and have not left."""
+    return f"revenue:{_TODAY}.{_PLAN}.{_token(plan)}"
+
+
 def make(session: Session, key: str) -> Cell:
     """Return the cell of a key; raises InvalidInput for one that leads nowhere at present."""
     match = _KEY.fullmatch(key)
     try:
         if match is None:
             raise NotFound("There is no such figure of revenue.")
+        if match[1] == _TODAY:
+            return _today(session, match[2], match[3])
         month = calendar.period(match[1])
         if match[2] == _SALES and match[3] is None:
             return _sales(session, month)
@@ -87,6 +94,14 @@ def _sales(session: Session, month: int) -> Cell:
     return Cell(
         f"Bought or returned something in {calendar.name(month)}", tuple(sold.buyers(month).tolist()), sold.as_of
     )
+
+
+def _today(session: Session, figure: str, plan: str | None) -> Cell:
+    if figure == _PLAN and plan is not None:
+        for known in at_risk.plans(session):
+            if _token(known) == plan:
+                return Cell(f"Not left, on {known or 'no plan'}", at_risk.on_plan(session, known))
+    raise NotFound("There is no such figure of revenue.")
 
 
 def _token(plan: str) -> str:
