@@ -6,6 +6,7 @@ const STEP_MS = 90;
 let waiting = null;
 let timer = 0;
 let onTheWay = "";
+const typed = new Map();
 
 const entryOf = () => document.getElementById("entry");
 const rowOf = (user) => [...document.querySelectorAll("#queue .row")].find((row) => row.dataset.user === user);
@@ -100,10 +101,31 @@ document.addEventListener("change", (event) => {
   if (event.target.matches(".row__tick")) show();
 });
 
+// What was typed and not sent yet is there again when its entry is: walking on must not cost anybody a note.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const entry = entryOf();
+  if (!entry || !event.detail.shouldSwap || event.detail.target.id === "toasts") return;
+  const sent = event.detail.requestConfig?.elt;
+  const kept = {};
+  ["note", "reason"].forEach((id) => {
+    const field = document.getElementById(id);
+    if (field?.value && field.form !== sent) kept[id] = field.value;
+  });
+  typed.set(entry.dataset.user, kept);
+});
+
+function putBack(user) {
+  Object.entries(typed.get(user) || {}).forEach(([id, text]) => {
+    const field = document.getElementById(id);
+    if (field && !field.value) field.value = text;
+  });
+}
+
 document.addEventListener("htmx:afterSettle", (event) => {
   const entry = entryOf();
   if (!entry) return;
   show();
+  putBack(entry.dataset.user);
   if (event.detail.target.id === "entry" || event.target.id === "entry") {
     if (entry.dataset.user === onTheWay) onTheWay = "";
     // On a phone the entry stands above the list once somebody chose it.

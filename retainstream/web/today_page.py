@@ -110,7 +110,7 @@ def read(session: Session, person: Actor, settings: Settings, whose: str, cursor
         cursor=cursor,
         title=today_words.title(today, whose, owner),
         lead=today_words.lead(today),
-        parts=_parts(whose, owner),
+        parts=_parts(whose, owner, _open_of(dates, person)),
         today=today,
         rows=shown,
         opened=None if entry is None else opened(session, person, settings, entry, _below(shown, entry)),
@@ -175,8 +175,12 @@ def _name(session: Session, owner: int) -> str:
     return found.name
 
 
-def _parts(whose: str, owner: str) -> tuple[Tab, ...]:
-    words = {"team": "Team", "mine": "Mine", "unassigned": "Not taken"}
+def _open_of(dates: Sla, person: Actor) -> int:
+    return next((one.open for one in dates.owners if one.owner and one.owner.id == person.user_id), 0)
+
+
+def _parts(whose: str, owner: str, mine: int) -> tuple[Tab, ...]:
+    words = {"team": "Team", "mine": f"Mine {mine:,}" if mine else "Mine", "unassigned": "Not taken"}
     found = [(key, word, today_view.address(key)) for key, word in words.items()]
     if owner:
         found.append((whose, owner, today_view.address(whose)))

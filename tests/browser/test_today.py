@@ -172,6 +172,27 @@ def test_a_key_waits_for_the_entry_that_it_means(open_tab: OpenTab, desk: Served
     assert len(tasks(desk)) == 1
 
 
+def test_what_was_typed_is_there_when_its_entry_is_again(open_tab: OpenTab, desk: Served) -> None:
+    page: Any = open_tab().page
+    sign_in(page, desk)
+    page.goto("/today")
+    rows = page.evaluate(ROWS)
+    press = page.keyboard.press
+    press("n")
+    page.keyboard.type("half a note")
+    press("Escape")
+    press("j")
+    opened(page, rows[1])
+    assert page.locator("#note").input_value() == ""
+    press("k")
+    opened(page, rows[0])
+    assert page.locator("#note").input_value() == "half a note"
+    press("n")
+    press("Control+Enter")
+    said(page, f"Noted about {rows[0]}.")
+    assert page.locator("#note").input_value() == ""
+
+
 def test_a_day_without_a_script(open_tab: OpenTab, desk: Served) -> None:
     page: Any = open_tab(java_script_enabled=False).page
     sign_in(page, desk)

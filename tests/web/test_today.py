@@ -223,7 +223,7 @@ def test_a_viewer_reads_and_cannot_act(desk: Flask, as_: As) -> None:
     send(agent, "note", best, text="secret")
     page = entry(viewer, best)
     assert "End it" not in page
-    assert "Take it" not in page
+    assert "data-key" not in page
     assert "secret" not in page
     assert "Name " not in page
     assert "1 note." in page
