@@ -101,14 +101,15 @@ def find(session: Session, actor: Actor, text: str) -> tuple[Group, ...]:
     asked = clean(text)
     wanted = folded(asked)
     found = {
-        "page": [_place("page", place, wanted) for place in places.offered(actor, places.PAGES)],
         "act": [_place("act", place, wanted) for place in places.offered(actor, places.ACTS)],
+        "page": [_place("page", place, wanted) for place in places.offered(actor, places.PAGES)],
     }
     groups = {kind: _group(kind, filter(None, hits), in_order=not asked) for kind, hits in found.items()}
     if asked:
         for finder in (_of_customers, _of_plays):
             groups |= finder(session, actor, asked)
-    ranked = [group for kind in TITLES if (group := groups.get(kind)) is not None and group.hits]
+    # While nothing is asked for, what can be done stands above where one can go.
+    ranked = [group for kind in (TITLES if asked else found) if (group := groups.get(kind)) is not None and group.hits]
     return tuple(sorted(ranked, key=lambda group: group.hits[0].rank))
 
 

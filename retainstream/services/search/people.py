@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import or_, select
@@ -15,6 +15,7 @@ from retainstream.services.search.ranking import WITHIN, folded, rank
 
 LOOKED_AT = 60
 """So many that match are ranked; with more, the list of customers has them all."""
+_BANDS: Mapping[int | None, str] = dict(enumerate(BAND_NAMES))
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def customers(session: Session, asked: str, *, personal: bool) -> list[Person]:
             name=identity.name if personal else None,
             email=identity.email if personal else None,
             plan=customer.plan,
-            band=None if band is None else BAND_NAMES[band],
+            band=_BANDS.get(band),
             left=customer.churned is True,
             rank=_best(wanted, [identity.user_id, *((identity.name, identity.email) if personal else ())]),
         )
