@@ -9,10 +9,19 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
+from tests.web.analysed import tell_past
 from tests.web.conftest import Browser
 from tests.web.stocked import stock
 
-PAGES = ("/", "/customers", "/model", "/data", "/jobs", "/settings")
+PAGES = ("/", "/customers", "/revenue", "/model", "/data", "/jobs", "/settings")
+OF_A_PAST = (
+    "/segments/cohorts",
+    "/segments/cohorts?show=gone",
+    "/segments/cohorts?grid=activity&unit=week",
+    "/segments/survival",
+    "/segments/survival?by=plan",
+)
+"""Pages whose figures need customers with a past."""
 _LINK = re.compile(r'<a\b[^>]*href="(/customers(?:\?[^"]*)?)"[^>]*>(.*?)</a>', re.DOTALL)
 _NUMBER = re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})+|\d+)(?![\w%.])")
 
@@ -49,3 +58,15 @@ def test_every_figure_opens_the_list_that_it_counts(
             assert listed(browser.get(address).text) == figure, f"{address} on {page}"
             followed += 1
     assert followed >= (12 if calibrated else 6)
+
+
+@pytest.mark.parametrize("page", OF_A_PAST)
+def test_every_figure_of_a_past_opens_the_list_that_it_counts(
+    app: Flask, as_: Callable[[str], Browser], page: str
+) -> None:
+    tell_past(app, 60, 5)
+    browser = as_("analyst")
+    found = figures(browser.get(page).text)
+    assert len(found) >= 10
+    for address, figure in found.items():
+        assert listed(browser.get(address).text) == figure, address
