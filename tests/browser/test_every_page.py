@@ -72,6 +72,8 @@ EMPTY = (
     "/data/features",
     "/data/feeds",
     "/model",
+    "/revenue",
+    "/revenue/months",
     "/jobs",
     "/today",
     "/today/plays",
