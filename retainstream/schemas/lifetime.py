@@ -82,6 +82,8 @@ class HoldOutPartSchema(Schema):
     n = ma.fields.Integer(required=True)
     predicted = ma.fields.Float(required=True, metadata={"description": _MINOR})
     actual = ma.fields.Float(required=True, metadata={"description": _MINOR})
+    low = ma.fields.Float(required=True, allow_none=True, metadata={"description": "Of the 95% interval of `actual`"})
+    high = ma.fields.Float(required=True, allow_none=True)
 
 
 class HoldOutVerdictSchema(Schema):
@@ -94,7 +96,10 @@ class HoldOutVerdictSchema(Schema):
         EstimateSchema, required=True, metadata={"description": "Below 0: nearer than the baseline"}
     )
     better = ma.fields.Boolean(required=True, metadata={"description": "Nearer than the baseline beyond chance"})
+    rmse = ma.fields.Float(required=True, metadata={"description": "Root of the mean squared error"})
+    baseline_rmse = ma.fields.Float(required=True)
     predicted = ma.fields.Float(required=True, metadata={"description": "Sum"})
+    baseline = ma.fields.Float(required=True, metadata={"description": "Sum"})
     actual = ma.fields.Float(required=True, metadata={"description": "Sum"})
     ratio = ma.fields.Float(required=True, allow_none=True)
     covered = ma.fields.Float(
@@ -125,7 +130,7 @@ class LifetimeSchema(Schema):
     currency = ma.fields.String(required=True)
     terms = ma.fields.Nested(LifetimeTermsSchema, required=True)
     customers = ma.fields.Integer(required=True, metadata={"description": "Who has a value"})
-    unknown = ma.fields.Integer(required=True, metadata={"description": "Who has none"})
+    unknown_ = ma.fields.Integer(required=True, data_key="unknown", metadata={"description": "Who has none"})
     level = ma.fields.Float(required=True)
     total = ma.fields.Nested(LifetimeTotalSchema, required=True)
     method = ma.fields.String(required=True)

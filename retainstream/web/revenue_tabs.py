@@ -10,6 +10,7 @@ from retainstream.web.browser_session import current_actor
 TABS = (
     ("revenue", "Revenue", "/revenue", Permission.DASHBOARD_READ),
     ("months", "Months", "/revenue/months", Permission.DASHBOARD_READ),
+    ("lifetime", "Lifetime value", "/revenue/lifetime", Permission.CUSTOMERS_READ),
 )
 """Key, word, address, and what it takes to open each."""
 

@@ -9,6 +9,7 @@ from retainstream.web.browser_session import current_actor
 
 TABS = (
     ("segments", "Segments", "/segments", Permission.CUSTOMERS_READ),
+    ("rfm", "RFM", "/segments/rfm", Permission.CUSTOMERS_READ),
     ("cohorts", "Cohorts", "/segments/cohorts", Permission.CUSTOMERS_READ),
     ("survival", "Survival", "/segments/survival", Permission.CUSTOMERS_READ),
 )

@@ -13,7 +13,7 @@ from retainstream.lib import clock
 from retainstream.lib.money import exponent
 from retainstream.services.analyses import material
 from retainstream.services.analyses.purchases import Purchases
-from retainstream.services.lifetime.terms import DAYS_OF_A_MONTH, PURCHASES, Check, Terms, Valued
+from retainstream.services.lifetime.terms import DAYS_OF_A_MONTH, PURCHASES, Check, Terms, Valued, judged
 
 if TYPE_CHECKING:
     from retainstream.ml.lifetime import BuyerValues, GammaGamma
@@ -141,8 +141,9 @@ def _scaled(found: BuyerValues, scale: float) -> BuyerValues:
 
 def _checked(sales: _Sales, terms: Terms, kept: float, scale: float, end: int) -> tuple[Check | None, str]:
     """Fit what was known by the middle of the history (or one period before its end) and compare with what came."""
-    from retainstream.ml.lifetime import judge, past_rate
+    from retainstream.ml.lifetime import past_rate
     from retainstream.ml.repeat_buying import NotConvergedError
+    from retainstream.ml.rfm import tied_parts
 
     first = int(sales.day.min())
     ahead = int(min((sales.last - first) // 2, terms.months * DAYS_OF_A_MONTH))
@@ -160,15 +161,13 @@ def _checked(sales: _Sales, terms: Terms, kept: float, scale: float, end: int) -
     plain = past_rate(fit.summary, units)
     worth = terms.margin * kept * scale
     spend = np.where(np.isnan(fit.average), np.nanmean(fit.average), fit.average)
-    money = judge(
-        predicted.value * scale, paid * worth, plain * spend * worth, low=predicted.low * scale, high=predicted.high * scale
-    )  # fmt: skip
-    bought = judge(predicted.purchases, times, plain, low=predicted.purchases_low, high=predicted.purchases_high)
-    from retainstream.ml.rfm import tied_parts
-
+    money = judged(
+        predicted.value * scale, paid * worth, plain * spend * worth, predicted.low * scale, predicted.high * scale
+    )
+    times_judged = judged(predicted.purchases, times, plain, predicted.purchases_low, predicted.purchases_high)
     part = tied_parts(predicted.value * scale, 10)
     start = end - (sales.last - cut) * clock.DAY_US
-    return Check(start, end, _METHOD, money, bought, fit.summary.customer, part, fit.parameters()), ""
+    return Check(start, end, _METHOD, money, times_judged, fit.summary.customer, part, fit.parameters()), ""
 
 
 def _came(sales: _Sales, customer: np.ndarray, cut: int) -> tuple[np.ndarray, np.ndarray]:

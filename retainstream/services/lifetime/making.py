@@ -18,7 +18,7 @@ from retainstream.models import Customer, LifetimeValue
 from retainstream.services import as_of, jobs, preferences
 from retainstream.services.analyses import material, purchases, runs
 from retainstream.services.lifetime import buyers, subscribers
-from retainstream.services.lifetime.terms import Check, Terms, Valued, estimate, verdict
+from retainstream.services.lifetime.terms import Check, Terms, Valued, estimate
 
 KIND, WORDS = "lifetime", "lifetime value"
 CHUNK = 5_000
@@ -90,8 +90,8 @@ def _summary(found: Valued) -> dict[str, Any]:
             "from": check.cut,
             "to": check.end,
             "method": check.method,
-            "money": verdict(check.money),
-            "purchases": None if check.purchases is None else verdict(check.purchases),
+            "money": check.money,
+            "purchases": check.purchases,
             "parameters": check.parameters,
         },
         "unchecked": found.unchecked,

@@ -18,7 +18,7 @@ from retainstream.lib import clock
 from retainstream.models import ChurnDefinition, Customer, LatestScore, ModelVersion, ScoringRun
 from retainstream.services.analyses import material
 from retainstream.services.analyses.material import Material
-from retainstream.services.lifetime.terms import MONTH_US, SUBSCRIPTION, Check, Terms, Valued
+from retainstream.services.lifetime.terms import MONTH_US, SUBSCRIPTION, Check, Terms, Valued, judged
 from retainstream.services.performance import figures
 from retainstream.services.survival import lives
 from retainstream.services.survival.lives import Lives
@@ -93,7 +93,7 @@ def valued(session: Session, settings: Settings, terms: Terms) -> Valued:
             "horizon_days": None if chances is None or not by_model else chances.horizon_days,
             "carried_on": float(np.mean(staying.carried_on)),
         },
-        notes=_notes(found, staying, values.unknown),
+        notes=_notes(found, staying, values.unknown, chances if by_model else None),
         check=check,
         unchecked=unchecked,
     )
@@ -215,7 +215,7 @@ def _checked(
     session: Session, found: Material, everybody: Lives, plans: dict[int, int], terms: Terms
 ) -> tuple[Check | None, str]:
     """Predict from a past day what came until now: with the probabilities of that day where there are any, else with the curves as of then."""
-    from retainstream.ml.lifetime import judge, value_subscribers
+    from retainstream.ml.lifetime import value_subscribers
     from retainstream.ml.rfm import tied_parts
 
     if found.kind == material.SNAPSHOT:
@@ -238,9 +238,8 @@ def _checked(
         return None, "Too few had left before the period held out to learn from."
     margin = payers.revenue * terms.margin
     values = value_subscribers(staying, margin, annual_discount=0.0)
-    verdict = judge(
-        values.value, _paid(found, payers.customer, cut, months) * terms.margin, margin * months, low=values.low, high=values.high
-    )  # fmt: skip
+    paid = _paid(found, payers.customer, cut, months) * terms.margin
+    money = judged(values.value, paid, margin * months, values.low, values.high)
     parameters: dict[str, Any] = {
         "months": months,
         "by_model": by_model,
@@ -249,7 +248,7 @@ def _checked(
     known = ~np.isnan(values.value)
     part = tied_parts(values.value[known], 10)
     end = cut + months * MONTH_US
-    return Check(cut, end, staying.method, verdict, None, payers.customer[known], part, parameters), ""
+    return Check(cut, end, staying.method, money, None, payers.customer[known], part, parameters), ""
 
 
 def _past_chances(session: Session, found: Material, terms: Terms) -> tuple[int, _Chances | None]:
@@ -313,10 +312,14 @@ def _paid(found: Material, customer: np.ndarray, cut: int, months: int) -> np.nd
     return total
 
 
-def _notes(found: Material, staying: Staying, unknown: int) -> tuple[str, ...]:
+def _notes(found: Material, staying: Staying, unknown: int, chances: _Chances | None) -> tuple[str, ...]:
     said = []
     share = float(np.mean(staying.carried_on))
-    if share >= 0.005:
+    if chances is not None:
+        said.append(
+            f"The model looks {chances.horizon_days} days ahead; beyond that each customer is taken to go on leaving at that rate."
+        )
+    elif share >= 0.005:
         said.append(
             f"{share:.0%} of the months lie beyond what could be observed: there a constant rate of leaving is assumed."
         )

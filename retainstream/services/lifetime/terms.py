@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from retainstream.ml.lifetime import HoldOut, LifetimeValues
     from retainstream.ml.report import Estimate
 
+_Z = 1.959964
 SUBSCRIPTION, PURCHASES = "subscription", "purchases"
 DAYS_OF_A_MONTH = 365.25 / 12
 MONTH_US = round(DAYS_OF_A_MONTH * clock.DAY_US)
@@ -44,9 +45,9 @@ class Check:
         Microseconds UTC: learnt from what was before, judged by what came until.
     method : str
         What predicted, as a sentence.
-    money : HoldOut
-        In minor units.
-    purchases : HoldOut or None
+    money : dict
+        `judged` in minor units.
+    purchases : dict or None
         The same in purchases.
     customer, part : int64 arrays of shape (n,)
         Whom it was about, and in which tenth of the predictions of money each lies.
@@ -57,8 +58,8 @@ class Check:
     cut: int
     end: int
     method: str
-    money: HoldOut
-    purchases: HoldOut | None
+    money: dict[str, Any]
+    purchases: dict[str, Any] | None
     customer: np.ndarray
     part: np.ndarray
     parameters: dict[str, Any]
@@ -106,17 +107,38 @@ def estimate(found: Estimate) -> dict[str, float]:
     return {"value": found.value, "low": found.low, "high": found.high}
 
 
-def verdict(found: HoldOut) -> dict[str, Any]:
-    """Return a check's figures as JSON."""
+def judged(
+    predicted: np.ndarray, actual: np.ndarray, baseline: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> dict[str, Any]:
+    """Compare predictions with what came: `ml.lifetime.judge` as JSON, with the 95% interval of each tenth's mean result.
+
+    The interval is that of a mean of n customers (normal); None for a single one. Rows without a prediction are left out.
+    """
+    from retainstream.ml.lifetime import judge
+    from retainstream.ml.rfm import tied_parts
+
+    found: HoldOut = judge(predicted, actual, baseline, low=low, high=high)
+    known = ~(np.isnan(predicted) | np.isnan(actual) | np.isnan(baseline))
+    part, came = tied_parts(predicted[known], 10), actual[known]
+    plain, expected = baseline[known], predicted[known]
+    parts = []
+    for one in found.parts:
+        mine = came[part == one.part]
+        half = float(_Z * mine.std(ddof=1) / np.sqrt(one.n)) if one.n > 1 else None
+        ends = {"low": None, "high": None} if half is None else {"low": one.actual - half, "high": one.actual + half}
+        parts.append({**vars(one), **ends})
     return {
         "n": found.n,
         "mae": estimate(found.mae),
         "baseline_mae": estimate(found.baseline_mae),
         "difference": estimate(found.difference),
         "better": found.better,
+        "rmse": float(np.sqrt(np.mean((expected - came) ** 2))),
+        "baseline_rmse": float(np.sqrt(np.mean((plain - came) ** 2))),
         "predicted": found.predicted,
+        "baseline": float(plain.sum()),
         "actual": found.actual,
         "ratio": found.ratio if math.isfinite(found.ratio) else None,
         "covered": found.covered,
-        "parts": [vars(part) for part in found.parts],
+        "parts": parts,
     }
