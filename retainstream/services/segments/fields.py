@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from retainstream.db import db
 from retainstream.models import Event, EventKind, LatestScore
-from retainstream.services import attributes, registry
+from retainstream.services import attributes, registry, revisions
 from retainstream.services.analyses import runs
 from retainstream.services.customers import counted
 
@@ -92,8 +94,22 @@ class Field:
         return OPERATORS[self.type]
 
 
+_kept: dict[tuple[Any, ...], dict[str, Field]] = {}
+"""The newest catalogue: a rule that is tried out asks for it at each keystroke."""
+
+
 def catalogue(session: Session) -> dict[str, Field]:
     """Return every field by its key, in the order in which they are listed."""
+    state = (db.engine.url.database, *revisions.read(session).values(), revisions.one(session, "analyses"))
+    found = _kept.get(state)
+    if found is None:
+        found = _catalogue(session)
+        _kept.clear()
+        _kept[state] = found
+    return dict(found)
+
+
+def _catalogue(session: Session) -> dict[str, Field]:
     found = [*_of_customers(session), *_attributes(session), *_scores(session), *_derived(session), *_events(session)]
     return {field.key: field for field in found} | {field.key: field for field in _features(session)}
 
