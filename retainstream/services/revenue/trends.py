@@ -83,12 +83,20 @@ def _by_plan(book: Book) -> tuple[np.ndarray, np.ndarray]:
     """Revenue and distinct customers at each month's end by plan, int64 of shape (months, plans + 1); the last column is no plan."""
     found, ends, width = book.found, book.required.boundaries[1:], len(book.found.plans) + 1
     revenue, customers = np.zeros((len(ends), width), np.int64), np.zeros((len(ends), width), np.int64)
+    plan = found.span_plan % width
+    order = np.lexsort(
+        (found.span_customer, plan)
+    )  # once, so that whoever has two spans of a plan stands beside themselves
+    plan, who, paid = plan[order], found.span_customer[order], found.span_revenue[order]
+    start, end = found.span_start[order], np.where(paid > 0, found.span_end[order], 0)
     for place, moment in enumerate(ends):
-        runs = (found.span_start < moment) & (moment <= found.span_end) & (found.span_revenue > 0)
-        plan, who = found.span_plan[runs] % width, found.span_customer[runs]
-        np.add.at(revenue[place], plan, found.span_revenue[runs])
-        pairs = np.unique(who * width + plan)
-        customers[place] = np.bincount(pairs % width, minlength=width)
+        runs = np.flatnonzero((start < moment) & (moment <= end))
+        its, one = plan[runs], who[runs]
+        edges = np.searchsorted(its, np.arange(width + 1))
+        sums = np.append(0, np.cumsum(paid[runs]))
+        revenue[place] = np.diff(sums[edges])
+        new = np.append(True, (one[1:] != one[:-1]) | (its[1:] != its[:-1])) if len(runs) else np.zeros(0, bool)
+        customers[place] = np.diff(np.append(0, np.cumsum(new))[edges])
     return revenue, customers
 
 
