@@ -26,6 +26,7 @@ _CHOICES = {
     ("analysis_runs", "state"): "complete",
     ("reports", "format"): "csv",
     ("report_files", "state"): "made",
+    ("report_files", "holds"): "figures",
     ("identities", "name"): "Filled In",
 }
 

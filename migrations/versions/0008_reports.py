@@ -32,6 +32,9 @@ def upgrade() -> None:
         "report_files",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("report_id", sa.Integer(), nullable=False),
+        sa.Column("job_id", sa.Integer(), nullable=True),
+        sa.Column("format", sa.String(length=4), nullable=False),
+        sa.Column("holds", sa.String(length=9), nullable=False),
         sa.Column("made_at", sa.BigInteger(), nullable=False),
         sa.Column("as_of", sa.BigInteger(), nullable=True),
         sa.Column("state", sa.String(length=8), nullable=False),
@@ -40,10 +43,12 @@ def upgrade() -> None:
         sa.Column("n_rows", sa.BigInteger(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.CheckConstraint("state IN ('made','failed','removed')", name=op.f("ck_report_files_state")),
+        sa.CheckConstraint("holds IN ('figures','customers','personal')", name=op.f("ck_report_files_holds")),
         sa.ForeignKeyConstraint(
             ["report_id"], ["reports.id"], name=op.f("fk_report_files_report_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_report_files")),
+        sa.UniqueConstraint("job_id", name=op.f("uq_report_files_job_id")),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_report_files_report", "report_files", ["report_id", "id"])

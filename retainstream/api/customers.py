@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from flask import Response, current_app
+from sqlalchemy.orm import Session
 
 from retainstream.api.base import ApiBlueprint, ErrorSchema, actor, json_response, requires, with_etag
 from retainstream.db import empty_log, read_unit, unit_of_work
-from retainstream.lib import clock
+from retainstream.lib import clock, workbook
 from retainstream.models import Customer
 from retainstream.schemas.customers import (
     CustomerChangeSchema,
@@ -29,6 +30,7 @@ from retainstream.services import as_of, explanations, score_moves
 from retainstream.services.customers import cells, erasure, erasure_ledger, export, groups, lists, record
 from retainstream.services.customers.filters import CustomerFilter
 from retainstream.services.preferences import BAND_NAMES
+from retainstream.services.reports import files as report_files
 
 blueprint = ApiBlueprint("customers", "/customers", "Customers with their scores and reasons")
 _NO_CUSTOMER = "There is no such customer."
@@ -101,20 +103,41 @@ def high_value(query: dict[str, Any]) -> Response:
 @blueprint.response(200, {"type": "string"}, content_type="text/csv")
 def export_csv(query: dict[str, Any]) -> Response:
     """The same customers as the list, all of them, as CSV with every attribute."""
-    caller = actor()
     spool = tempfile.TemporaryFile()  # noqa: SIM115 - the answer's stream closes it
     text = io.TextIOWrapper(spool, encoding="utf-8", newline="")
+    _export(query, lambda session, caller, wanted, sort: export.write(session, caller, wanted, sort, text))
+    text.detach()
+    return _sent(spool, "csv", "text/csv")
+
+
+@blueprint.route("/export.xlsx")
+@requires(Permission.CUSTOMERS_EXPORT)
+@blueprint.arguments(CustomerFilterSchema, location="query")
+@blueprint.response(200, {"type": "string", "format": "binary"}, content_type=workbook.MIMETYPE)
+def export_xlsx(query: dict[str, Any]) -> Response:
+    """The same customers as an Excel file: numbers as numbers, instants as dates of the box's time zone, identifiers as text."""
+    spool = tempfile.TemporaryFile()  # noqa: SIM115 - the answer's stream closes it
+    zone: str = current_app.config["RETAINSTREAM"].time_zone
+    _export(
+        query,
+        lambda session, caller, wanted, sort: export.workbook(session, caller, wanted, sort, spool, time_zone=zone),
+    )
+    return _sent(spool, "xlsx", workbook.MIMETYPE)
+
+
+def _export(query: dict[str, Any], write: Callable[[Session, Actor, CustomerFilter, str], int]) -> None:
+    caller = actor()
     with read_unit() as session:
         wanted = groups.narrowed(session, _filter(query, caller), query["group"])
-        wanted = cells.narrowed(session, wanted, query["cell"])
-        rows = export.write(session, caller, wanted, query["sort"], text)
+        rows = write(session, caller, cells.narrowed(session, wanted, query["cell"]), query["sort"])
     with unit_of_work() as session:
         export.record(session, caller, rows)
-    text.detach()
+
+
+def _sent(spool: IO[bytes], ending: str, mimetype: str) -> Response:
     spool.seek(0)
-    name = f"customers-{clock.now():%Y-%m-%d}.csv"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(_blocks(spool), mimetype="text/csv", headers=headers)
+    headers = {"Content-Disposition": f'attachment; filename="customers-{clock.now():%Y-%m-%d}.{ending}"'}
+    return Response(_blocks(spool), mimetype=mimetype, headers=headers)
 
 
 def _blocks(file: IO[bytes]) -> Iterator[bytes]:
@@ -178,5 +201,7 @@ def erase(user_id: str) -> Response:
         removed = erasure.erase(session, actor(), user_id, key=settings.resolved_secret_key().encode())
     erasure_ledger.remember(settings, user_id)
     as_of.forget_columns(settings)
+    with unit_of_work() as session:
+        report_files.sweep(session, settings)
     empty_log()
     return json_response({"erased": True, "removed": removed})

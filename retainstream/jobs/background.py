@@ -24,6 +24,8 @@ from retainstream.lib import clock
 from retainstream.services import feeds, jobs, registry, score_history
 from retainstream.services.events import standing
 from retainstream.services.imports import files as upload_files
+from retainstream.services.reports import files as report_files
+from retainstream.services.reports import schedules as report_schedules
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.background import BackgroundScheduler
@@ -148,9 +150,11 @@ class Background:
         """Queue what fell due."""
         with unit_of_work() as session:
             jobs.queue_due(session, self.settings.time_zone)
+        with unit_of_work() as session:
+            report_schedules.queue_due(session, self.settings.time_zone)
 
     def keep_house(self) -> None:
-        """Throw old rows and forgotten uploads away, thin old scores out, look after silent feeds, let announced ends take effect, and empty the log of what an erasure had to leave there."""
+        """Throw old rows and forgotten uploads away, thin old scores and files of reports out, look after silent feeds, let announced ends take effect, and empty the log of what an erasure had to leave there."""
         with read_unit() as session:
             upload_files.sweep(session, self.settings)
         with unit_of_work() as session:
@@ -158,6 +162,8 @@ class Background:
         with unit_of_work() as session:
             now = clock.now_us()
             standing.pass_time(session, now - standing.CATCH_UP_US, now)
+        with unit_of_work() as session:
+            report_files.sweep(session, self.settings)
         score_history.thin_out()
         while not self._stopping.is_set():
             with unit_of_work() as session:

@@ -22,6 +22,7 @@ HANDLERS: dict[str, str] = {
     "analyse": "retainstream.services.analyses.job:run",
     "segments": "retainstream.services.segments.membership:run",
     "undo": "retainstream.services.events.following:run_undo",
+    "report": "retainstream.services.reports.making:run",
 }
 """Kind -> `module:function`. The function takes a JobContext and returns the job's result as JSON."""
 

@@ -13,7 +13,8 @@ from retainstream.db import Base
 class Report(Base):
     """What is to be made (`subject`, such as customers or revenue, with its query), in which form, and when.
 
-    `schedule` holds `{"every": "day"|"week"|"month", "weekday", "day", "hour"}` in the box's time zone; empty for one made only by hand.
+    `schedule` holds `{"every": "day"|"week"|"month", "weekday", "day", "hour"}` in the box's time zone; empty for one made only by hand. One with a
+    schedule and no `next_at` is paused.
     """
 
     __tablename__ = "reports"
@@ -35,17 +36,25 @@ class Report(Base):
 
 
 class ReportFile(Base):
-    """One making of a report. The file itself lies in the instance folder under `path`, which is empty once it was removed."""
+    """One making of a report. The file itself lies in the instance folder under `path`, which is empty once it was removed.
+
+    `job_id` is the work that made it, so that work which is done again after a kill makes no second file. `holds` says what may be in it: figures
+    alone, customers, or customers with personal details.
+    """
 
     __tablename__ = "report_files"
     __table_args__ = (
         CheckConstraint("state IN ('made','failed','removed')", name="state"),
+        CheckConstraint("holds IN ('figures','customers','personal')", name="holds"),
         Index("ix_report_files_report", "report_id", "id"),
         {"sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     report_id: Mapped[int] = mapped_column(ForeignKey("reports.id", ondelete="CASCADE"))
+    job_id: Mapped[int | None] = mapped_column(unique=True)
+    format: Mapped[str] = mapped_column(String(4))
+    holds: Mapped[str] = mapped_column(String(9))
     made_at: Mapped[int] = mapped_column(BigInteger)
     as_of: Mapped[int | None] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(String(8))

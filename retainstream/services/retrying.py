@@ -70,6 +70,10 @@ def _look_at_segments(session: Session, actor: Actor, _job: JobRun) -> JobRun:
     return jobs.enqueue(session, actor, "segments", {}, dedupe_key="segments")
 
 
+def _report(session: Session, actor: Actor, job: JobRun) -> JobRun:
+    return jobs.enqueue(session, actor, job.kind, dict(job.payload), dedupe_key=job.dedupe_key)
+
+
 def _demo(session: Session, actor: Actor, _job: JobRun) -> JobRun:
     return demo_job.request(session, actor)
 
@@ -84,6 +88,7 @@ _AGAIN: dict[str, tuple[Permission, Callable[[Session, Actor, JobRun], JobRun]]]
     "ingest": (Permission.EVENTS_WRITE, _load),
     "analyse": (Permission.PREDICTIONS_WRITE, _analyse),
     "segments": (Permission.SEGMENTS_WRITE, _look_at_segments),
+    "report": (Permission.CUSTOMERS_EXPORT, _report),
     "demo": (Permission.SETTINGS_WRITE, _demo),
 }
 """Kind -> what its first request takes, and how it is asked for again."""

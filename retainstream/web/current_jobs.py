@@ -26,6 +26,7 @@ NAMES = {
     "ingest": "Import of events",
     "undo": "Undoing an import",
     "analyse": "Analyses",
+    "report": "Making a report",
     "demo": "Making the demo",
 }
 """What each kind of work is called."""

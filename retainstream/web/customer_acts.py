@@ -20,6 +20,7 @@ from retainstream.schemas.customers import CustomerChangeSchema
 from retainstream.security.permissions import Permission
 from retainstream.services import as_of, exposures, predictions
 from retainstream.services.customers import erasure, erasure_ledger, portrait, record
+from retainstream.services.reports import files as report_files
 from retainstream.web import customer_edit, customer_undo, frame
 from retainstream.web.browser_session import go
 from retainstream.web.customer_edit import EditForm
@@ -231,6 +232,8 @@ def erase(user_id: str) -> BaseResponse:
         erasure.erase(session, signed_in_actor(), user_id, key=settings.resolved_secret_key().encode())
     erasure_ledger.remember(settings, user_id)
     as_of.forget_columns(settings)
+    with unit_of_work() as session:
+        report_files.sweep(session, settings)
     empty_log()
     flash("1 customer was erased for good. The counts stay.", "good")
     return go("/customers")

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from flask import Blueprint, Response, current_app, flash, render_template, request, stream_with_context, url_for
+from flask import (
+    Blueprint,
+    Response,
+    current_app,
+    flash,
+    render_template,
+    request,
+    send_file,
+    stream_with_context,
+    url_for,
+)
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import Conflict, Forbidden, InvalidInput
-from retainstream.lib import clock
+from retainstream.lib import clock, workbook
 from retainstream.lib.pagination import PageRequest
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
@@ -154,6 +165,25 @@ def export_csv() -> BaseResponse:
         export.record(session, person, total)
     headers = {"Content-Disposition": f'attachment; filename="customers-{clock.now():%Y-%m-%d}.csv"'}
     return Response(stream_with_context(_lines(person, asked)), mimetype="text/csv", headers=headers)
+
+
+@blueprint.get("/customers.xlsx")
+@requires_page(Permission.CUSTOMERS_EXPORT)
+def export_xlsx() -> BaseResponse:
+    """Send the whole list as an Excel file: its filter, its order and its columns."""
+    person = signed_in_actor()
+    settings: Settings = current_app.config["RETAINSTREAM"]
+    asked = lists_asked.read({name: request.args.getlist(name) for name in request.args})
+    spool = tempfile.TemporaryFile()  # noqa: SIM115 - sending the file closes it
+    with read_unit() as session:
+        wanted = asked.filter(session, personal=person.may(Permission.CUSTOMERS_PERSONAL))
+        columns = sheet.chosen(sheet.available(session, person), asked.columns)
+        rows = sheet.workbook(session, person, wanted, asked.sort, columns, spool, time_zone=settings.time_zone)
+    with unit_of_work() as session:
+        export.record(session, person, rows)
+    spool.seek(0)
+    name = f"customers-{clock.now():%Y-%m-%d}.xlsx"
+    return send_file(spool, mimetype=workbook.MIMETYPE, as_attachment=True, download_name=name)
 
 
 def _lines(person: Actor, asked: Asked) -> Iterator[str]:

@@ -33,6 +33,7 @@ _MADE = {
     "import": ("/data/imports/{batch_id}", "Import {batch_id}", Permission.IMPORTS_READ),
     "ingest": ("/data/imports/{batch_id}", "Import {batch_id}", Permission.IMPORTS_READ),
     "undo": ("/data/imports/{batch_id}", "Import {batch_id}", Permission.IMPORTS_READ),
+    "report": ("/reports/{report_id}", "The report", Permission.DASHBOARD_READ),
     "demo": ("/", "Home", Permission.DASHBOARD_READ),
 }
 """Kind -> where what it made is seen, once it is done: address and word, with figures of the job's payload and result, and the permission."""

@@ -27,6 +27,9 @@ KINDS = {
     "undo": "Undo",
     "replay": "Replay",
     "judge": "Check",
+    "analyse": "Analyses",
+    "segments": "Segments",
+    "report": "Reports",
     "demo": "Demo",
 }
 """Kind -> the short word of its filter."""
@@ -297,6 +300,17 @@ def _judge(result: Any) -> str:
     return f"{_count(judged, 'scoring')} compared with what happened, {estimated:,} estimated meanwhile."
 
 
+def _analyse(result: Any) -> str:
+    skipped = [words for words, told in result.items() if "skipped" in told]
+    made = [words for words in result if words not in skipped]
+    done = f"Made anew: {', '.join(made)}." if made else "Nothing could be made yet."
+    return f"{done} Not made, for want of data: {', '.join(skipped)}." if skipped else done
+
+
+def _report(result: Any) -> str:
+    return f"A file with {_count(result['n_rows'], 'row')} is there."
+
+
 def _demo(result: Any) -> str:
     if result.get("complete"):
         return "The demo is complete."
@@ -311,5 +325,7 @@ _SENTENCES: dict[str, Callable[[Any], str]] = {
     "import": _import,
     "ingest": _import,
     "undo": _undo,
+    "report": _report,
+    "analyse": _analyse,
     "demo": _demo,
 }

@@ -25,8 +25,10 @@ DESTINATIONS = (
     Destination("customers", "Customers", "/customers", "people", Permission.CUSTOMERS_READ),
     Destination("segments", "Segments", "/segments", "segments", Permission.CUSTOMERS_READ),
     Destination("revenue", "Revenue", "/revenue", "revenue", Permission.DASHBOARD_READ),
+    Destination("health", "Health", "/health-scores", "health", Permission.DASHBOARD_READ),
     Destination("model", "Model", "/model", "model", Permission.MODEL_READ),
     Destination("data", "Data", "/data", "data", Permission.IMPORTS_READ),
+    Destination("reports", "Reports", "/reports", "report", Permission.DASHBOARD_READ),
     Destination("jobs", "Jobs", "/jobs", "jobs", Permission.JOBS_READ),
     Destination("settings", "Settings", "/settings", "settings", Permission.TOKENS_OWN),
 )

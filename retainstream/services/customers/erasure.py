@@ -1,6 +1,7 @@
 """Erasing one person: everything about them goes, counts and the audit's surrogate ids stay, and a keyed hash stops a re-import.
 
-The edge calls `db.empty_log` after its commit, because old pages in the write-ahead log still hold the person.
+The edge calls `db.empty_log` after its commit, because old pages in the write-ahead log still hold the person, and `reports.files.sweep`, because
+files of reports may hold them.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from retainstream.models import (
     Label,
     LatestScore,
     Note,
+    ReportFile,
     ScoreHistory,
     ScoreOutcome,
     Subscription,
@@ -38,6 +40,9 @@ from retainstream.services.customers import views
 from retainstream.services.customers.record import require
 
 # Notes and tasks before what they point at, and the identity last: its deletion takes the search entry along.
+REMOVED = (
+    "Removed because a customer was erased, who may have been in it. Make the report again for a list without them."
+)
 _THEIRS = (
     LatestScore,
     ScoreHistory,
@@ -81,6 +86,7 @@ def erase(session: Session, actor: Actor, user_id: str, *, key: bytes) -> dict[s
         removed[ImportRowError.__tablename__] = _blank_row_errors(session, exact, signs)
         _forget_previews(session, signs | {exact})
     views.forget(session, signs | {exact})
+    _take_back_reports(session)
     session.merge(ErasureEntry(keyed_hash=keyed_hash(key, exact), erased_at=clock.now_us()))
     audit.record(session, actor, "customer.erase", "customer", customer_id)
     revisions.bump(session, "customers", "scores", "removals", "desk")
@@ -122,6 +128,15 @@ def _forget_previews(session: Session, signs: set[str]) -> None:
         if any(signs & _cells(warning) for warning in batch.warnings):
             batch.warnings = [_without_cells(item) if signs & _cells(item) else item for item in batch.warnings]
     session.flush()
+
+
+def _take_back_reports(session: Session) -> None:
+    """Take every file with customers in it off the record: who is in which is not known."""
+    session.execute(
+        update(ReportFile)
+        .where(ReportFile.holds != "figures", ReportFile.state == "made")
+        .values(state="removed", path=None, error=REMOVED)
+    )
 
 
 def _cells(warning: dict[str, Any]) -> set[str]:

@@ -1,20 +1,25 @@
-"""Customers as CSV: exactly the rows and the order of a list, with all attributes, safe to open in a spreadsheet."""
+"""Customers as CSV or Excel: exactly the rows and the order of a list, with all attributes, safe to open in a spreadsheet."""
 
 from __future__ import annotations
 
 import csv
-from typing import TextIO
+from collections.abc import Iterator
+from datetime import datetime
+from typing import BinaryIO, TextIO
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from retainstream.lib import clock
 from retainstream.lib.money import to_major
 from retainstream.lib.pagination import PageRequest
 from retainstream.lib.spreadsheet import safe_cell
-from retainstream.models import Customer, Identity
+from retainstream.lib.workbook import Heading, Workbook
+from retainstream.models import AttributeDefinition, Customer, Identity
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import attributes, audit, predictions
+from retainstream.services.customers import sheet
 from retainstream.services.customers.filters import CustomerFilter
 from retainstream.services.customers.lists import page_of_ids
 
@@ -27,22 +32,64 @@ PERSONAL = ("name", "email", "phone")
 def write(session: Session, actor: Actor, wanted: CustomerFilter, sort: str, out: TextIO) -> int:
     """Write the customers of a list as CSV with a header and return their number. Missing values are empty cells."""
     actor.require(Permission.CUSTOMERS_EXPORT)
-    personal = PERSONAL if actor.may(Permission.CUSTOMERS_PERSONAL) else ()
-    taken = {*FIXED, *SCORED, *PERSONAL}
     defined = attributes.definitions(session)
-    headers = [item.name if item.name not in taken else f"attribute_{item.name}" for item in defined]
     writer = csv.writer(out)
-    writer.writerow([*FIXED, *SCORED, *personal, *headers])
-    cursor: str | None = None
+    writer.writerow([heading.name for heading in _headings(actor, defined)])
     written = 0
+    for block in _blocks(session, actor, wanted, sort, defined):
+        writer.writerows([safe_cell(cell) for cell in row] for row in block)
+        written += len(block)
+    return written
+
+
+def workbook(
+    session: Session, actor: Actor, wanted: CustomerFilter, sort: str, out: BinaryIO, *, time_zone: str
+) -> int:
+    """Write the same table as an Excel file, its instants as dates of a time zone, and return the number of customers."""
+    actor.require(Permission.CUSTOMERS_EXPORT)
+    defined = attributes.definitions(session)
+    headings = _headings(actor, defined)
+    moments = [heading.kind == "moment" for heading in headings]
+    with Workbook(out, time_zone=time_zone) as book:
+        blocks = _blocks(session, actor, wanted, sort, defined)
+        rows = (
+            [
+                datetime.fromisoformat(cell) if moment and isinstance(cell, str) else cell
+                for cell, moment in zip(row, moments, strict=True)
+            ]
+            for block in blocks
+            for row in block
+        )
+        return book.add("Customers", headings, rows)
+
+
+def _headings(actor: Actor, defined: list[AttributeDefinition]) -> list[Heading]:
+    fixed = [*FIXED, *SCORED, *_personal(actor)]
+    own = [
+        Heading(
+            item.name if item.name not in fixed else f"attribute_{item.name}", sheet.OWN_KINDS.get(item.kind, "text")
+        )
+        for item in defined
+    ]
+    return [*(Heading(name, sheet.KINDS.get(name, "text")) for name in fixed), *own]
+
+
+def _personal(actor: Actor) -> tuple[str, ...]:
+    return PERSONAL if actor.may(Permission.CUSTOMERS_PERSONAL) else ()
+
+
+def _blocks(
+    session: Session, actor: Actor, wanted: CustomerFilter, sort: str, defined: list[AttributeDefinition]
+) -> Iterator[list[list[object]]]:
+    """Yield the rows some hundred at a time."""
+    named = [(item.name, item.kind) for item in defined]
+    cursor: str | None = None
     while True:
         ids, cursor = page_of_ids(session, wanted, sort, PageRequest(limit=BLOCK, cursor=cursor))
-        for row in _rows(session, ids, personal, [(item.name, item.kind) for item in defined]):
-            writer.writerow([safe_cell(cell) for cell in row])
-        written += len(ids)
+        yield _rows(session, ids, _personal(actor), named)
         session.expunge_all()
         if cursor is None:
-            return written
+            return
 
 
 def record(session: Session, actor: Actor, rows: int) -> None:
@@ -53,8 +100,6 @@ def record(session: Session, actor: Actor, rows: int) -> None:
 def _rows(
     session: Session, ids: list[int], personal: tuple[str, ...], defined: list[tuple[str, str]]
 ) -> list[list[object]]:
-    from sqlalchemy import select
-
     found = {
         customer.id: (customer, identity)
         for customer, identity in session.execute(

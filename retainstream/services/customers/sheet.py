@@ -9,7 +9,8 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, BinaryIO
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -18,16 +19,44 @@ from retainstream.lib import clock
 from retainstream.lib.money import to_major
 from retainstream.lib.pagination import PageRequest
 from retainstream.lib.spreadsheet import safe_cell
+from retainstream.lib.workbook import Heading, Workbook
 from retainstream.models import Customer, Event
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import attributes
-from retainstream.services.customers import counted, lists
+from retainstream.services.customers import counted, derived, lists
 from retainstream.services.customers.filters import CustomerFilter
 from retainstream.services.events.listing import visible
 
 BLOCK = 500
 ATTRIBUTE = "attribute."
+KINDS = {
+    "user_id": "id",
+    "churn_probability": "share",
+    "risk_percentile": "share",
+    "top_reason": "long",
+    "reasons": "long",
+    "monthly_revenue": "money",
+    **dict.fromkeys(("lifetime_value", "lifetime_low", "lifetime_high"), "money"),
+    "tenure_months": "number",
+    "confidence": "share",
+    "churned": "flag",
+    "phone": "id",
+    **dict.fromkeys(("last_activity_at", "signup_at", "created_at", "scored_at"), "moment"),
+}
+"""Header -> its kind as `lib.workbook` has it; the others are text."""
+OWN_KINDS = {"integer": "whole", "number": "number", "boolean": "flag", "date": "moment"}
+"""Kind of an attribute -> the kind of its column; the others are text."""
+_TITLES = {
+    "user_id": "Customer",
+    "risk_band": "Risk",
+    "churn_probability": "Probability",
+    "risk_percentile": "Rank",
+    "monthly_revenue": "Revenue / month",
+    "tenure_months": "Months with you",
+    "model_version": "Model",
+    "churned": "Left",
+}
 Item = dict[str, Any]
 
 
@@ -63,6 +92,16 @@ class Column:
         return self.key.removeprefix(ATTRIBUTE) if self.key.startswith(ATTRIBUTE) else ""
 
 
+_DERIVED = {
+    derived.LIFETIME: Column(
+        derived.LIFETIME,
+        "Lifetime value",
+        ("lifetime_value", "lifetime_low", "lifetime_high", "lifetime_currency"),
+    ),
+    derived.RFM: Column(derived.RFM, "RFM group", ("rfm",)),
+}
+
+
 def available(session: Session, actor: Actor) -> tuple[Column, ...]:
     """Return the columns that a person may see, in the order in which they are shown. What nothing is on record for is not shown unless chosen."""
     known = counted.choices(session)
@@ -80,6 +119,7 @@ def available(session: Session, actor: Actor) -> tuple[Column, ...]:
         Column("created", "First on record", ("created_at",), "created"),
         Column("scored", "Scored", ("scored_at", "model_version")),
     ]
+    fixed += [_DERIVED[key] for key in derived.there(session)]
     if actor.may(Permission.CUSTOMERS_PERSONAL):
         fixed += [
             Column(key, key.replace("email", "e-mail").capitalize(), (key,)) for key in ("name", "email", "phone")
@@ -115,6 +155,10 @@ def items(session: Session, actor: Actor, ids: Sequence[int], columns: Sequence[
         newest = last_activity(session, ids)
         for one, item in zip(ids, found, strict=True):
             item["last_activity_at"] = clock.iso(newest.get(one))
+    if keys & _DERIVED.keys():
+        made = derived.values(session, ids, keys)
+        for one, item in zip(ids, found, strict=True):
+            item |= made[one]
     if any(column.attribute for column in columns):
         values = attributes.current_values(session, ids)
         for one, item in zip(ids, found, strict=True):
@@ -142,24 +186,52 @@ def lines(
     Missing values are empty cells; what a spreadsheet would run as a formula gets an apostrophe in front.
     """
     actor.require(Permission.CUSTOMERS_EXPORT)
-    named = actor.may(Permission.CUSTOMERS_PERSONAL) and all(column.key != "name" for column in columns)
-    first = ["user_id", "name"] if named else ["user_id"]
-    header = [*first, *(header for column in columns for header in column.headers)]
-    cursor: str | None = None
-    while True:
+    header = [heading.name for heading in headings(actor, columns)]
+    for ids in _ids(session, wanted, sort):
         out = io.StringIO()
         writer = csv.writer(out)
         if header:
             writer.writerow(safe_cell(cell) for cell in header)
             header = []
-        ids, cursor = lists.page_of_ids(session, wanted, sort, PageRequest(limit=BLOCK, cursor=cursor))
-        for item in items(session, actor, ids, columns):
-            cells = [*(item[key] for key in first), *(cell for column in columns for cell in _cells(item, column))]
-            writer.writerow([safe_cell(cell) for cell in cells])
-        session.expunge_all()
+        writer.writerows([safe_cell(cell) for cell in row] for row in _rows(session, actor, ids, columns))
         yield out.getvalue()
-        if cursor is None:
-            return
+
+
+def headings(actor: Actor, columns: Sequence[Column]) -> tuple[Heading, ...]:
+    """Return the columns of the table that `typed` fills: the headers of the CSV, each with its kind."""
+    found = [
+        Heading(name, KINDS.get(name, "text"), _TITLES.get(name, name.capitalize())) for name in _first(actor, columns)
+    ]
+    for column in columns:
+        for name in column.headers:
+            kind = OWN_KINDS.get(column.kind, "text") if column.attribute else KINDS.get(name, "text")
+            alone = column.title if len(column.headers) == 1 else name.replace("_", " ").capitalize()
+            found.append(Heading(name, kind, alone if column.attribute else _TITLES.get(name, alone)))
+    return tuple(found)
+
+
+def typed(session: Session, actor: Actor, ids: Sequence[int], columns: Sequence[Column]) -> list[list[object]]:
+    """Return the rows of some customers for `headings`: instants as datetimes, amounts in the main unit, None for what is not known."""
+    kinds = [heading.kind for heading in headings(actor, columns)]
+    rows = _rows(session, actor, ids, columns)
+    return [[_typed(cell, kind) for cell, kind in zip(row, kinds, strict=True)] for row in rows]
+
+
+def workbook(
+    session: Session,
+    actor: Actor,
+    wanted: CustomerFilter,
+    sort: str,
+    columns: Sequence[Column],
+    out: BinaryIO,
+    *,
+    time_zone: str,
+) -> int:
+    """Write a list as an Excel file, the same table as `lines` yields, and return how many customers are in it."""
+    actor.require(Permission.CUSTOMERS_EXPORT)
+    with Workbook(out, time_zone=time_zone) as book:
+        blocks = (typed(session, actor, ids, columns) for ids in _ids(session, wanted, sort))
+        return book.add("Customers", headings(actor, columns), (row for block in blocks for row in block))
 
 
 def top_reason(item: Item) -> str:
@@ -167,6 +239,36 @@ def top_reason(item: Item) -> str:
     reasons: Sequence[Item] = item["reasons"]
     raising = [reason for reason in reasons if reason["direction"] == "raises"]
     return str((raising or reasons)[0]["sentence"]) if reasons else ""
+
+
+def _first(actor: Actor, columns: Sequence[Column]) -> list[str]:
+    named = actor.may(Permission.CUSTOMERS_PERSONAL) and all(column.key != "name" for column in columns)
+    return ["user_id", "name"] if named else ["user_id"]
+
+
+def _ids(session: Session, wanted: CustomerFilter, sort: str) -> Iterator[list[int]]:
+    """Yield a list some hundred customers at a time; at least once."""
+    cursor: str | None = None
+    while True:
+        ids, cursor = lists.page_of_ids(session, wanted, sort, PageRequest(limit=BLOCK, cursor=cursor))
+        yield ids
+        session.expunge_all()
+        if cursor is None:
+            return
+
+
+def _rows(session: Session, actor: Actor, ids: Sequence[int], columns: Sequence[Column]) -> list[list[object]]:
+    first = _first(actor, columns)
+    return [
+        [*(item[key] for key in first), *(cell for column in columns for cell in _cells(item, column))]
+        for item in items(session, actor, ids, columns)
+    ]
+
+
+def _typed(cell: object, kind: str) -> object:
+    if kind == "moment" and isinstance(cell, str):
+        return datetime.fromisoformat(cell)
+    return cell
 
 
 def _cells(item: Item, column: Column) -> list[object]:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from retainstream.errors import Conflict, Forbidden, InvalidInput, NotFound
 from retainstream.lib import clock
 from retainstream.lib.pagination import FIRST_PAGE, Page, PageRequest
-from retainstream.models import SavedView, User
+from retainstream.models import Report, SavedView, User
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import audit
@@ -99,7 +99,7 @@ def delete(session: Session, actor: Actor, view_id: int) -> str:
 
 
 def forget(session: Session, signs: set[str]) -> None:
-    """Delete the views that search for, or are named after, a person who is erased.
+    """Delete the views and the reports that search for, or are named after, a person who is erased.
 
     Parameters
     ----------
@@ -107,14 +107,18 @@ def forget(session: Session, signs: set[str]) -> None:
         The person's identifier, name, e-mail and phone.
     """
     told = {sign.casefold() for sign in signs if len(sign) >= _SHORTEST_SIGN}
-    for view in session.scalars(select(SavedView)):
-        searched = "".join(parse_qs(view.query).get("q", [])).strip().casefold()
-        name = view.name.casefold()
-        if any(
-            (len(searched) >= _SHORTEST_SIGN and searched in sign) or sign in searched or sign in name for sign in told
-        ):
-            session.delete(view)
+    for kept in (*session.scalars(select(SavedView)), *session.scalars(select(Report))):
+        if _means(kept.query, kept.name, told):
+            session.delete(kept)
     session.flush()
+
+
+def _means(query: str, name: str, told: set[str]) -> bool:
+    searched = "".join(parse_qs(query).get("q", [])).strip().casefold()
+    return any(
+        (len(searched) >= _SHORTEST_SIGN and searched in sign) or sign in searched or sign in name.casefold()
+        for sign in told
+    )
 
 
 def _may_delete(view: SavedView, actor: Actor) -> bool:

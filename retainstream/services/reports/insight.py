@@ -1,0 +1,105 @@
+"""Revenue and cohorts as reports. Before the analyses were made they say so, as the pages do."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from retainstream.lib.money import to_major
+from retainstream.lib.workbook import Heading
+from retainstream.services.cohorts import grids
+from retainstream.services.reports.documents import Asking, Document, Figure, amount, small
+from retainstream.services.revenue import at_risk, bridge, calendar, trends
+
+_MONTHS = 24
+_AGES = 12
+_BRIDGE = ("opening", "new", "expansion", "contraction", "churn", "reactivation", "closing")
+
+
+def revenue(asking: Asking) -> Document:
+    """Return recurring revenue by month: its bridge, how much of it stayed, and what is at risk by plan; raises NotReady before it was made."""
+    session, settings = asking.session, asking.settings
+    book = bridge.read(session, settings)
+    rows = bridge.rows(book)[-_MONTHS:]
+    currency = book.currency
+    names = [name for name in _BRIDGE if rows and name in rows[0]]
+    money = [Heading(name, "money", name.capitalize()) for name in names]
+    headings = (
+        Heading("month", title="Month"),
+        *money,
+        Heading("net_retention", "share", "Net retention"),
+        Heading("gross_retention", "share", "Gross retention"),
+        Heading("complete", "flag", "Over"),
+    )
+    lines = [
+        [
+            row["month"],
+            *(_major(row[name], currency) for name in names),
+            row["net_retention"],
+            row["gross_retention"],
+            row["complete"],
+        ]
+        for row in reversed(rows)
+    ]
+    risk = at_risk.read(session, settings)
+    plans = [
+        (row.key or "no plan", row.customers, _major(row.monthly, currency), _major(row.at_risk, currency))
+        for row in risk.plans
+    ]
+    by_plan = (
+        Heading("plan", title="Plan"),
+        Heading("customers", "whole", "Customers"),
+        Heading("monthly_revenue", "money", "Revenue / month"),
+        Heading("revenue_at_risk", "money", "At risk"),
+    )
+    told: Any = trends.answer(session, settings)
+    months = [
+        (one["month"], one["customers"], _major(one["revenue_minor"], currency), _major(one["average_minor"], currency))
+        for one in told["items"][-_MONTHS:]
+    ]
+    by_month = (
+        Heading("month", title="Month"),
+        Heading("customers", "whole", "Paying customers"),
+        Heading("revenue", "money", "Revenue"),
+        Heading("average", "money", "For each"),
+    )
+    tables = [
+        *([small("Where revenue went", headings, lines, note=f"In {currency}, newest month first.")] if lines else []),
+        *([small("By month", by_month, months[::-1])] if months else []),
+        small("At risk now, by plan", by_plan, plans),
+    ]
+    figures = (
+        Figure("Monthly revenue", amount(risk.monthly), "of active customers"),
+        Figure("Revenue at risk", amount(risk.at_risk), "a month, weighed by the chance of leaving"),
+        Figure("Customers", f"{risk.customers:,}", "active"),
+    )
+    newest = calendar.name(book.months[-1]) if book.bridge is not None and len(book.months) else ""
+    lead = bridge.WHY_NOT.get(book.lacks) or f"Recurring revenue to {newest}, in the time zone {book.zone}."
+    return Document("Revenue by month", lead, book.as_of, tuple(tables), figures)
+
+
+def cohorts(asking: Asking) -> Document:
+    """Return the share of each month's new customers who stayed, for the last two years; raises NotReady before it was made."""
+    found = grids.read(asking.session, asking.settings)
+    table, first = found.table, max(0, len(found.table.cohorts) - _MONTHS)
+    ages = min(_AGES + 1, table.share.shape[1])
+    headings = (
+        Heading("cohort", title="Came in"),
+        Heading("customers", "whole", "Customers"),
+        *(Heading(f"month_{age}", "share", f"+{age}") for age in range(ages)),
+    )
+    rows = [
+        [
+            grids.name_of(int(table.cohorts[row]), found.unit),
+            int(table.sizes[row]),
+            *(float(table.share[row, age]) if table.mature[row, age] else None for age in range(ages)),
+        ]
+        for row in range(first, len(table.cohorts))
+    ]
+    note = "Only months that are over are shown: later ones may still change."
+    lead = "Of those who came in one month, the share who were still there in each later one."
+    return Document("Cohorts", lead, found.as_of, (small("Who stayed", headings, rows, note=note),))
+
+
+def _major(minor: object, currency: str) -> Decimal | None:
+    return to_major(minor, currency) if isinstance(minor, int) else None
