@@ -30,6 +30,7 @@ from retainstream.web import (
     customer_undo,
     customer_view,
     customer_what_if,
+    customer_worth,
     frame,
 )
 from retainstream.web.browser_session import go
@@ -39,6 +40,7 @@ from retainstream.web.customer_timeline_view import DayView
 from retainstream.web.customer_undo import Undo
 from retainstream.web.customer_view import CustomerView, PeerView
 from retainstream.web.customer_what_if import WhatIf
+from retainstream.web.customer_worth import Worth
 from retainstream.web.guards import requires_page, signed_in_actor
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ class Page:
     what_if: WhatIf | None
     held_out: bool
     desk: Desk | None
+    worth: Worth | None
     audit: tuple[dict[str, Any], ...] | None
     undo: Undo | None
     may: May
@@ -108,6 +111,7 @@ def read(session: Session, person: Actor, user_id: str) -> Page:
         what_if=None if explanation is None else customer_what_if.read(session, found.id, explanation, request.args),
         held_out=exposures.held_out(session, user_id),
         desk=customer_desk.read(session, person, settings, user_id, found.id, told["reasons"]),  # type: ignore[arg-type]
+        worth=customer_worth.read(session, found.id),
         audit=_audit(session, person, found.id),
         undo=customer_undo.offered(user_id, str(told["updated_at"])),
         may=May(

@@ -18,7 +18,7 @@ from retainstream.web.customers_words import BANDS, STATUSES, Chip, address, chi
 from retainstream.web.template_tools import ago, cash, day, moment, percent
 
 PAGE = 50
-_RIGHT = frozenset({"revenue", "tenure", "activity", "signup", "created", "confidence", "scored"})
+_RIGHT = frozenset({"revenue", "tenure", "activity", "signup", "created", "confidence", "scored", "lifetime_value"})
 _FIRST_FALLS = frozenset({"risk", "revenue", "tenure", "signup", "created"})
 Item = Mapping[str, Any]
 LinkTo = Callable[[str], str]
@@ -183,6 +183,8 @@ def cell(item: Item, column: Column, *, today: datetime | None = None) -> Cell:
 def _text(item: Item, key: str, today: datetime | None) -> str:
     if key == "revenue":
         return cash(item["revenue"])
+    if key == "lifetime_value":
+        return cash(item["lifetime"])
     if key == "tenure":
         return "–" if item["tenure_months"] is None else _months(item["tenure_months"])
     if key == "activity":

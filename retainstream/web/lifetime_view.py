@@ -234,8 +234,10 @@ def _errors(check: Answer, currency: str) -> tuple[str, ...]:
     )
     said = [
         f"To expect that everybody goes on as until then would have said {total}, {abs(off):.0%} too {'much' if off > 0 else 'little'}.",
-        f"For a single customer the mean error was {mae}, of that plain expectation {plain}: the prediction was {nearer}."
-        f" In the mean square, which large errors weigh in: {typical} against {plainly}.",
+        (
+            f"For a single customer the mean error was {mae}, of that plain expectation {plain}: the prediction was {nearer}."
+            f" In the mean square, which large errors weigh in: {typical} against {plainly}."
+        ),
     ]
     if not judged["better"] and judged["rmse"] < judged["baseline_rmse"]:
         said.append(

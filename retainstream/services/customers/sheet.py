@@ -102,6 +102,16 @@ _DERIVED = {
 }
 
 
+_DERIVED = {
+    derived.LIFETIME: Column(
+        derived.LIFETIME,
+        "Lifetime value",
+        ("lifetime_value", "lifetime_low", "lifetime_high", "lifetime_currency"),
+    ),
+    derived.RFM: Column(derived.RFM, "RFM group", ("rfm",)),
+}
+
+
 def available(session: Session, actor: Actor) -> tuple[Column, ...]:
     """Return the columns that a person may see, in the order in which they are shown. What nothing is on record for is not shown unless chosen."""
     known = counted.choices(session)
@@ -119,6 +129,7 @@ def available(session: Session, actor: Actor) -> tuple[Column, ...]:
         Column("created", "First on record", ("created_at",), "created"),
         Column("scored", "Scored", ("scored_at", "model_version")),
     ]
+    fixed += [_DERIVED[key] for key in derived.there(session)]
     fixed += [_DERIVED[key] for key in derived.there(session)]
     if actor.may(Permission.CUSTOMERS_PERSONAL):
         fixed += [
@@ -159,6 +170,10 @@ def items(session: Session, actor: Actor, ids: Sequence[int], columns: Sequence[
         made = derived.values(session, ids, keys)
         for one, item in zip(ids, found, strict=True):
             item |= made[one]
+    if keys & _DERIVED.keys():
+        made = derived.values(session, ids, keys)
+        for one, item in zip(ids, found, strict=True):
+            item.update(made[one])
     if any(column.attribute for column in columns):
         values = attributes.current_values(session, ids)
         for one, item in zip(ids, found, strict=True):

@@ -239,3 +239,10 @@ def _standing(session: Session, run: AnalysisRun) -> Standing:
         groups,
         tuple(tuple(row) for row in grid.tolist()),
     )
+
+
+def of_customer(session: Session, customer_id: int) -> tuple[AnalysisRun, RfmScore] | None:
+    """Return a customer's scores in the run in force, with the run; None where there are none."""
+    run = runs.in_force(session, KIND)
+    found = None if run is None else session.get(RfmScore, (run.id, customer_id))
+    return None if run is None or found is None else (run, found)

@@ -1,0 +1,65 @@
+"""Columns of lists that analyses made: lifetime value and RFM group of the runs in force, for a few customers at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from retainstream.lib.money import money, to_major
+from retainstream.models import LifetimeValue, RfmScore
+from retainstream.services.analyses import runs
+
+LIFETIME, RFM = "lifetime_value", "rfm"
+_OF_LIFETIME: dict[str, Any] = dict.fromkeys(
+    ("lifetime", "lifetime_value", "lifetime_low", "lifetime_high", "lifetime_currency")
+)
+
+
+def there(session: Session) -> tuple[str, ...]:
+    """Return the keys of the columns that there are figures for."""
+    kinds = {LIFETIME: "lifetime", RFM: "rfm"}
+    return tuple(key for key, kind in kinds.items() if runs.in_force(session, kind) is not None)
+
+
+def values(session: Session, ids: Sequence[int], keys: Collection[str]) -> dict[int, dict[str, Any]]:
+    """Return what the asked columns hold of each customer, None where a customer has no figure.
+
+    `rfm` is the group's name; `lifetime` the value in the API's form, and `lifetime_value`, `lifetime_low`, `lifetime_high` the same and its interval
+    in the main unit of `lifetime_currency`.
+    """
+    found: dict[int, dict[str, Any]] = {one: {} for one in ids}
+    if LIFETIME in keys:
+        run = runs.in_force(session, "lifetime")
+        value = LifetimeValue
+        rows = (
+            ()
+            if run is None
+            else session.scalars(select(value).where(value.run_id == run.id, value.customer_id.in_(ids)))
+        )
+        told = {row.customer_id: _lifetime(row) for row in rows}
+        for one in ids:
+            found[one] |= told.get(one, _OF_LIFETIME)
+    if RFM in keys:
+        run = runs.in_force(session, "rfm")
+        query = select(RfmScore.customer_id, RfmScore.name)
+        query = query.where(RfmScore.run_id == (0 if run is None else run.id), RfmScore.customer_id.in_(ids))
+        names = {row[0]: row[1] for row in session.execute(query)}
+        for one in ids:
+            found[one][RFM] = names.get(one)
+    return found
+
+
+def _lifetime(row: LifetimeValue) -> dict[str, Any]:
+    def major(minor: int | None) -> Any:
+        return None if minor is None else to_major(minor, row.currency)
+
+    return {
+        "lifetime": money(row.value_minor, row.currency),
+        "lifetime_value": major(row.value_minor),
+        "lifetime_low": major(row.low_minor),
+        "lifetime_high": major(row.high_minor),
+        "lifetime_currency": row.currency,
+    }
