@@ -84,8 +84,7 @@ def _after(found: Standing, rows: np.ndarray, sort: str, cursor: str) -> int:
 def items(session: Session, found: Standing, rows: np.ndarray) -> list[dict[str, object]]:
     """Return some scores as the API shows them, in the order of `rows`."""
     ids = found.ids[rows].tolist()
-    query = select(Identity.customer_id, Identity.user_id).where(Identity.customer_id.in_(ids))
-    names = {row[0]: row[1] for row in session.execute(query)}
+    names = identifiers(session, ids)
     told: list[dict[str, object]] = []
     for row, one in zip(rows.tolist(), ids, strict=True):
         band = int(found.band[row])
@@ -104,6 +103,12 @@ def items(session: Session, found: Standing, rows: np.ndarray) -> list[dict[str,
             }
         )
     return told
+
+
+def identifiers(session: Session, ids: list[int]) -> dict[int, str]:
+    """Return the identifiers of some customers, by id."""
+    query = select(Identity.customer_id, Identity.user_id).where(Identity.customer_id.in_(ids))
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def number(value: float, digits: int = 2) -> float | None:
