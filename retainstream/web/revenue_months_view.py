@@ -39,12 +39,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Next:
-    """The month that may be closed next, with what will be kept."""
+    """The month that may be closed next, with what will be kept; `known` is the last day of the data that it is made of."""
 
     name: str
     code: str
     figures: tuple[tuple[str, str, int, str], ...]
     first: bool
+    known: str
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def _next(book: Book, month: int, *, first: bool) -> Next:
         )
         for name in bridge.FIGURES
     )
-    return Next(calendar.name(month), calendar.code(month), figures, first)
+    return Next(calendar.name(month), calendar.code(month), figures, first, day(clock.iso(book.as_of - 1)))
 
 
 def _line(book: Book, month: int, closed: MonthView | None, *, begins: int) -> Line:

@@ -124,6 +124,7 @@ class RevenueView:
     headline: str
     lead: str
     why_not: str = ""
+    currency: str = ""
     kpis: tuple[Kpi, ...] = ()
     month: MonthView | None = None
     chart: Bars | None = None
@@ -144,6 +145,7 @@ def view(book: Book, trends: Trends, risk: AtRisk, chosen: int) -> RevenueView:
     return RevenueView(
         headline=_headline(row, chosen, currency),
         lead=_lead(row, currency, book),
+        currency=currency,
         kpis=_kpis(book, rows, place, risk),
         month=_month(book, row, chosen),
         chart=bars(rows, currency),
@@ -237,9 +239,7 @@ def _risk_kpi(risk: AtRisk) -> Kpi:
     if risk.monthly is None or risk.at_risk is None:
         return Kpi("Revenue at risk", "–", note="needs prices and scores of customers")
     share = risk.at_risk["amount_minor"] / risk.monthly["amount_minor"] if risk.monthly["amount_minor"] else None
-    note = (
-        f"{percent(share)} of {cash(dict(risk.monthly), short=True)}, expected loss by the scores of {day(risk.as_of)}"
-    )
+    note = f"{percent(share)} of {cash(dict(risk.monthly), short=True)}, expected loss by the scores of {day(risk.scored_at)}"
     return Kpi("Revenue at risk", cash(dict(risk.at_risk), short=True), "a month", note=note, risk=True)
 
 
@@ -307,7 +307,7 @@ def risk_view(risk: AtRisk) -> RiskView | None:
     title = "What is at risk, as customers are today"
     if risk.at_risk is not None:
         title = f"{cash(dict(risk.at_risk), short=True)} of {cash(dict(risk.monthly), short=True)} a month is expected to go"
-    scored = f", scored as of {day(risk.as_of)}" if risk.as_of else "; nobody is scored yet"
+    scored = f", scored {day(risk.scored_at)}" if risk.scored_at else "; nobody is scored yet"
     bands = tuple(
         _risk_line(row, row.key, BAND_WORDS[row.key], f"/customers?band={row.key}", risk.currency) for row in risk.bands
     )

@@ -50,7 +50,6 @@ class AtRisk:
     monthly: Mapping[str, Any] | None
     at_risk: Mapping[str, Any] | None
     scored_at: str | None
-    as_of: str | None
     customers: int
     bands: tuple[Row, ...]
     plans: tuple[Row, ...]
@@ -90,7 +89,6 @@ def _made(session: Session, settings: Settings) -> AtRisk:
         monthly=monthly,
         at_risk=metrics["revenue_at_risk"],
         scored_at=metrics["scored_at"],
-        as_of=metrics["as_of"],
         customers=metrics["active_customers"],
         bands=tuple(replace(row, key=names[int(band)]) for band, row in sorted(bands, key=lambda one: -int(one[0]))),
         plans=tuple(replace(row, key=plan) for plan, row in sorted(plans, key=lambda one: (-one[1].monthly, one[0]))),
