@@ -15,6 +15,7 @@ from retainstream.web.template_tools import percent, whole
 
 _WIDE, _NARROW = (1120.0, 360.0), (380.0, 300.0)
 _STEPS = (1, 2, 3, 6, 12, 24, 36, 60, 120)
+_MOST_NARROW = 80
 _GAP = 0.16
 
 Link = Callable[[Group, Step], str]
@@ -102,7 +103,9 @@ def _curves(found: Survival, label: str, left_by: Link, size: tuple[float, float
 
 
 def _line(axes: Axes, number: int, group: Group, left_by: Link) -> Line:
-    times, shares, lows, highs = group.points.T
+    # A phone is too narrow for every step of a long curve.
+    thin = len(group.points) > _MOST_NARROW and axes.width < _WIDE[0]
+    times, shares, lows, highs = (group.points[::2] if thin else group.points).T
     certain = ~(np.isnan(lows) | np.isnan(highs))
     dots = tuple(
         Dot(
