@@ -39,6 +39,7 @@ class Picture:
 
 PICTURES_OF = (
     Picture("home", "/"),
+    Picture("today", "/today"),
     Picture("customers", "/customers"),
     Picture("customer", "/customers?band=very_high&band=high", first="main table a[href^='/customers/']"),
     Picture("model", "/model"),
