@@ -102,7 +102,8 @@ def _written(context: JobContext, report_id: int, part: Path) -> _Draft:
         document = subjects.make(subject, replace(asking, follow=follow))
     follow(0)
     part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part.unlink(missing_ok=True)
+    for left in part.parent.glob(f"{part.stem}.*"):  # by a run of this job that was killed
+        left.unlink(missing_ok=True)
     handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb+") as out:
         rows = form.write(document, out, context.settings)
