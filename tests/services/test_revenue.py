@@ -53,7 +53,7 @@ def closed(settings: Settings) -> dict[str, MonthView]:
 
 
 def look(settings: Settings) -> dict[str, Any]:
-    return run_job(settings, "analyse")["closed months"]  # type: ignore[no-any-return]
+    return run_job(settings, "analyse")["revenue"]["closed_months"]  # type: ignore[no-any-return]
 
 
 def test_the_bridge_is_that_told_by_hand(box: Settings) -> None:
@@ -236,7 +236,7 @@ def test_a_shop_has_sales_that_do_not_recur(minimal_app: object, settings: Setti
     with unit_of_work() as session:
         define(session, "inactivity", inactive_days=30)
     told = run_job(settings, "analyse")
-    assert told["sales by month"] == {"months": 2, "customers": 2}
+    assert told["revenue"] == {"months": 0, "sales": {"months": 2, "customers": 2}}
     with read_unit() as session:
         book, found = bridge.read(session, settings), sales.read(session, settings)
         assert (book.bridge, book.lacks) == (None, bridge.NO_SPANS)

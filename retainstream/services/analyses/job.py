@@ -17,8 +17,7 @@ from retainstream.services.analyses import runs
 KIND = "analyse"
 STEPS: tuple[tuple[str, str], ...] = (
     ("customers over time", "retainstream.services.analyses.material:make"),
-    ("sales by month", "retainstream.services.revenue.sales:make"),
-    ("closed months", "retainstream.services.revenue.months:make"),
+    ("revenue", "retainstream.services.revenue.making:make"),
     ("RFM", "retainstream.services.rfm.making:make"),
     ("lifetime value", "retainstream.services.lifetime.making:make"),
     ("health scores", "retainstream.services.health.making:make"),

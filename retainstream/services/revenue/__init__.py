@@ -7,6 +7,7 @@
     trends     revenue, customers and revenue per customer by month and plan
     months     closing a month, and the dated corrections that later data bring
     reasons    why a closed month changed, in words
+    making     the step of the analyse job
     cells      exactly whom each figure counts
 
 The mathematics is `retainstream.ml.revenue`; what each subscription was is told by `services.analyses.material`.

@@ -186,8 +186,8 @@ def _seen(session: Session, book: Book, made_at: int) -> dict[str, Any]:
     return {"as_of": book.as_of, "at": made_at, "statement": newest, "time_zone": book.zone}
 
 
-def make(context: jobs.JobContext, _part: tuple[float, float]) -> dict[str, Any]:
-    """Look at closed months again and note what changed: a step of the analyse job. All corrections of a look come in one unit."""
+def make(context: jobs.JobContext) -> dict[str, Any]:
+    """Look at closed months again and note what changed, all of it in one unit; raises NotReady where no month is closed."""
     settings = context.settings
     with read_unit() as session:
         book = bridge.read(session, settings)

@@ -61,8 +61,8 @@ class Sales:
 _kept: kept.Kept[Sales] = kept.Kept(2)
 
 
-def make(context: jobs.JobContext, _part: tuple[float, float]) -> dict[str, Any]:
-    """Sum up the purchases: a step of the analyse job, for boxes without subscriptions."""
+def make(context: jobs.JobContext) -> dict[str, Any]:
+    """Sum up the purchases of a box without subscriptions; raises NotReady where there is nothing to sum up."""
     settings = context.settings
     with read_unit() as session:
         book = bridge.read(session, settings)
