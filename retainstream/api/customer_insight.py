@@ -35,7 +35,9 @@ _NO_MODEL = "The model that made the score cannot be loaded any more."
 def read_timeline(query: dict[str, Any], user_id: str) -> Response:
     """What happened to a customer, newest first: changes and acts; with `events:read` events and subscriptions, with `predictions:read` scores."""
     with read_unit() as session:
-        page = timeline.read(session, actor(), user_id, cursor=query["cursor"], limit=query["limit"])
+        page = timeline.read(
+            session, actor(), user_id, cursor=query["cursor"], limit=query["limit"], sources=query["source"]
+        )
     items = [{"at": entry.at, "source": entry.source, "facts": entry.facts} for entry in page.entries]
     return with_etag({"items": items, "next_cursor": page.next_cursor})
 

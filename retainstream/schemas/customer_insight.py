@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshmallow as ma
 
 from retainstream.schemas.base import Schema
-from retainstream.schemas.customers import RISK_WORDS, CustomerRecordSchema, ReasonSchema
+from retainstream.schemas.customers import RISK_WORDS, CustomerRecordSchema, ReasonSchema, WordsField
 from retainstream.schemas.events import EventSchema, SubscriptionSchema
 from retainstream.schemas.exposures import ExposureSchema
 from retainstream.schemas.paging import MOMENT
@@ -20,6 +20,10 @@ class TimelineQuerySchema(Schema):
 
     limit = ma.fields.Integer(load_default=50, validate=ma.validate.Range(min=1, max=200))
     cursor = ma.fields.String(load_default=None, validate=ma.validate.Length(max=500))
+    source = WordsField(
+        load_default=(),
+        metadata={"type": "string", "description": f"Only these: {', '.join(SOURCES)}; separated by commas"},
+    )
 
 
 class TimelineEntrySchema(Schema):

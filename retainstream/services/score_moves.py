@@ -106,6 +106,12 @@ def history(
     return {"items": [_item(session, models, chosen, customer_id, score, split.get(score.run.id)) for score in scores]}
 
 
+def move_to(session: Session, settings: Settings, customer_id: int, run_id: int) -> dict[str, object] | None:
+    """Return the move that led to the score of one run, as `history` has it; None where there is none, or where it cannot be rebuilt."""
+    wanted = [pair for pair in _pairs(_scores(session, customer_id, _HISTORY_LIMIT)) if pair.second.run.id == run_id]
+    return _Ledger(session, settings, customer_id, _Models(session)).moves(wanted).get(run_id)
+
+
 def _scores(session: Session, customer_id: int, limit: int) -> list[_Score]:
     told = and_(ScoreOutcome.run_id == ScoringRun.id, ScoreOutcome.customer_id == customer_id)
     judged = RunPerformance.run_id.is_not(None)  # outcomes of a judging that did not end count for nothing

@@ -6,13 +6,14 @@ Every source is read by its index from a cursor on, never more than a page of it
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from retainstream.errors import InvalidInput
 from retainstream.lib import clock
 from retainstream.lib.money import money
 from retainstream.lib.pagination import Scalar, decode_cursor, encode_cursor, whole_id
@@ -69,15 +70,31 @@ class Timeline:
     next_cursor: str | None
 
 
-def read(session: Session, actor: Actor, user_id: str, *, cursor: str | None = None, limit: int = PAGE) -> Timeline:
+def read(
+    session: Session,
+    actor: Actor,
+    user_id: str,
+    *,
+    cursor: str | None = None,
+    limit: int = PAGE,
+    sources: Collection[str] = (),
+    within: tuple[int, int] | None = None,
+) -> Timeline:
     """Return a page of what the actor may see of a customer's past.
+
+    Parameters
+    ----------
+    sources : collection of str
+        Those of `SOURCES` to read; none means all. What the actor may not see stays away without a word.
+    within : (int, int), optional
+        Only what happened from the first instant on and before the second, microseconds UTC.
 
     Raises
     ------
     NotFound
         For an unknown customer.
     InvalidInput
-        For a cursor of another list.
+        For a cursor of another list, and for an unknown source.
     """
     customer, _ = record.require(session, user_id)
     before: Moment | None = None
@@ -85,9 +102,13 @@ def read(session: Session, actor: Actor, user_id: str, *, cursor: str | None = N
         with reading_cursor():
             at, place, last = decode_cursor(cursor, _NAME, 3)
             before = (_instant(at), whole_id(place), whole_id(last))
+    elif within is not None:
+        before = _earlier_than(within[1])
     found: list[Entry] = []
-    for source in _allowed(actor):
+    for source in allowed(actor, sources):
         found += _READERS[source](session, customer, before, limit + 1)
+    if within is not None:
+        found = [entry for entry in found if entry.moment[0] >= within[0]]
     found.sort(key=lambda entry: entry.moment, reverse=True)
     shown = found[:limit]
     following = encode_cursor(_NAME, list(shown[-1].moment)) if len(found) > limit else None
@@ -101,7 +122,26 @@ def _instant(part: Scalar) -> int:
     raise ValueError("not a cursor of this list")
 
 
-def _allowed(actor: Actor) -> Iterator[str]:
+def part(session: Session, customer: Customer, source: str, before: int | None, limit: int) -> list[Entry]:
+    """Return the newest entries of one source that happened before an instant (microseconds UTC; None for all), newest first."""
+    return _READERS[source](session, customer, None if before is None else _earlier_than(before), limit)
+
+
+def _earlier_than(instant: int) -> Moment:
+    """Return a moment that comes, from new to old, before all that is earlier than an instant, and behind all that is at it."""
+    return instant, -1, 0
+
+
+def allowed(actor: Actor, sources: Collection[str] = ()) -> tuple[str, ...]:
+    """Return which of `sources` (none means all) an actor may see; raises InvalidInput for an unknown one."""
+    if unknown := set(sources) - set(SOURCES):
+        raise InvalidInput(
+            f"A timeline has no source {min(unknown)!r}.", fields={"source": ["one of " + ", ".join(SOURCES)]}
+        )
+    return tuple(source for source in _seen_by(actor) if not sources or source in sources)
+
+
+def _seen_by(actor: Actor) -> Iterator[str]:
     yield from ("version", "exposure")
     if actor.may(Permission.EVENTS_READ):
         yield from ("event", "subscription")

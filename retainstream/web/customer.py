@@ -20,12 +20,13 @@ from retainstream.lib import clock
 from retainstream.lib.pagination import PageRequest
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
-from retainstream.services import audit, explanations, exposures, peers, predictions, score_moves, timeline
+from retainstream.services import audit, explanations, exposures, peers, predictions, score_moves, timeline_days
 from retainstream.services.customers import record
 from retainstream.web import (
     csv_files,
     customer_desk,
     customer_history_view,
+    customer_timeline,
     customer_timeline_view,
     customer_undo,
     customer_view,
@@ -36,7 +37,7 @@ from retainstream.web import (
 from retainstream.web.browser_session import go
 from retainstream.web.customer_desk import Desk
 from retainstream.web.customer_history_view import HistoryChart, Move
-from retainstream.web.customer_timeline_view import DayView
+from retainstream.web.customer_timeline_view import Chip, DayView
 from retainstream.web.customer_undo import Undo
 from retainstream.web.customer_view import CustomerView, PeerView
 from retainstream.web.customer_what_if import WhatIf
@@ -72,6 +73,7 @@ class Page:
     more_moves: bool
     days: tuple[DayView, ...]
     cursor: str | None
+    sources: tuple[Chip, ...]
     peers: tuple[PeerView, ...]
     what_if: WhatIf | None
     held_out: bool
@@ -99,14 +101,15 @@ def read(session: Session, person: Actor, user_id: str) -> Page:
     explanation = explained(session, settings, found.id)
     history: Any = score_moves.history(session, settings, found.id, moves=1)["items"]
     before = customer_history_view.before(history, told["as_of"])  # type: ignore[arg-type]
-    past = timeline.read(session, person, user_id)
+    past = timeline_days.read(session, person, user_id, settings.time_zone)
     return Page(
         customer=customer_view.customer(told, explanation, before, clock.iso(found.churned_at)),
         chart=customer_history_view.chart(history),
         moves=customer_history_view.moves(history),
         more_moves=len(history) > 2,
-        days=customer_timeline_view.days(past.entries, history),
+        days=customer_timeline_view.by_day(past.days, history, customer_timeline.addresses(user_id)),
         cursor=past.next_cursor,
+        sources=customer_timeline.chips(person, user_id, ""),
         peers=() if explanation is None else _peers(session, explanation),
         what_if=None if explanation is None else customer_what_if.read(session, found.id, explanation, request.args),
         held_out=exposures.held_out(session, user_id),
@@ -171,25 +174,6 @@ def what_if(user_id: str) -> BaseResponse:
     address = url_for(".show", user_id=user_id)
     response.headers["HX-Replace-Url"] = f"{address}?{urlencode(pairs)}" if pairs else address
     return response
-
-
-@blueprint.get("/customer/timeline/<path:user_id>")
-@requires_page(Permission.CUSTOMERS_READ)
-def past(user_id: str) -> BaseResponse:
-    """Show an older page of the timeline; its part alone for HTMX."""
-    settings: Settings = current_app.config["RETAINSTREAM"]
-    with read_unit() as session:
-        found, _ = record.require(session, user_id)
-        page = timeline.read(session, signed_in_actor(), user_id, cursor=request.args.get("cursor"))
-        history: Any = score_moves.history(session, settings, found.id, moves=0)["items"]
-        content: dict[str, Any] = {
-            "days": customer_timeline_view.days(page.entries, history),
-            "cursor": page.next_cursor,
-            "user_id": user_id,
-        }
-        if frame.wants_fragment():
-            return current_app.make_response(render_template("customer/_timeline.html", **content))
-        return frame.page(session, "customer/timeline.html", here="customers", **content)
 
 
 @blueprint.get("/customer/moves/<path:user_id>")

@@ -222,6 +222,14 @@ def moves(items: Sequence[Answer]) -> tuple[Move, ...]:
     return tuple(_move(item, item["move"]) for item in items if item["move"] is not None)
 
 
+def main_reasons(move: Answer, most: int = 1) -> tuple[str, ...]:
+    """Return what spoke loudest in a move, as sentences, the loudest first."""
+    loudest = sorted(move["features"], key=lambda one: -abs(one["margin"]))[:most]
+    return tuple(
+        f"{_sentence(str(one['sentence']))}: {'raises' if one['margin'] > 0 else 'lowers'} it" for one in loudest
+    )
+
+
 def _move(item: Answer, move: Answer) -> Move:
     on_probability = move["probability"]
     figures = on_probability or move["margin"]

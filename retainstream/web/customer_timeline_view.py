@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
 from retainstream.lib import clock
 from retainstream.ml.features import title_of
 from retainstream.services.timeline import Entry
+from retainstream.services.timeline_days import Day
+from retainstream.web.customer_history_view import main_reasons
 from retainstream.web.template_tools import cash, day, moment, percent
 
 _BAD = ("fail", "declin", "cancel", "chargeback", "complain", "refund", "dunning")
@@ -29,18 +31,52 @@ OUTCOMES = {
 """Outcome of a task -> its word and tone."""
 _LATE_US = clock.DAY_US
 _SHOWN_PROPERTIES = 4
+_SHOWN_OF_A_DAY = 40
+SOURCES = {
+    "event": "Events",
+    "subscription": "Subscription",
+    "version": "Imports and edits",
+    "score": "Scores",
+    "exposure": "Acts",
+    "task": "Tasks",
+    "note": "Notes",
+}
+"""Kind of entries -> what its chip says."""
 
 Answer = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class EntryView:
-    """One thing that happened; `tone` is good, warn, bad or nothing."""
+    """One thing that happened, or the events of a day; `tone` is good, warn, bad or nothing.
+
+    `parts` are the events of a day one by one, and `more` the address of all of them when these are not all; `why` is the address of what moved a score.
+    """
 
     time: str
     title: str
     detail: str
     tone: str
+    parts: tuple[EntryView, ...] = ()
+    more: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A source that the timeline can be narrowed to, and the address of that."""
+
+    words: str
+    address: str
+    on: bool
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the parts of a timeline lead: to all events of a day (its beginning, microseconds UTC), and to what moved the score of a run."""
+
+    day: Callable[[int], str]
+    move: Callable[[int], str]
 
 
 @dataclass(frozen=True)
@@ -58,6 +94,44 @@ def days(entries: Sequence[Entry], history: Sequence[Answer]) -> tuple[DayView, 
         DayView(word, tuple(_entry(entry, scores) for entry in found))
         for word, found in groupby(entries, key=lambda entry: day(entry.at))
     )
+
+
+def by_day(found: Sequence[Day], history: Sequence[Answer], addresses: Addresses) -> tuple[DayView, ...]:
+    """Return whole days, newest first, with the events of each as one entry that can be opened."""
+    scores = {item["run_id"]: (item, _earlier(history, place)) for place, item in enumerate(history)}
+    return tuple(_day(one, scores, addresses) for one in found)
+
+
+def _day(one: Day, scores: Mapping[int, tuple[Answer, Answer | None]], addresses: Addresses) -> DayView:
+    told = [(entry.moment, _linked(_entry(entry, scores), entry, scores, addresses)) for entry in one.entries]
+    if len(one.events) == one.event_count == 1:
+        told.append((one.events[0].moment, _entry(one.events[0], scores)))
+    elif one.events:
+        told.append((one.events[0].moment, _events(one, addresses)))
+    told.sort(key=lambda pair: pair[0], reverse=True)
+    return DayView(day(clock.iso(one.start)), tuple(view for _, view in told))
+
+
+def _linked(
+    view: EntryView, entry: Entry, scores: Mapping[int, tuple[Answer, Answer | None]], addresses: Addresses
+) -> EntryView:
+    """Return a score with its main reason where that is at hand, and otherwise with where it is told."""
+    if entry.source != "score":
+        return view
+    item, earlier = scores.get(entry.facts["run_id"], (None, None))
+    if item is None or earlier is None:
+        return view
+    if item["move"] is None:
+        return replace(view, why=addresses.move(entry.facts["run_id"]))
+    return replace(view, detail=" · ".join([*main_reasons(item["move"]), view.detail]))
+
+
+def _events(one: Day, addresses: Addresses) -> EntryView:
+    counts = ", ".join(f"{count:,} × {title_of(kind).lower()}" for kind, count in one.counts)
+    tone = "bad" if any(_tone(kind) for kind, _ in one.counts) else ""
+    shown = tuple(_entry(entry, {}) for entry in one.events[:_SHOWN_OF_A_DAY])
+    more = addresses.day(one.start) if one.event_count > len(shown) else ""
+    return EntryView("", f"{one.event_count:,} events", counts, tone, shown, more)
 
 
 def _earlier(history: Sequence[Answer], place: int) -> Answer | None:

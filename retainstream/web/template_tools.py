@@ -84,6 +84,11 @@ def day(value: str | None, *, today: datetime | None = None) -> str:
     return f"{local.day} {local:%b}" + ("" if local.year == now.year else f" {local.year}")
 
 
+def local_date(value: str | None) -> str:
+    """Return the day of an ISO instant in the box's time zone as it stands in addresses: `2026-11-20`; nothing where there is none."""
+    return "" if value is None else _local(datetime.fromisoformat(value)).date().isoformat()
+
+
 def ago(value: str | None, *, today: datetime | None = None) -> str:
     """Return how long an ISO instant lies back, roughly: "now", "5 min ago", "3 h ago", "6 days ago"; a day from two months on."""
     if value is None:

@@ -39,6 +39,9 @@ def test_the_timeline_is_paged_and_holds_what_the_caller_may_see(one: str, clien
     assert paged == whole["items"]
     seen = client.get(f"{PREFIX}/{one}/timeline", headers=cast.token("viewer")).json["items"]
     assert {item["source"] for item in seen} == sources - {"event", "subscription"}
+    some = client.get(f"{PREFIX}/{one}/timeline?source=event,version", headers=cast.token("agent")).json["items"]
+    assert some == [item for item in whole["items"] if item["source"] in ("event", "version")]
+    assert client.get(f"{PREFIX}/{one}/timeline?source=rumour", headers=cast.token("agent")).status_code == 422
     assert client.get(f"{PREFIX}/{one}/timeline?cursor=odd", headers=cast.token("agent")).status_code == 422
     assert client.get(f"{PREFIX}/nobody/timeline", headers=cast.token("agent")).status_code == 404
 

@@ -10,6 +10,7 @@ from retainstream.errors import InvalidInput
 from retainstream.ml.features import FeatureSpec
 from retainstream.services.peers import Standing
 from retainstream.services.timeline import Entry
+from retainstream.services.timeline_days import Day
 from retainstream.web import customer_edit, customer_history_view, customer_timeline_view, customer_view
 
 pytestmark = pytest.mark.usefixtures("minimal_app")
@@ -154,6 +155,36 @@ def test_timeline_in_words_by_day() -> None:
     assert first.entries[1].detail == "9.5 · card visa · arrived 3 days later"
     assert [entry.tone for entry in first.entries] == ["warn", "bad"]
     assert second.entries[0].title == "Call: left alone on purpose"
+
+
+def test_days_tell_events_together_and_scores_with_what_moved_them() -> None:
+    at = 1_717_000_000_000_000
+    score = Entry((at, 3, 31), "score", {"run_id": 31, "role": "champion", "model_version": 2})
+    failed = Entry(
+        (at, 0, 1), "event", {"kind": "payment_failed", "feed": "b", "value": 9.5, "properties": {}, "late_us": 0}
+    )
+    visit = Entry(
+        (at - 1, 0, 2), "event", {"kind": "login", "feed": "b", "value": None, "properties": {}, "late_us": 0}
+    )
+    start = at - at % DAY
+    whole = Day(start, start + DAY, (score,), (failed, visit), (("login", 8), ("payment_failed", 1)))
+    single = Day(start - DAY, start, (), (visit,), (("login", 1),))
+    to = customer_timeline_view.Addresses(day=lambda start: f"/day/{start}", move=lambda run: f"/move/{run}")
+    before, now = scored("2024-05-17", 0.17), scored("2024-05-31", 0.28)
+    newest, older = customer_timeline_view.by_day([whole, single], [now, before], to)
+    told, together = newest.entries
+    assert (told.title, told.why) == ("Score 17.0% → 28.0%", "/move/31")
+    assert (together.title, together.detail, together.tone) == ("9 events", "8 × login, 1 × payment failed", "bad")
+    assert [part.title for part in together.parts] == ["Payment failed", "Login"]
+    assert together.more == f"/day/{start}"
+    assert (older.entries[0].title, older.entries[0].parts) == ("Login", ())
+    features = [
+        {"sentence": "Log-ins went from 9 to 5: raises the score.", "margin": 0.1},
+        {"sentence": "Plan is basic as before; beside what else changed this lowers the score.", "margin": -0.4},
+    ]
+    (moved,) = customer_timeline_view.by_day([whole], [{**now, "move": {"features": features}}, before], to)
+    assert moved.entries[0].detail.startswith("Plan is basic as before, beside what else changed: lowers it")
+    assert moved.entries[0].why == ""
 
 
 def test_edit_sends_only_what_was_changed_and_keeps_the_old() -> None:
