@@ -80,7 +80,7 @@ class SurvivalQuerySchema(Schema):
     by = ma.fields.String(
         load_default="",
         validate=ma.validate.Length(max=140),
-        metadata={"description": "Nothing, plan, attribute.<name> or segment.<number>"},
+        metadata={"description": "Nothing, plan, first_score, attribute.<name> or segment.<number>"},
     )
 
 

@@ -303,7 +303,12 @@ def _notes(found: Survival) -> tuple[tuple[str, Figure], ...]:
             "This box holds a table without dates, so this says less: time is how long each had been a customer when the table was made, and whoever"
             " left before that and is not in it is missing. The curve is then better than the truth."
         )
-    if groups.present:
+    if groups.entry is not None:
+        say(
+            "Each customer counts from the first score on record, at the age of that day; ranks are among those who were scored with them, and scores by a"
+            " model that knew of later days are left out."
+        )
+    elif groups.present:
         say(
             "Who is in the segment is told as of today. Whoever left early had less time to get in or out of it, so its curve may be better or worse"
             " than the truth."
@@ -318,7 +323,10 @@ def _notes(found: Survival) -> tuple[tuple[str, Figure], ...]:
     if groups.merged:
         say(f"The {groups.merged} smallest groups are shown as “{grouping.OTHER}”.")
     if found.without:
-        say("Without a value, and so in no group:", (counted(found.without, "customer"), _list("without", by)))
+        say(
+            "Without a value, and so in no group:" if groups.entry is None else "Left before any score, or have none:",
+            (counted(found.without, "customer"), _list("without", by)),
+        )
     _say_of_lives(found, say)
     say(
         f"Each curve is drawn while at least {FEWEST_AT_RISK} customers are at risk. A difference between groups is not a cause."
@@ -329,7 +337,7 @@ def _notes(found: Survival) -> tuple[tuple[str, Figure], ...]:
 def _say_of_lives(found: Survival, say: Say) -> None:
     lives = found.lives
     late = int((lives.entry > 0).sum())
-    if lives.recorded_from is not None and late:
+    if lives.recorded_from is not None and late and found.grouping.entry is None:
         since = day(clock.iso(lives.recorded_from))
         say(
             f"{counted(late, 'customer')} had come before they were first seen (the record begins on {since}): they count from then on, at the age that"

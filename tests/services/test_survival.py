@@ -14,7 +14,17 @@ from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import InvalidInput, NotReady
 from retainstream.lib import clock
-from retainstream.models import AttributeDefinition, AttributeVersion, Customer, Identity, Segment, SegmentMember
+from retainstream.models import (
+    AttributeDefinition,
+    AttributeVersion,
+    Customer,
+    Identity,
+    ModelVersion,
+    ScoreHistory,
+    ScoringRun,
+    Segment,
+    SegmentMember,
+)
 from retainstream.services import attributes, revisions
 from retainstream.services.attributes import Wanted
 from retainstream.services.customers import cells
@@ -247,6 +257,38 @@ def test_a_segment_is_told_as_of_today(settings: Settings) -> None:
     found = read(settings, "segment.1")
     assert found.grouping.present
     assert ids("all/segment.1/In%20it%20today") <= set(everybody[:90])
+
+
+@pytest.mark.usefixtures("ahead_box")
+def test_those_of_one_first_score_are_followed_from_it_on(settings: Settings) -> None:
+    run_job(settings, "analyse")
+    with pytest.raises(NotReady, match="first scored"):
+        read(settings, "first_score")  # scored on the last day: nobody has been followed since
+    with unit_of_work() as session:
+        run = session.execute(select(ScoringRun)).scalar_one()
+        run.as_of = scored = run.as_of - 120 * DAY
+        session.execute(update(ModelVersion).values(as_of=scored - DAY))
+        margins = dict(session.execute(select(ScoreHistory.customer_id, ScoreHistory.margin)).all())
+        revisions.bump(session, "analyses")
+    found = read(settings, "first_score")
+    lives, place = found.lives, found.grouping.place
+    inside = place >= 0
+    ages = (scored - lives.came[inside]) // DAY / MONTH
+    assert lives.entry[inside] == pytest.approx(ages)
+    assert (lives.months[inside] > ages).all()
+    rising = sorted(margins.values())
+    for one, at in zip(lives.customer[inside].tolist(), place[inside].tolist(), strict=True):
+        above = 1 - rising.index(margins[one]) / len(rising)
+        assert (
+            at == sum(above > edge for edge in (0.10, 0.25, 0.50)) or abs(above - (0.10, 0.25, 0.50)[min(at, 2)]) < 0.01
+        )
+    group = found.groups[0]
+    assert len(ids(f"risk/first_score/{group.token}/{group.steps[-1].until:g}")) == group.steps[-1].at_risk
+    with unit_of_work() as session:
+        session.execute(update(ModelVersion).values(as_of=scored + DAY))
+        revisions.bump(session, "analyses")
+    with pytest.raises(InvalidInput):
+        read(settings, "first_score")  # by a model that knew of later days
 
 
 @pytest.mark.usefixtures("past_box")

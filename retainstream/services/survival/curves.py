@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -120,7 +120,8 @@ def grouped(session: Session, settings: Settings, choice: Choice) -> tuple[Lives
     """Return everybody's stay, and who is in which group: what curves and cells are both made of."""
     everybody = lives.read(session, settings)
     key = (*kept.state(session), choice)
-    return everybody, _kept_groups.of(key, lambda: grouping.group(session, everybody, choice))
+    groups = _kept_groups.of(key, lambda: grouping.group(session, everybody, choice))
+    return everybody if groups.entry is None else replace(everybody, entry=groups.entry), groups
 
 
 def tenure(session: Session, settings: Settings) -> TenureHazards:

@@ -23,12 +23,13 @@ from retainstream.models import AttributeVersion, Segment, SegmentMember, Subscr
 from retainstream.services import datasets
 from retainstream.services.as_of.facts import applied
 from retainstream.services.events.listing import visible
+from retainstream.services.survival import first_score
 from retainstream.services.survival.lives import Lives
 
 MOST_GROUPS = 8
 """More groups than this cannot be told apart in one drawing: the smallest become one."""
 OTHER = "Other"
-ALL, PLAN, _ATTRIBUTE, _SEGMENT = "", "plan", "attribute.", "segment."
+ALL, PLAN, FIRST_SCORE, _ATTRIBUTE, _SEGMENT = "", "plan", "first_score", "attribute.", "segment."
 _LONGEST = 40
 _SOON_US = 7 * clock.DAY_US
 
@@ -58,6 +59,8 @@ class Grouping:
         The value is that of today, since there is no earlier one to be had.
     merged : int
         Levels that became "Other".
+    entry : float64 array of shape (n,), optional
+        Months after coming from which each counts, where that is later than on record: those told apart by their first score count from it on.
     """
 
     choice: Choice
@@ -66,11 +69,14 @@ class Grouping:
     late: int = 0
     present: bool = False
     merged: int = 0
+    entry: np.ndarray | None = None
 
 
 def choices(session: Session) -> tuple[Choice, ...]:
-    """Return what this box can be told apart by: nothing, the plan, every attribute but texts and dates, segments."""
+    """Return what this box can be told apart by: nothing, the plan, every attribute but texts and dates, the first score, segments."""
     found = [Choice(ALL, "Everybody together"), Choice(PLAN, "Plan")]
+    if first_score.runs(session):
+        found.append(Choice(FIRST_SCORE, "Rank when first scored"))
     columns = datasets.columns(session, all_kinds=True)
     found += [Choice(_ATTRIBUTE + column.spec.name, column.spec.title) for column in columns]
     rows = session.execute(select(Segment.id, Segment.name).order_by(Segment.name)).all()
@@ -84,7 +90,7 @@ def chosen(session: Session, key: str) -> Choice:
             return choice
     raise InvalidInput(
         f"Customers cannot be told apart by {key[:60]!r}.",
-        fields={"by": ["nothing, plan, attribute.<name> or segment.<number>"]},
+        fields={"by": ["nothing, plan, first_score, attribute.<name> or segment.<number>"]},
     )
 
 
@@ -98,6 +104,9 @@ def group(session: Session, lives: Lives, choice: Choice) -> Grouping:
     """Return who is in which group."""
     if choice.key == ALL:
         return Grouping(choice, ("Everybody",), np.zeros(len(lives), np.int64))
+    if choice.key == FIRST_SCORE:
+        scored = first_score.read(session, lives)
+        return Grouping(choice, first_score.LABELS, scored.place, entry=scored.entry)
     if choice.key.startswith(_SEGMENT):
         return _by_segment(session, lives, choice)
     kind, rows = _earliest(session, lives, choice)
