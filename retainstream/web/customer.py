@@ -25,6 +25,7 @@ from retainstream.services.customers import record
 from retainstream.web import (
     csv_files,
     customer_desk,
+    customer_health,
     customer_history_view,
     customer_timeline,
     customer_timeline_view,
@@ -36,6 +37,7 @@ from retainstream.web import (
 )
 from retainstream.web.browser_session import go
 from retainstream.web.customer_desk import Desk
+from retainstream.web.customer_health import HealthView
 from retainstream.web.customer_history_view import HistoryChart, Move
 from retainstream.web.customer_timeline_view import Chip, DayView
 from retainstream.web.customer_undo import Undo
@@ -79,6 +81,7 @@ class Page:
     held_out: bool
     desk: Desk | None
     worth: Worth | None
+    health: HealthView | None
     audit: tuple[dict[str, Any], ...] | None
     undo: Undo | None
     may: May
@@ -115,6 +118,7 @@ def read(session: Session, person: Actor, user_id: str) -> Page:
         held_out=exposures.held_out(session, user_id),
         desk=customer_desk.read(session, person, settings, user_id, found.id, told["reasons"]),  # type: ignore[arg-type]
         worth=customer_worth.read(session, found.id),
+        health=customer_health.read(session, found.id),
         audit=_audit(session, person, found.id),
         undo=customer_undo.offered(user_id, str(told["updated_at"])),
         may=May(
