@@ -46,7 +46,7 @@ def test_from_file_to_reasons(
     assert _import(client, cast, data, name).status_code == 202
     assert [job["state"] for job in run_jobs()] == ["succeeded"]
     assert client.post(f"{API}/model/train", json={}, headers=cast.token("analyst")).status_code == 202
-    assert [job["state"] for job in run_jobs()] == ["succeeded", "succeeded"]
+    assert [job["state"] for job in run_jobs()] == ["succeeded"] * 3  # training, scoring, analyses
     status = client.get(f"{API}/model/status", headers=cast.token("viewer")).get_json()
     assert status["champion"] is not None
     page = client.get(f"{API}/customers/high-risk", headers=cast.token("viewer")).get_json()

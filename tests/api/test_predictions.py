@@ -24,7 +24,7 @@ def trained(app: Flask, client: FlaskClient, cast: Cast, run_jobs: Jobs) -> None
         populate(session, FRAME)
     answer = client.post("/api/v1/model/train", json={"trials": 1}, headers=cast.token("analyst"))
     assert answer.status_code == 202
-    assert [job["state"] for job in run_jobs()] == ["succeeded", "succeeded"]
+    assert [job["state"] for job in run_jobs()] == ["succeeded"] * 3  # training, scoring, analyses
 
 
 @pytest.mark.usefixtures("trained")

@@ -39,7 +39,7 @@ def test_train_score_and_replay_over_http(
     analyst, viewer = cast.token("analyst"), cast.token("viewer")
     sent = {"trials": 1, "keep": ["plan"], "every_days": 30, "ignore_silent_feeds": False}
     assert client.post("/api/v1/model/train", json=sent, headers=analyst).status_code == 202
-    assert [job["state"] for job in run_jobs()] == ["succeeded", "succeeded"]
+    assert [job["state"] for job in run_jobs()] == ["succeeded"] * 3  # training, scoring, analyses
     first = client.get(f"{PREFIX}/results?limit=1", headers=viewer).json["items"][0]
     assert (first["kind"], first["definition"]["horizon_days"], first["stale_reasons"]) == ("forward", 30, [])
     told = client.get(f"/api/v1/customers/{first['user_id']}/explanation", headers=viewer)

@@ -26,7 +26,7 @@ def test_the_demo_is_made_step_by_step_and_once(app: Flask, run_jobs: RunJobs) -
             demo_job.request(session, COMMAND)
         ended = run_jobs()
         assert {job["state"] for job in ended} == {"succeeded"}, ended
-        assert ended[-1]["result"] == {"complete": True, "step": None}
+        assert {"complete": True, "step": None} in [job["result"] for job in ended]
         with read_unit() as session:
             assert demo.next_step(session) is None
             assert list(session.scalars(select(ImportBatch.target))) == list(demo.TARGETS)

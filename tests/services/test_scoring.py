@@ -223,7 +223,7 @@ def test_writes_are_audited_and_caches_told(scored: list[int]) -> None:
     assert {"model.train", "model.promote", "scores.run"} <= actions
     assert counters["scores"] == 1
     assert counters["model"] == 2  # the version, and the move
-    assert sorted(queued) == ["score", "train"]
+    assert sorted(queued) == ["analyse", "score", "train"]  # what the scores change follows in the same commit
 
 
 def test_training_options_default_to_the_settings(settings: Settings) -> None:
