@@ -14,7 +14,7 @@ from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.jobs.inline import run_queued
 from retainstream.lib import clock
-from retainstream.models import AliasMove, Event, Identity, LatestScore, RunPerformance, ScoringRun
+from retainstream.models import AliasMove, Event, Identity, LatestScore, RunPerformance, ScoringRun, SegmentSize
 from retainstream.security.actor import SYSTEM, Actor
 from retainstream.services import feeds, findings, predictions
 from retainstream.services.access import accounts, api_tokens, resolve, sessions
@@ -22,6 +22,8 @@ from retainstream.services.customers import tagging
 from retainstream.services.desk import assigning, endings, notes, play_templates, plays, tasks
 from retainstream.services.events import drafts
 from retainstream.services.imports import files
+from retainstream.services.segments import saved as segments
+from retainstream.services.reports import saved
 from tests.browser.conftest import Served
 from tests.browser.people import EMAIL, PASSWORD, cookie
 from tests.services.as_of import happened
@@ -81,6 +83,8 @@ def fill(served: Served) -> Filled:
             query = select(Identity.user_id).join(LatestScore, LatestScore.customer_id == Identity.customer_id)
             names["user_id"] = str(session.scalar(query.order_by(LatestScore.margin.desc()).limit(1)))
         names |= _work_at_the_desk(settings, person)
+        names["segment"] = _keep_segment(person)
+        names |= _report(settings, person)
         with unit_of_work() as session:
             tagging.tag(session, person, tagging.picked(session, [names["user_id"]]), "vip", add=True)
     return Filled(cookie(served, token), names)
@@ -173,6 +177,40 @@ def _work_at_the_desk(settings: Settings, person: Actor) -> dict[str, str]:
         tasks.snooze(session, person, settings, int(asleep.task_id or 0), now + 3 * clock.DAY_US)
         endings.end(session, person, settings, int(ended.task_id or 0), "saved", reason="took the smaller plan")
     return {"play": str(play.id)}
+
+
+def _report(settings: Settings, person: Actor) -> dict[str, str]:
+    """Keep reports: one that was made, one that could not be (nothing was analysed), one that rests."""
+    weekly = {"every": "week", "weekday": 0, "hour": 7}
+    wishes = (
+        {"name": "Riskiest of the week", "subject": "customers", "parameters": "band=high", "format": "csv", "schedule": weekly},
+        {"name": LONG, "subject": "cohorts", "format": "pdf"},
+        {"name": "Overview", "subject": "home", "format": "html", "schedule": weekly},
+    )  # fmt: skip
+    with unit_of_work() as session:
+        ids = [saved.create(session, person, settings, wish).id for wish in wishes]
+        for one in ids[:2]:
+            saved.request(session, person, one)
+        saved.change(session, person, settings, ids[2], {"paused": True})
+    ended = [job["state"] for job in run_queued(settings) if job["kind"] == "report"]
+    assert ended == ["succeeded", "failed"], ended
+    return {"report": str(ids[0]), "unmade": str(ids[1])}
+
+
+def _keep_segment(person: Actor) -> str:
+    """Keep a segment with conditions of many kinds that was looked at on two days."""
+    inner = [
+        {"field": "events.count", "kind": "login", "days": 30, "op": "le", "value": 3},
+        {"field": "churn_probability", "op": "between", "value": [0.2, 0.9]},
+        {"field": "plan", "op": "unknown"},
+    ]
+    rule = {"all": [{"field": "tags", "op": "has_none", "value": ["vip"]}, {"any": inner}]}
+    with unit_of_work() as session:
+        one = segments.create(session, person, {"name": "Quiet or risky", "rule": rule}, time_zone="UTC", look=False).id
+        for days, n in ((2, 110), (1, 104)):
+            looked = clock.now_us() - days * clock.DAY_US
+            session.add(SegmentSize(segment_id=one, as_of=looked, revision=1, n=n, entered=4, left=10))
+    return str(one)
 
 
 def _work(session: Session) -> dict[str, str]:
