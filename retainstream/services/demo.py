@@ -32,6 +32,7 @@ from retainstream.models import (
 from retainstream.security.actor import Actor
 from retainstream.services import churn_definitions, preferences, replay
 from retainstream.services.access import accounts
+from retainstream.services.segments import examples
 
 SOURCE = "demo"
 EMAIL = "owner@example.com"
@@ -190,6 +191,7 @@ def define(session: Session, actor: Actor) -> None:
     )
     preferences.write(session, actor, {"risk_bands": list(_BANDS)})
     churn_definitions.create(session, actor, {"name": CANCELS, "kind": "cancel", **window})
+    examples.keep(session, actor)
 
 
 def write_file(settings: Settings, made: Made, target: str) -> Path:

@@ -22,8 +22,8 @@ from retainstream.services.customers import tagging
 from retainstream.services.desk import assigning, endings, notes, play_templates, plays, tasks
 from retainstream.services.events import drafts
 from retainstream.services.imports import files
-from retainstream.services.segments import saved as segments
 from retainstream.services.reports import saved
+from retainstream.services.segments import saved as segments
 from tests.browser.conftest import Served
 from tests.browser.people import EMAIL, PASSWORD, cookie
 from tests.services.as_of import happened

@@ -80,8 +80,10 @@ def read(session: Session, segment_id: int) -> SegmentView:
     return _view(row[0], row[1] or row[2])
 
 
-def create(session: Session, actor: Actor, wanted: Mapping[str, Any], *, time_zone: str) -> SegmentView:
-    """Keep a rule under a name and ask for a first look at who is in it.
+def create(
+    session: Session, actor: Actor, wanted: Mapping[str, Any], *, time_zone: str, look: bool = True
+) -> SegmentView:
+    """Keep a rule under a name and, with `look`, ask for a first look at who is in it.
 
     Parameters
     ----------
@@ -106,6 +108,8 @@ def create(session: Session, actor: Actor, wanted: Mapping[str, Any], *, time_zo
     found = Segment(**values, owner_id=actor.user_id, created_at=now, updated_at=now)
     session.add(found)
     session.flush()
+    if look:
+        ask_for_look(session, actor)
     return _kept(session, actor, found, "segment.create", FIELDS)
 
 
@@ -125,6 +129,8 @@ def change(
     for name, value in values.items():
         setattr(found, name, value)
     found.updated_at = clock.now_us()
+    if "rule" in values:
+        ask_for_look(session, actor)
     return _kept(session, actor, found, "segment.change", tuple(values))
 
 
@@ -185,8 +191,6 @@ def _kept(session: Session, actor: Actor, found: Segment, action: str, fields: t
     audit.record(session, actor, action, "segment", found.id, fields=fields)
     revisions.bump(session, "analyses")  # lists of its members are kept by this counter
     session.flush()
-    if "rule" in fields:
-        ask_for_look(session, actor)
     return read(session, found.id)
 
 
