@@ -165,7 +165,7 @@ def _crowded_day(session: Session, customer: Customer, wanted: Collection[str], 
             )
             .group_by(EventKind.name)
         )
-        counts = dict(tuple(row) for row in rows)
+        counts.update((name, count) for name, count in rows)
     others = sorted(
         (one for source in inside if source != "event" for one in inside[source]), key=_moment, reverse=True
     )
