@@ -105,7 +105,7 @@ def view(one: Judged, told: Answer, *, undo: bool) -> TestView:
 def _comparison(found: Answer, told: Answer) -> Comparison:
     rivals = [(key, word, found[key]) for key, word in RIVALS if found.get(key)]
     least = min(0.5, *(figure["low"] for _, _, figure in rivals))
-    axes = Axes((max(0.0, least - 0.02), 1.0), (0.0, 1.0), width=560.0, height=36.0 + _ROW * len(rivals))
+    axes = Axes((max(0.0, least - 0.02), 1.0), (0.0, 1.0), width=400.0, height=36.0 + _ROW * len(rivals))
     marks = tuple(
         Mark(
             key=key,
@@ -168,7 +168,7 @@ def verdict(found: Answer) -> tuple[str, str]:
         (word, found.get(f"against_{key}"))
         for key, word in (("model", "the churn model"), ("silence", "silence alone"))
     ]
-    said = [f"{_lead(gap)} {word}" for word, gap in against if gap]
+    said = [_lead(word, gap) for word, gap in against if gap]
     rank = "Of one who left and one who stayed, the one who left had the lower score"
     words = f"{rank} {percent(health['value'], 0)} of the time."
     if said:
@@ -176,12 +176,11 @@ def verdict(found: Answer) -> tuple[str, str]:
     return "The health score tells who leaves", words
 
 
-def _lead(gap: Answer) -> str:
+def _lead(word: str, gap: Answer) -> str:
+    by = f"({gap['value']:+.3f})".replace("-", "−")
     if gap["low"] > 0:
-        return f"better than ({gap['value']:+.3f})"
-    if gap["high"] < 0:
-        return f"worse than ({gap['value']:+.3f})".replace("-", "−")
-    return f"not clearly different from ({gap['value']:+.3f})".replace("-", "−")
+        return f"better than {word} {by}"
+    return f"worse than {word} {by}" if gap["high"] < 0 else f"not clearly different from {word} {by}"
 
 
 def _proposal(scheme: SchemeView, found: Answer) -> ProposalView:

@@ -91,7 +91,7 @@ def show() -> BaseResponse:
 
 
 def _line(session: Session, one: SchemeView, count: int) -> SchemeLine:
-    badge = "Default" if one.default else "Proposed weights" if one.proposed else ""
+    badge = "Made by this box" if one.default else "Proposed weights" if one.proposed else ""
     return SchemeLine(
         id=one.id,
         name=one.name,

@@ -145,9 +145,7 @@ def view(found: Standing, used: Sequence[SchemeView], names: Mapping[int, str], 
         falling_count=falling,
         falling_address=address_of("falling"),
         falling_title=_falling_title(found, falling),
-        falling_note=""
-        if found.before_as_of is None
-        else f"{FALL:.0f} points or more since {day(clock.iso(found.before_as_of))}",
+        falling_note="" if found.before_as_of is None else f"since {day(clock.iso(found.before_as_of))}",
         parts=_parts(found, used),
         schemes=tuple(
             (
@@ -177,9 +175,10 @@ def _lead(found: Standing, used: Sequence[SchemeView]) -> str:
     sure = float(found.confidence.mean()) if len(found) else 0.0
     by = "the scheme that this box made of its own data" if len(used) == 1 and used[0].default else "your scheme"
     by = by if len(used) == 1 else f"{len(used)} schemes"
+    share = "Nearly all" if sure >= 0.995 else f"On average {percent(sure, 0)}"
     return (
-        f"Weighted parts of what was known on {day(clock.iso(found.as_of))}, by {by}. On average {percent(sure, 0)} of the weight is known;"
-        " the rest lowers confidence, not the score. It is no probability: that is the churn model’s."
+        f"Weighted parts of what was known as of {day(clock.iso(found.as_of))}, by {by}. {share} of the weight is known; what is not lowers"
+        " confidence, not the score. It is no probability: that is the churn model’s."
     )
 
 
@@ -269,8 +268,8 @@ def _falling_title(found: Standing, falling: int) -> str:
     if found.before_as_of is None:
         return "No trend yet"
     if not falling:
-        return "Nobody fell far"
-    return f"{whole(falling)} {'customer' if falling == 1 else 'customers'} fell far"
+        return f"Nobody fell by {FALL:.0f} points or more"
+    return f"{whole(falling)} {'customer' if falling == 1 else 'customers'} fell by {FALL:.0f} points or more"
 
 
 def _past(run: Any) -> PastLine:

@@ -110,7 +110,7 @@ def test_a_past_shows_falls_the_back_test_and_weights(app: Flask, as_: As) -> No
     assert "AUC with 95% intervals" in page
     assert "Silence alone" in page
     assert "replay a past day" in page
-    assert "fell far" in page
+    assert "fell by 10 points or more" in page
     followed = 0
     for address, figure in figures(page).items():
         assert listed(analyst.get(address).text) == figure, address

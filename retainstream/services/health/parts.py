@@ -99,7 +99,7 @@ def catalogue_of(known: Iterable[FeatureSpec]) -> dict[str, Source]:
             found[key] = Source(key, title, (spec,), good, spec.unit or "", weight, ends)  # type: ignore[arg-type]
     if all(name in timed for name in _RATIO):
         specs = tuple(numeric[name] for name in _RATIO)
-        found[ACTIVITY] = Source(ACTIVITY, "Activity against one's own past", specs, "high", "% of usual", 20, None)
+        found[ACTIVITY] = Source(ACTIVITY, "Activity against one’s own past", specs, "high", "% of usual", 20, None)
     if support := _support(numeric.values()):
         title = f"{support.title}"
         found[SUPPORT] = Source(SUPPORT, title, (support,), "low", support.unit or "", 5, _SUPPORT_ENDS)

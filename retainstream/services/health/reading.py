@@ -102,7 +102,7 @@ _shown: kept.Kept[Standing] = kept.Kept(2)
 
 def standing(session: Session) -> Standing:
     """Return the scores in force without those who are gone since; raises NotReady before there are any."""
-    run = runs.in_force(session, KIND)
+    run = newest_run(session)
     if run is None:
         raise NotReady(NOT_YET)
     past = _before(session, run)
@@ -113,6 +113,11 @@ def standing(session: Session) -> Standing:
         (key, counters["customers"], counters["removals"]),
         lambda: _visible(session, _loaded.of(key, lambda: _load(session, run, past))),
     )
+
+
+def newest_run(session: Session) -> AnalysisRun | None:
+    """Return the run in force; None before there was any."""
+    return runs.in_force(session, KIND)
 
 
 def _before(session: Session, run: AnalysisRun) -> AnalysisRun | None:
