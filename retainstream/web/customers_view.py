@@ -18,6 +18,8 @@ from retainstream.web.customers_words import BANDS, STATUSES, Chip, address, chi
 from retainstream.web.template_tools import ago, cash, day, moment, percent
 
 PAGE = 50
+HEALTH_LOOK = {"critical": "very_high", "weak": "high", "fair": "medium", "good": "low"}
+"""Band of health -> the look of the risk band that it stands beside."""
 _RIGHT = frozenset({"revenue", "tenure", "activity", "signup", "created", "confidence", "scored", "lifetime_value"})
 _FIRST_FALLS = frozenset({"risk", "revenue", "tenure", "signup", "created"})
 Item = Mapping[str, Any]
@@ -169,6 +171,8 @@ def cell(item: Item, column: Column, *, today: datetime | None = None) -> Cell:
     """Return what stands in a column for a customer."""
     if column.key == "risk":
         return _risk(item, column.title)
+    if column.key == "health":
+        return _health(item, column.title)
     if column.key == "reason":
         return Cell(column.title, top_reason(dict(item)) or "–", "reason")
     if column.key == "tags":
@@ -222,6 +226,16 @@ def _risk(item: Item, label: str) -> Cell:
         bar=_width(probability),
         detail="probability",
     )
+
+
+def _health(item: Item, label: str) -> Cell:
+    """Return band, points and bar of a health score; the colours are those of the risk bands that it stands beside."""
+    score, name = item["health_score"], item["health_band"]
+    if score is None:
+        return Cell(label, "Not known", "risk")
+    points = f"{score:.0f}"
+    look = HEALTH_LOOK[name]
+    return Cell(label, points, "risk", band=look, word=name.capitalize(), bar=_width(score / 100), detail=points)
 
 
 def _width(share: float | None) -> int:

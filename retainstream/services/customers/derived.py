@@ -1,4 +1,4 @@
-"""Columns of lists that analyses made: lifetime value and RFM group of the runs in force, for a few customers at a time."""
+"""Columns of lists that analyses made: lifetime value, RFM group and health of the runs in force, for a few customers at a time."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from retainstream.lib.money import money, to_major
-from retainstream.models import LifetimeValue, RfmScore
+from retainstream.models import HealthScore, LifetimeValue, RfmScore
 from retainstream.services.analyses import runs
 
-LIFETIME, RFM = "lifetime_value", "rfm"
+LIFETIME, RFM, HEALTH = "lifetime_value", "rfm", "health"
 _OF_LIFETIME: dict[str, Any] = dict.fromkeys(
     ("lifetime", "lifetime_value", "lifetime_low", "lifetime_high", "lifetime_currency")
 )
@@ -20,7 +20,7 @@ _OF_LIFETIME: dict[str, Any] = dict.fromkeys(
 
 def there(session: Session) -> tuple[str, ...]:
     """Return the keys of the columns that there are figures for."""
-    kinds = {LIFETIME: "lifetime", RFM: "rfm"}
+    kinds = {LIFETIME: "lifetime", RFM: "rfm", HEALTH: "health"}
     return tuple(key for key, kind in kinds.items() if runs.in_force(session, kind) is not None)
 
 
@@ -28,7 +28,7 @@ def values(session: Session, ids: Sequence[int], keys: Collection[str]) -> dict[
     """Return what the asked columns hold of each customer, None where a customer has no figure.
 
     `rfm` is the group's name; `lifetime` the value in the API's form, and `lifetime_value`, `lifetime_low`, `lifetime_high` the same and its interval
-    in the main unit of `lifetime_currency`.
+    in the main unit of `lifetime_currency`; `health_score` 0 to 100, and `health_band`.
     """
     found: dict[int, dict[str, Any]] = {one: {} for one in ids}
     if LIFETIME in keys:
@@ -49,6 +49,13 @@ def values(session: Session, ids: Sequence[int], keys: Collection[str]) -> dict[
         names = {row[0]: row[1] for row in session.execute(query)}
         for one in ids:
             found[one][RFM] = names.get(one)
+    if HEALTH in keys:
+        run = runs.in_force(session, "health")
+        scored = select(HealthScore.customer_id, HealthScore.score, HealthScore.band)
+        scored = scored.where(HealthScore.run_id == (0 if run is None else run.id), HealthScore.customer_id.in_(ids))
+        health = {row[0]: (row[1], row[2]) for row in session.execute(scored)}
+        for one in ids:
+            found[one]["health_score"], found[one]["health_band"] = health.get(one, (None, None))
     return found
 
 

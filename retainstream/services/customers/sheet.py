@@ -39,6 +39,7 @@ KINDS = {
     "monthly_revenue": "money",
     **dict.fromkeys(("lifetime_value", "lifetime_low", "lifetime_high"), "money"),
     "tenure_months": "number",
+    "health_score": "number",
     "confidence": "share",
     "churned": "flag",
     "phone": "id",
@@ -99,6 +100,7 @@ _DERIVED = {
         ("lifetime_value", "lifetime_low", "lifetime_high", "lifetime_currency"),
     ),
     derived.RFM: Column(derived.RFM, "RFM group", ("rfm",)),
+    derived.HEALTH: Column(derived.HEALTH, "Health", ("health_score", "health_band")),
 }
 
 
