@@ -104,16 +104,6 @@ _DERIVED = {
 }
 
 
-_DERIVED = {
-    derived.LIFETIME: Column(
-        derived.LIFETIME,
-        "Lifetime value",
-        ("lifetime_value", "lifetime_low", "lifetime_high", "lifetime_currency"),
-    ),
-    derived.RFM: Column(derived.RFM, "RFM group", ("rfm",)),
-}
-
-
 def available(session: Session, actor: Actor) -> tuple[Column, ...]:
     """Return the columns that a person may see, in the order in which they are shown. What nothing is on record for is not shown unless chosen."""
     known = counted.choices(session)
@@ -131,7 +121,6 @@ def available(session: Session, actor: Actor) -> tuple[Column, ...]:
         Column("created", "First on record", ("created_at",), "created"),
         Column("scored", "Scored", ("scored_at", "model_version")),
     ]
-    fixed += [_DERIVED[key] for key in derived.there(session)]
     fixed += [_DERIVED[key] for key in derived.there(session)]
     if actor.may(Permission.CUSTOMERS_PERSONAL):
         fixed += [
@@ -168,10 +157,6 @@ def items(session: Session, actor: Actor, ids: Sequence[int], columns: Sequence[
         newest = last_activity(session, ids)
         for one, item in zip(ids, found, strict=True):
             item["last_activity_at"] = clock.iso(newest.get(one))
-    if keys & _DERIVED.keys():
-        made = derived.values(session, ids, keys)
-        for one, item in zip(ids, found, strict=True):
-            item |= made[one]
     if keys & _DERIVED.keys():
         made = derived.values(session, ids, keys)
         for one, item in zip(ids, found, strict=True):
