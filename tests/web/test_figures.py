@@ -9,9 +9,15 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 
+from retainstream.config import Settings
+from retainstream.db import unit_of_work
+from retainstream.security.actor import SYSTEM
+from retainstream.services.segments import saved
+from tests.shop import open_shop
 from tests.web.analysed import tell_past
 from tests.web.conftest import Browser
 from tests.web.stocked import stock
+from tests.work import run_job
 
 PAGES = ("/", "/customers", "/revenue", "/model", "/data", "/jobs", "/settings")
 OF_A_PAST = (
@@ -20,6 +26,8 @@ OF_A_PAST = (
     "/segments/cohorts?grid=activity&unit=week",
     "/segments/survival",
     "/segments/survival?by=plan",
+    "/segments/rfm",
+    "/revenue/lifetime",
 )
 """Pages whose figures need customers with a past."""
 _LINK = re.compile(r'<a\b[^>]*href="(/customers(?:\?[^"]*)?)"[^>]*>(.*?)</a>', re.DOTALL)
@@ -60,6 +68,23 @@ def test_every_figure_opens_the_list_that_it_counts(
     assert followed >= (12 if calibrated else 6)
 
 
+def test_every_figure_of_a_segment_opens_the_list_that_it_counts(
+    app: Flask, settings: Settings, as_: Callable[[str], Browser]
+) -> None:
+    with app.app_context():
+        stock(240)
+        rule = {"not": {"field": "plan", "op": "in", "value": ["Basic"]}}
+        with unit_of_work() as session:
+            saved.create(session, SYSTEM, {"name": "Not on Basic", "rule": rule}, time_zone="UTC")
+        run_job(settings, "segments", job=1)
+    browser = as_("viewer")
+    for page, least in (("/segments", 1), ("/segments/1", 3)):
+        found = figures(browser.get(page).text)
+        assert len(found) >= least
+        for address, figure in found.items():
+            assert listed(browser.get(address).text) == figure, f"{address} on {page}"
+
+
 @pytest.mark.parametrize("page", OF_A_PAST)
 def test_every_figure_of_a_past_opens_the_list_that_it_counts(
     app: Flask, as_: Callable[[str], Browser], page: str
@@ -70,3 +95,16 @@ def test_every_figure_of_a_past_opens_the_list_that_it_counts(
     assert len(found) >= 10
     for address, figure in found.items():
         assert listed(browser.get(address).text) == figure, address
+
+
+@pytest.mark.parametrize("page", ["/segments/rfm", "/revenue/lifetime"])
+def test_every_figure_of_a_shop_opens_the_list_that_it_counts(
+    app: Flask, settings: Settings, as_: Callable[[str], Browser], page: str
+) -> None:
+    with app.app_context():
+        open_shop(settings, 150)
+    browser = as_("viewer")
+    found = figures(browser.get(page).text)
+    assert len(found) >= 20
+    for address, figure in found.items():
+        assert listed(browser.get(address).text) == figure, f"{address} on {page}"
