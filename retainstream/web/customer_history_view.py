@@ -223,11 +223,13 @@ def moves(items: Sequence[Answer]) -> tuple[Move, ...]:
 
 
 def main_reasons(move: Answer, most: int = 1) -> tuple[str, ...]:
-    """Return what spoke loudest in a move, as sentences, the loudest first."""
-    loudest = sorted(move["features"], key=lambda one: -abs(one["margin"]))[:most]
-    return tuple(
-        f"{_sentence(str(one['sentence']))}: {'raises' if one['margin'] > 0 else 'lowers'} it" for one in loudest
-    )
+    """Return what made most of a move, as sentences: that it was another model, where it was, and the features that spoke loudest."""
+    figures = move["probability"] or move["margin"]
+    by_model = abs(figures["total"] - figures["features"]) > abs(figures["features"])
+    loudest = sorted(move["features"], key=lambda one: -abs(one["margin"]))
+    told = ["Most of it is another model, not the customer"] if by_model else []
+    told += [f"{_sentence(str(one['sentence']))}: {'raises' if one['margin'] > 0 else 'lowers'} it" for one in loudest]
+    return tuple(told[:most])
 
 
 def _move(item: Answer, move: Answer) -> Move:

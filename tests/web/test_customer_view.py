@@ -182,9 +182,12 @@ def test_days_tell_events_together_and_scores_with_what_moved_them() -> None:
         {"sentence": "Log-ins went from 9 to 5: raises the score.", "margin": 0.1},
         {"sentence": "Plan is basic as before; beside what else changed this lowers the score.", "margin": -0.4},
     ]
-    (moved,) = customer_timeline_view.by_day([whole], [{**now, "move": {"features": features}}, before], to)
+    move = {"features": features, "probability": None, "margin": {"total": -0.3, "features": -0.3}}
+    (moved,) = customer_timeline_view.by_day([whole], [{**now, "move": move}, before], to)
     assert moved.entries[0].detail.startswith("Plan is basic as before, beside what else changed: lowers it")
     assert moved.entries[0].why == ""
+    by_model = {**move, "probability": {"total": 0.08, "features": 0.0}}
+    assert customer_history_view.main_reasons(by_model, 2)[0] == "Most of it is another model, not the customer"
 
 
 def test_edit_sends_only_what_was_changed_and_keeps_the_old() -> None:
