@@ -60,12 +60,13 @@ def _value(run: AnalysisRun, found: LifetimeValue) -> tuple[Line, ...]:
 
 
 def _habits(run: AnalysisRun, found: RfmScore) -> tuple[Line, ...]:
-    ago = counted(int(found.recency_days), "day")
+    days = int(found.recency_days)
+    ago = f"{counted(days, 'day')} ago" if days else "within the last day"
     scores = f"recency {found.r}, frequency {found.f}" + ("" if found.m is None else f", money {found.m}") + " of 5"
     paid = "" if found.monetary_minor is None else cash(money(found.monetary_minor, str(run.inputs["currency"])))
     if run.inputs["meaning"] == PURCHASES:
-        habits = f"last bought {ago} ago, {counted(found.frequency, 'purchase')}" + (f", {paid} paid" if paid else "")
+        habits = f"last bought {ago}, {counted(found.frequency, 'purchase')}" + (f", {paid} paid" if paid else "")
     else:
         active = f"{counted(found.frequency, 'day')} with activity of the last {run.inputs['active_days']}"
-        habits = f"last active {ago} ago, {active}" + (f", {paid} a month" if paid else "")
+        habits = f"last active {ago}, {active}" + (f", {paid} a month" if paid else "")
     return (Line("RFM group", found.name, f"{scores}: {habits}", rfm_view.address(found.name)),)

@@ -81,6 +81,7 @@ class RfmView:
     everybody: Cell
     groups: tuple[GroupView, ...]
     money_title: str
+    money_short: str
     risk_known: bool
     note: str
     days: tuple[tuple[str, str], ...]
@@ -111,6 +112,7 @@ def view(found: Standing, known: list[Day], moves: Moves | None) -> RfmView:
         everybody=_on_map(found, cells.ALL, found.n, 0, "everybody"),
         groups=tuple(_group(found, one) for one in found.groups),
         money_title="Paid so far" if bought else "Revenue a month",
+        money_short="Paid" if bought else "A month",
         risk_known=any(one.scored for one in found.groups),
         note=_note(found),
         days=tuple((one.name, _words(one)) for one in reversed(known)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from retainstream.lib import clock
@@ -39,7 +39,7 @@ def predictions(session: Session, request: PageRequest) -> dict[str, object]:
     last_row = shown[-1][0] if len(found) > len(shown) else None
     cursor = None if last_row is None else encode_cursor(_SORT, [last_row.value_minor, last_row.customer_id])
     items = [present(run, value) | {"user_id": user_id} for value, user_id in shown]
-    return Page(items, cursor, _total(session, run)).to_dict() | {
+    return Page(items, cursor, len(reading.rows(session, run.id).customer)).to_dict() | {
         "as_of": clock.iso(run.as_of),
         "months": run.inputs["months"],
         "contract": run.summary["contract"],
@@ -69,9 +69,3 @@ def present(run: AnalysisRun, value: LifetimeValue) -> dict[str, object]:
         "p_alive": value.alive,
         "expected_purchases": value.purchases,
     }
-
-
-def _total(session: Session, run: AnalysisRun) -> int:
-    query = select(func.count()).select_from(LifetimeValue).where(LifetimeValue.run_id == run.id)
-    hidden = select(Customer.id).where(~Customer.visible())
-    return session.scalar(query.where(LifetimeValue.customer_id.not_in(hidden))) or 0
