@@ -12,8 +12,8 @@ from retainstream.services.health import reading, schemes
 from retainstream.services.health.reading import PastScore
 from retainstream.services.health.schemes import SchemePart, SchemeView
 from retainstream.web.charts import Spark, sparkline
+from retainstream.web.customers_view import HEALTH_LOOK
 from retainstream.web.health_schemes_form import plain
-from retainstream.web.health_scores_view import LOOK
 from retainstream.web.template_tools import day, percent
 
 _STEADY = 2.0
@@ -70,7 +70,7 @@ def view(past: Sequence[PastScore], scheme: SchemeView) -> HealthView:
         title=title,
         note=f"as of {day(clock.iso(now.as_of))}",
         figure="–" if now.score is None else f"{now.score:.0f}",
-        look="" if now.band is None else LOOK[now.band],
+        look="" if now.band is None else HEALTH_LOOK[now.band],
         word=word,
         confidence=_sure(now),
         trend=_trend(comparable),

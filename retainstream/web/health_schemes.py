@@ -20,11 +20,12 @@ from retainstream.services.segments import saved
 from retainstream.web import analyses, frame
 from retainstream.web import health_schemes_form as forms
 from retainstream.web.browser_session import go
+from retainstream.web.customers_view import HEALTH_LOOK
 from retainstream.web.guards import requires_page, signed_in_actor
 from retainstream.web.health_schemes_form import Form
 from retainstream.web.health_scores import PAGE as SCORES
 from retainstream.web.health_scores import TABS
-from retainstream.web.health_scores_view import LOOK, address_of
+from retainstream.web.health_scores_view import address_of
 from retainstream.web.template_tools import percent
 
 blueprint = Blueprint("web_health_schemes", __name__)
@@ -229,7 +230,7 @@ def _preview(session: Session, form: Form) -> PreviewView:
     most, total = max(found.bands.values()) or 1, sum(found.bands.values()) or 1
     lines = tuple(
         PreviewLine(
-            LOOK[name],
+            HEALTH_LOOK[name],
             name.capitalize(),
             found.bands[name],
             percent(found.bands[name] / total),

@@ -15,10 +15,9 @@ from retainstream.services.health.business import Business
 from retainstream.services.health.reading import FALL, LOW, Standing
 from retainstream.services.health.schemes import BAND_NAMES, SchemeView
 from retainstream.web.charts import Spark, sparkline
+from retainstream.web.customers_view import HEALTH_LOOK
 from retainstream.web.template_tools import day, percent, whole
 
-LOOK = {"critical": "very_high", "weak": "high", "fair": "medium", "good": "low"}
-"""Band -> the look of the risk band that it stands beside: colour and shape are the same signs everywhere."""
 SHOWN_FALLING = 8
 
 
@@ -189,7 +188,7 @@ def _bands(found: Standing, used: Sequence[SchemeView]) -> tuple[BandLine, ...]:
     return tuple(
         BandLine(
             key=name,
-            look=LOOK[name],
+            look=HEALTH_LOOK[name],
             word=name.capitalize(),
             bounds=_bounds(name, next(iter(edges))) if len(edges) == 1 else "",
             count=counts[name],
@@ -247,7 +246,7 @@ def _fallen(found: Standing, at: int, names: Mapping[int, str], used: Sequence[S
         user_id=user_id,
         address=f"/customers/{quote(user_id)}",
         score=f"{found.score[at]:.0f}",
-        look=LOOK[name],
+        look=HEALTH_LOOK[name],
         word=name.capitalize(),
         change=f"−{abs(found.change[at]):.0f}",
         because="" if scheme is None else weakest(scheme, {key: column[at] for key, column in found.points.items()}),

@@ -10,11 +10,9 @@ import pytest
 from flask import Flask
 
 from retainstream.config import Settings
-from retainstream.config import Settings
 from retainstream.db import unit_of_work
 from retainstream.security.actor import SYSTEM
 from retainstream.services.segments import saved
-from tests.shop import open_shop
 from tests.shop import open_shop
 from tests.web.analysed import tell_past
 from tests.web.conftest import Browser
@@ -30,8 +28,7 @@ OF_A_PAST = (
     "/segments/survival?by=plan",
     "/segments/rfm",
     "/revenue/lifetime",
-    "/segments/rfm",
-    "/revenue/lifetime",
+    "/health-scores",
 )
 """Pages whose figures need customers with a past."""
 _LINK = re.compile(r'<a\b[^>]*href="(/customers(?:\?[^"]*)?)"[^>]*>(.*?)</a>', re.DOTALL)
@@ -99,19 +96,6 @@ def test_every_figure_of_a_past_opens_the_list_that_it_counts(
     assert len(found) >= 10
     for address, figure in found.items():
         assert listed(browser.get(address).text) == figure, address
-
-
-@pytest.mark.parametrize("page", ["/segments/rfm", "/revenue/lifetime"])
-def test_every_figure_of_a_shop_opens_the_list_that_it_counts(
-    app: Flask, settings: Settings, as_: Callable[[str], Browser], page: str
-) -> None:
-    with app.app_context():
-        open_shop(settings, 150)
-    browser = as_("viewer")
-    found = figures(browser.get(page).text)
-    assert len(found) >= 20
-    for address, figure in found.items():
-        assert listed(browser.get(address).text) == figure, f"{address} on {page}"
 
 
 @pytest.mark.parametrize("page", ["/segments/rfm", "/revenue/lifetime"])

@@ -204,3 +204,18 @@ def test_a_viewer_looks_and_changes_nothing(app: Flask, as_: As) -> None:
     assert viewer.get(f"{SCHEMES}/{scheme.id}").status_code == 403
     assert viewer.get(f"{PAGE}/scores.csv").status_code == 403
     assert viewer.post(f"{SCHEMES}/{scheme.id}", sent(scheme), page="/").status_code == 403
+
+
+@pytest.mark.usefixtures("past")
+def test_a_customer_has_health_with_parts_and_a_trend_and_lists_a_column(app: Flask, as_: As) -> None:
+    analyst = as_("analyst")
+    fallen = re.findall(r'class="health-who"><a href="(/customers/[^"]+)"', analyst.get(PAGE).text)
+    page = analyst.get(fallen[0]).text
+    assert re.search(r"Health: \d+ of 100, (critical|weak|fair|good); .+ costs most", page)
+    assert re.search(r"Down \d+ points since", page)
+    assert "Time since the last activity" in page and "By the scheme “Default”" in page
+    listed_page = analyst.get("/customers?columns=health,plan").text
+    assert re.search(r'data-label="Health"', listed_page)
+    file = analyst.get("/customers.csv?columns=health").text.splitlines()
+    assert file[0].endswith("health_score,health_band")
+    assert re.search(r",\d+(\.\d+)?,(critical|weak|fair|good)$", "\n".join(file), re.MULTILINE)
