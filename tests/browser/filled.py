@@ -28,6 +28,7 @@ from tests.browser.conftest import Served
 from tests.browser.people import EMAIL, PASSWORD, cookie
 from tests.services.as_of import happened
 from tests.services.as_of.happened import DAY, START
+from tests.web.healthy import add_health
 from tests.web.modelled import add_job, add_version, replayed
 
 LONG = "a.feed.whose.name.is.about.as.long.as.a.name.may.be-" + "0123456789" * 2
@@ -84,6 +85,8 @@ def fill(served: Served) -> Filled:
             names["user_id"] = str(session.scalar(query.order_by(LatestScore.margin.desc()).limit(1)))
         names |= _work_at_the_desk(settings, person)
         names["segment"] = _keep_segment(person)
+        with unit_of_work() as session:
+            names["scheme"] = str(add_health(session))
         names |= _report(settings, person)
         with unit_of_work() as session:
             tagging.tag(session, person, tagging.picked(session, [names["user_id"]]), "vip", add=True)

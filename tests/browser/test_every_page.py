@@ -33,6 +33,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "/data/import/<token>": ("/data/import/{draft}",),
     "/data/imports/<int:number>": ("/data/imports/{import}",),
     "/data/imports/<int:number>/undo": ("/data/imports/{import}/undo",),
+    "/health-scores/schemes/<int:scheme_id>": ("/health-scores/schemes/{scheme}",),
     "/invitation/<token>": ("/invitation/{invitation}",),
     "/jobs": ("/jobs", "/jobs?state=cancelled"),
     "/jobs/<int:job_id>": ("/jobs/{failed}", "/jobs/{done}", "/jobs/{running}"),
@@ -74,6 +75,8 @@ MISSING = "/nothing-is-here"
 FRAME = (".rail", ".top")
 EMPTY = (
     "/",
+    "/health-scores",
+    "/health-scores/schemes",
     "/customers",
     "/data",
     "/data/definitions",
