@@ -38,8 +38,8 @@ def one(session: Session, name: str) -> int:
     return int(found or 0)
 
 
-def glance() -> tuple[int, ...]:
-    """Return all counters in the order of `NAMES` without a unit of work, for callers that only ask whether what they keep still holds.
+def glance(names: tuple[str, ...] = NAMES) -> tuple[int, ...]:
+    """Return some counters, in their order, without a unit of work, for callers that only ask whether what they keep still holds.
 
     One autocommitted SELECT is a consistent snapshot in itself, and on a pooled connection it takes a tenth of the time of a session around it.
     """
@@ -48,4 +48,4 @@ def glance() -> tuple[int, ...]:
         found = dict(connection.cursor().execute("SELECT name, value FROM revisions").fetchall())
     finally:
         connection.close()
-    return tuple(found.get(name, 0) for name in NAMES)
+    return tuple(found.get(name, 0) for name in names)

@@ -1,26 +1,32 @@
-"""Makes what Home, Customers and Today keep before somebody asks for it: else the first to look after new scores would wait for it."""
+"""Makes what Home, Customers, Today and the analyses keep before somebody asks for it: else the first to look after new scores would wait for it."""
 
 from __future__ import annotations
 
+import contextlib
+
 from retainstream.config import Settings
 from retainstream.db import read_unit
+from retainstream.errors import NotReady
 from retainstream.services import dashboard, revisions
+from retainstream.services.cohorts import grids as cohorts
 from retainstream.services.customers import counted, groups
 from retainstream.services.customers.filters import CustomerFilter
 from retainstream.services.desk import standing
+from retainstream.services.revenue import bridge
+from retainstream.services.survival import curves as survival
 
-FOLLOWED = ("customers", "scores", "model", "settings", "removals")
+FOLLOWED = ("customers", "scores", "model", "settings", "removals", "analyses")
 """Counters of what is kept here. New events alone change none of it, and on a busy feed they come all the time."""
 
 
 def state() -> tuple[int, ...]:
     """Return the counters that are followed; costs so little that it may be asked every second. Needs an application context."""
-    counters = dict(zip(revisions.NAMES, revisions.glance(), strict=True))
-    return tuple(counters[name] for name in FOLLOWED)
+    return revisions.glance(FOLLOWED)
 
 
 def figures(settings: Settings) -> None:
-    """Make the headline figures, the distribution, the groups, the length of the plain list, and the order of today's list, as far as they are not kept yet.
+    """Make the headline figures, the distribution, the groups, the length of the plain list, the order of today's list, and what the
+    pages of cohorts, survival and revenue show first, as far as they are not kept yet.
 
     It only reads, one unit for each, so that none is open for long. Needs an application context, and no open unit of work.
     """
@@ -35,3 +41,6 @@ def figures(settings: Settings) -> None:
         counted.total(session, CustomerFilter())
     with read_unit() as session:
         standing.read(session, settings)
+    for made in (cohorts.read, survival.read, bridge.read):
+        with contextlib.suppress(NotReady), read_unit() as session:
+            made(session, settings)

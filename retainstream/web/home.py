@@ -113,20 +113,21 @@ def _with_scores(
 def _row(session: Session, person: Actor, found: Groups, name: str, shown: int) -> Row:
     ids = found.members[name][:shown]
     items = lists.present(session, person, ids)
-    rises = [found.rises.get(one) if name == "risen" else None for one in ids]
     note = {
         "leaving_soon": "high risk, most expected loss first",
         "risen": f"10 places in a hundred or more since {day(clock.iso(found.compared_with))}",
         "payment_trouble": "a payment failed in the last 30 days and none went through since",
         "new_drifting": "with us for three months or less, at medium risk or more",
     }[name]
-    said = [
-        f"Payment failed on {day(clock.iso(found.failed[one]))}" if name == "payment_trouble" else "" for one in ids
-    ]
-    people = tuple(
-        home_view.person_card(item, rise, first) for item, rise, first in zip(items, rises, said, strict=True)
-    )
+    people = tuple(home_view.person_card(item, _sign(found, name, one)) for item, one in zip(items, ids, strict=True))
     return Row(name, groups.TITLES[name], note, people, len(found.members[name]))
+
+
+def _sign(found: Groups, name: str, one: int) -> str:
+    """Return what brought a customer into a group; nothing where the score alone did."""
+    if name == "risen":
+        return f"Up {round(100 * found.rises[one])} places in a hundred"
+    return f"Payment failed on {day(clock.iso(found.failed[one]))}" if name == "payment_trouble" else ""
 
 
 def _refusal(session: Session) -> str:

@@ -63,7 +63,6 @@ class PersonCard:
     band_word: str
     reasons: tuple[str, ...]
     money: str
-    rise: str = ""
 
 
 @dataclass(frozen=True)
@@ -306,10 +305,10 @@ def _quality(model: Answer | None, verdict: str, past: Sequence[Moment]) -> Kpi:
     return Kpi("Model quality", f"{model['auc']:.3f}", between, note, change=change, spark=sparkline(kept))
 
 
-def person_card(item: Answer, rise: float | None = None, first: str = "") -> PersonCard:
+def person_card(item: Answer, first: str = "") -> PersonCard:
     """Return the card of a list's item.
 
-    Reasons that raise the score come first: they are what can be acted on. `rise` is that of the rank, 0 to 1; `first` is said before the reasons.
+    Reasons that raise the score come first: they are what can be acted on. `first` is said before them.
     """
     probability, percentile = item["churn_probability"], item["risk_percentile"]
     ring, words = (None, "") if percentile is None else (round(100 * percentile), "riskier than {}% of customers")
@@ -330,7 +329,6 @@ def person_card(item: Answer, rise: float | None = None, first: str = "") -> Per
         reasons=((first,) if first else ())
         + tuple(str(reason["finding"]) for reason in reasons)[: SHOWN_REASONS - bool(first)],
         money=cash(item["revenue"]) if item["revenue"] else "",
-        rise="" if rise is None else f"{round(100 * rise)} pt",
     )
 
 

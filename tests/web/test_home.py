@@ -266,3 +266,9 @@ def test_page_reloads_when_the_work_that_it_saw_has_ended(app: Flask, as_: SignI
 def test_failed_job_says_what_happened(app: Flask, as_: SignIn) -> None:
     _job(app, state="failed", finished_at=2, error={"code": "boom", "message": "The disk is full."})
     assert "Training failed: The disk is full." in as_("viewer").get("/").text
+
+
+def test_home_leads_to_todays_list(app: Flask, as_: SignIn) -> None:
+    with app.app_context():
+        stock(50)
+    assert 'href="/today">Today’s list</a>' in as_("agent").get("/").text
