@@ -25,8 +25,7 @@ def state() -> tuple[int, ...]:
 
 
 def figures(settings: Settings) -> None:
-    """Make the headline figures, the distribution, the groups, the length of the plain list, the order of today's list, and what the
-    pages of cohorts, survival and revenue show first, as far as they are not kept yet.
+    """Make what those pages show first, as far as it is not kept yet.
 
     It only reads, one unit for each, so that none is open for long. Needs an application context, and no open unit of work.
     """
