@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from retainstream.lib import clock
@@ -25,6 +25,7 @@ def add_health(session: Session, most: int = 400) -> int:
     now = clock.now_us() // clock.DAY_US * clock.DAY_US
     keys = ("key", "title", "weight", "worst", "best", "unit")
     parts = [dict(zip(keys, one, strict=True)) for one in PARTS]
+    session.execute(update(HealthScheme).where(HealthScheme.retired_at.is_(None)).values(retired_at=now - 9))
     old = HealthScheme(name="Ours", parts=parts, bands=[40, 60, 80], created_at=now - 9, retired_at=now - 5)
     scheme = HealthScheme(name="Ours", parts=parts, bands=[40, 60, 80], proposed=True, created_at=now - 5)
     session.add_all([old, scheme])
@@ -71,7 +72,7 @@ def _summary(scheme_id: int) -> dict[str, Any]:
     beside = {**panel, "model": figure(0.78), "against_model": figure(-0.07)}
     weights = dict(zip((one[0] for one in PARTS), (70, 30, 0), strict=True))
     proposal = {
-        "message": None, "better": True, "weights": weights, "intervals": dict.fromkeys(weights, {"value": 40, "low": 20, "high": 60}),
+        "message": None, "better": True, "weights": weights, "intervals": {key: figure(40) for key in weights},
         "gain": {"value": 0.02, "low": 0.01, "high": 0.03}, "current": figure(0.7), "proposed": figure(0.72),
         "learnt": 2800, "learnt_left": 150, "judged": 1400, "judged_left": 80,
     }  # fmt: skip
