@@ -105,7 +105,7 @@ def _costliest(score: PastScore, scheme: SchemeView) -> SchemePart | None:
 
 def _line(part: SchemePart, score: PastScore) -> PartLine:
     points, value = _cell(part, score)
-    unit = f" {part.unit}" if part.unit else ""
+    unit = part.unit if part.unit.startswith("%") else f" {part.unit}".rstrip()
     return PartLine(
         title=part.title,
         value="not known" if value is None else f"{plain(round(value, 1))}{unit}",
