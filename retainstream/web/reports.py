@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
-from retainstream.errors import Conflict, Forbidden, InvalidInput
+from retainstream.errors import Conflict, Forbidden, InvalidInput, RetainStreamError
 from retainstream.lib.pagination import PageRequest
 from retainstream.security.permissions import Permission
 from retainstream.services.customers import asked
@@ -62,7 +62,7 @@ def new() -> BaseResponse:
 def _form(session: Session, typed: Typed, view: ReportView | None = None, status: int = 200) -> BaseResponse:
     try:
         what = reports_form.subjects(session, signed_in_actor(), typed.values["what"])
-    except InvalidInput as bad:  # a list that is none, or no longer
+    except RetainStreamError as bad:  # a list that is none, or no longer
         typed = reports_form.refused(typed, {"what": [bad.message]})
         what, status = reports_form.subjects(session, signed_in_actor(), ""), 422
     return frame.page(
@@ -122,7 +122,7 @@ def _said(session: Session, view: ReportView) -> str:
         return ""
     try:
         return lists.said(session, asked.read_query(view.report.query))
-    except InvalidInput as gone:  # such as a segment that was deleted since
+    except RetainStreamError as gone:  # such as a segment that was deleted since
         return gone.message
 
 

@@ -183,11 +183,11 @@ def _work_at_the_desk(settings: Settings, person: Actor) -> dict[str, str]:
 
 
 def _report(settings: Settings, person: Actor) -> dict[str, str]:
-    """Keep reports: one that was made, one that could not be (nothing was analysed), one that rests."""
+    """Keep reports: one that was made, one that could not be (its segment is gone), one that rests."""
     weekly = {"every": "week", "weekday": 0, "hour": 7}
     wishes = (
         {"name": "Riskiest of the week", "subject": "customers", "parameters": "band=high", "format": "csv", "schedule": weekly},
-        {"name": LONG, "subject": "cohorts", "format": "pdf"},
+        {"name": LONG, "subject": "customers", "parameters": "cell=segment:99999", "format": "pdf"},
         {"name": "Overview", "subject": "home", "format": "html", "schedule": weekly},
     )  # fmt: skip
     with unit_of_work() as session:

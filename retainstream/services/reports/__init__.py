@@ -2,7 +2,7 @@
 
 subjects    what can be reported: one line for each
 documents   what a report says, whatever its form
-lists, overview, insight   the subjects' functions
+lists, overview, insight, groups   the subjects' functions
 formats     the forms: CSV and Excel here, `as_html` and `as_pdf` beside it, `cells` for how a value is said
 saved       reports on record: who sees, makes, changes, deletes which
 schedules   when a report is due

@@ -14,7 +14,7 @@ from retainstream.services.reports.documents import Document, Table, share
 
 MOST_ROWS = 5000
 """A browser is slow with more; CSV and Excel have them all."""
-_LOOKS = {"moment": "tight", "date": "tight", "long": "long"}
+_LOOKS = {"moment": "tight", "risk_band": "tight", "date": "tight", "long": "long"}
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _STYLE = """
 :root { color-scheme: light; }
@@ -116,7 +116,7 @@ def _row(table: Table, row: object, zone: ZoneInfo, largest: float) -> str:
 
 
 def _cell(table: Table, heading: Heading, value: object, zone: ZoneInfo, largest: float) -> str:
-    looks = "right" if _right(table, heading) else _LOOKS.get(heading.kind, "")
+    looks = "right" if _right(table, heading) else _LOOKS.get(heading.name, _LOOKS.get(heading.kind, ""))
     name = f' class="{looks}"' if looks else ""
     words = f"<td{name}>{escape(cells.shown(value, heading.kind, zone, heading.name))}</td>"
     if heading.name != table.bar:

@@ -16,7 +16,7 @@ from retainstream.services.reports.documents import Document, Figure, Table, sha
 
 MOST_ROWS = 1000
 """Nobody leafs through more pages; CSV and Excel have all rows."""
-MOST_COLUMNS = 12
+MOST_COLUMNS = 15
 _FONTS = Path(__file__).parent / "fonts"
 _FONT, _BOLD = "DejaVuSansCondensed", "DejaVuSansCondensed-Bold"
 _INK, _QUIET, _LINE, _BAR = "#1a1f2b", "#4a5468", "#d5dae3", "#4262d6"

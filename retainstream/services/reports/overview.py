@@ -12,7 +12,18 @@ from retainstream.services.reports.documents import Asking, Document, Figure, Ta
 
 _BANDS = {"low": "Low", "medium": "Medium", "high": "High", "very_high": "Very high"}
 _COUNTS = Heading("customers", "whole", "Customers")
-_METRICS = {"auc": "AUC", "average_precision": "Average precision", "brier": "Brier score", "log_loss": "Log loss"}
+_METRICS = {
+    "auc": "AUC",
+    "pr_auc": "PR AUC",
+    "brier": "Brier score",
+    "ece": "Calibration error",
+    "f1": "F1",
+    "auc_difference": "AUC, model less this",
+    "log_loss_difference": "Log loss, model less this",
+    "empc": "Profit per customer (EMPC)",
+}
+_RIVALS = {"xgboost": "The model"}
+"""What figures are of; the others are said as they are called."""
 
 
 def home(asking: Asking) -> Document:
@@ -117,7 +128,14 @@ def model(asking: Asking) -> Document:
         ),
     )
     metrics = [
-        (subject, _METRICS.get(name, name.replace("_", " ")), one["value"], one["low"], one["high"], one["n"])
+        (
+            _RIVALS.get(subject, _words(subject)),
+            _METRICS.get(name, _words(name)),
+            one["value"],
+            one["low"],
+            one["high"],
+            one["n"],
+        )
         for subject, told in card["metrics"].items()
         for name, one in told.items()
     ]
@@ -129,7 +147,7 @@ def model(asking: Asking) -> Document:
         Heading("high", "number", "To"),
         Heading("n", "whole", "n"),
     )
-    facts = [(name.replace("_", " "), value) for name, value in window.items() if isinstance(value, str | int | float)]
+    facts = [(_words(name), value) for name, value in window.items() if isinstance(value, str | int | float)]
     tables = [
         small("Figures with their intervals", headings, metrics),
         *_drivers(asking),
@@ -163,3 +181,7 @@ def _three(value: float | None) -> str:
 
 def _between(interval: Any, digits: int = 0) -> str:
     return "no interval" if not interval else f"95% interval {interval[0]:,.{digits}f} to {interval[1]:,.{digits}f}"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()

@@ -33,10 +33,23 @@ SUBJECTS = {
         ),
         Subject("home", "Overview", Permission.DASHBOARD_READ, f"{_HERE}.overview:home", address="/"),
         Subject("model", "Model in service", Permission.MODEL_READ, f"{_HERE}.overview:model", address="/model"),
-        Subject("revenue", "Revenue by month", Permission.DASHBOARD_READ, f"{_HERE}.insight:revenue"),
+        Subject(
+            "revenue", "Revenue by month", Permission.DASHBOARD_READ, f"{_HERE}.insight:revenue", address="/revenue"
+        ),
+        Subject(
+            "lifetime",
+            "Lifetime value",
+            Permission.DASHBOARD_READ,
+            f"{_HERE}.groups:lifetime",
+            address="/revenue/lifetime",
+        ),
         Subject(
             "cohorts", "Cohorts", Permission.CUSTOMERS_READ, f"{_HERE}.insight:cohorts", address="/segments/cohorts"
         ),
+        Subject(
+            "survival", "Survival", Permission.CUSTOMERS_READ, f"{_HERE}.groups:survival", address="/segments/survival"
+        ),
+        Subject("rfm", "RFM groups", Permission.CUSTOMERS_READ, f"{_HERE}.groups:rfm", address="/segments/rfm"),
     )
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,7 +69,7 @@ def test_a_kill_leaves_nothing_behind_that_the_next_run_does_not_take_away(
         raise Killed
 
     def named(part: Path, target: Path) -> None:
-        os.rename(part, target)
+        part.rename(target)
         raise Killed
 
     with monkeypatch.context() as patch:
@@ -97,6 +96,13 @@ def test_a_failure_says_why_and_the_next_making_goes_well(settings: Settings, ke
         session.execute(update(Report).values(subject="home"))
     run_job(settings, "report", {"report_id": number})
     assert [one.state for one in rows()] == ["failed", "made"]
+
+
+def test_a_list_whose_segment_is_gone_says_so(settings: Settings, keep: Callable[..., int]) -> None:
+    with pytest.raises(RetainStreamError):
+        run_job(settings, "report", {"report_id": keep(query="cell=segment:99999")})
+    (file,) = rows(state="failed")
+    assert "segment" in str(file.error)
 
 
 def test_something_unforeseen_is_a_failure_without_details(

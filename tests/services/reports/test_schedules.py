@@ -58,14 +58,16 @@ def test_the_next_time_is_that_of_the_boxs_clocks(schedule: dict[str, Any], mome
 @given(
     schedule=st.one_of(
         st.builds(lambda hour: {"every": "day", "hour": hour}, st.integers(0, 23)),
-        st.builds(lambda hour, at: {"every": "week", "hour": hour, "weekday": at}, st.integers(0, 23), st.integers(0, 6)),
+        st.builds(
+            lambda hour, at: {"every": "week", "hour": hour, "weekday": at}, st.integers(0, 23), st.integers(0, 6)
+        ),
         st.builds(lambda hour, at: {"every": "month", "hour": hour, "day": at}, st.integers(0, 23), st.integers(1, 31)),
     ),
     zone=st.sampled_from(ZONES),
-    start=st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)),
+    start=st.integers(clock.to_us(datetime(2020, 1, 1, tzinfo=UTC)), clock.to_us(datetime(2030, 1, 1, tzinfo=UTC))),
 )
-def test_each_time_lies_ahead_and_no_day_comes_twice(schedule: dict[str, Any], zone: str, start: datetime) -> None:
-    moment, days = clock.to_us(start.replace(tzinfo=UTC)), []
+def test_each_time_lies_ahead_and_no_day_comes_twice(schedule: dict[str, Any], zone: str, start: int) -> None:
+    moment, days = start, []
     for _ in range(15):
         following = schedules.next_after(schedule, zone, moment)
         assert following > moment

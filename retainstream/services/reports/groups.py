@@ -1,0 +1,142 @@
+"""RFM groups, survival and lifetime value as reports. Before the analyses were made they say so, as the pages do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from retainstream.lib.money import to_major
+from retainstream.lib.workbook import Heading
+from retainstream.services.lifetime import reading as lifetimes
+from retainstream.services.reports.cells import NOTHING
+from retainstream.services.reports.documents import Asking, Document, Figure, amount, instant, small
+from retainstream.services.rfm import reading as rfm_reading
+from retainstream.services.survival import curves, present
+
+_CUSTOMERS = Heading("customers", "whole", "Customers")
+_MEANING = {"purchases": "what they bought", "activity": "what they did"}
+
+
+def rfm(asking: Asking) -> Document:
+    """Return the named groups with how many are in each, and the map; raises NotReady before they were made."""
+    found = rfm_reading.standing(asking.session)
+    currency = found.currency
+    groups = [
+        (
+            one.name,
+            one.n,
+            None if currency is None or one.money_minor is None else to_major(one.money_minor, currency),
+            one.probability,
+            one.meaning,
+        )
+        for one in found.groups
+    ]
+    headings = (
+        Heading("group", title="Group"),
+        _CUSTOMERS,
+        Heading("money", "money", "Money" if currency is None else f"Money, {currency}"),
+        Heading("churn_probability", "share", "Mean probability"),
+        Heading("meaning", "long", "Who they are"),
+    )
+    places = [(f"R{recency}", *row) for recency, row in reversed(list(enumerate(found.grid, 1)))]
+    grid = (
+        Heading("recency", title="Recency"),
+        *(Heading(f"f{one}", "whole", f"F{one}") for one in range(1, len(found.grid) + 1)),
+    )
+    tables = (
+        small("Groups", headings, groups, bar="customers"),
+        small("Map", grid, places, note="Customers by recency (R5: the latest) and frequency (F5: the most often)."),
+    )
+    title = f"{found.n:,} customers by recency, frequency and money"
+    lead = f"Scored in fifths by {_MEANING.get(found.meaning, found.meaning)}."
+    return Document(title, lead, found.as_of, tables)
+
+
+def survival(asking: Asking) -> Document:
+    """Return the share of customers who stay for how long, with its interval, and departures by tenure; raises NotReady before it was made."""
+    found = curves.read(asking.session, asking.settings)
+    told: Any = present.survival(found)
+    hazards: Any = present.tenure(found, curves.tenure(asking.session, asking.settings))
+    group = told["groups"][0]
+    steps = [
+        (one["until_months"], one["share"], one["low"], one["high"], one["at_risk"], one["left"])
+        for one in group["steps"]
+    ]
+    headings = (
+        Heading("until_months", "number", "Months"),
+        Heading("share", "share", "Still there"),
+        Heading("low", "share", "From"),
+        Heading("high", "share", "To"),
+        Heading("at_risk", "whole", "Followed so far"),
+        Heading("left", "whole", "Left"),
+    )
+    rates = [
+        (one["after_months"], one["until_months"], one["left"], one["rate"], one["low"], one["high"])
+        for one in hazards["items"]
+        if one["enough"]
+    ]
+    by_tenure = (
+        Heading("after_months", "number", "From month"),
+        Heading("until_months", "number", "To month"),
+        Heading("left", "whole", "Left"),
+        Heading("rate", "share", "Leave in a month"),
+        Heading("low", "share", "From"),
+        Heading("high", "share", "To"),
+    )
+    median = group["median"]
+    figures = (
+        Figure("Customers", f"{told['n']:,}", f"{told['n_left']:,} of them left"),
+        Figure("Half stay for", NOTHING if median is None else f"{median:.1f} months", _interval(group)),
+    )
+    tables = (
+        small("How many stay", headings, steps, bar="share", note="Kaplan-Meier with 95% intervals."),
+        small("Departures by tenure", by_tenure, rates, note="Months with too few customers are left out."),
+    )
+    lead = "The share of customers who are still there after so many months."
+    title = "How long customers stay" if median is None else f"Half of the customers stay for {median:.1f} months"
+    return Document(title, lead, instant(told["as_of"]), tables, figures)
+
+
+def _interval(group: dict[str, Any]) -> str:
+    low, high = group["median_low"], group["median_high"]
+    if low is None:
+        return "not seen yet"
+    return f"95% interval {low:.1f} to {'no end' if high is None else f'{high:.1f}'}"
+
+
+def lifetime(asking: Asking) -> Document:
+    """Return what customers are worth over the horizon, by tenth and plan; raises NotReady before it was made."""
+    found = lifetimes.standing(asking.session, asking.settings)
+    told: Any = lifetimes.present(found)
+    money = found.currency
+    headings = (
+        Heading("customers", title="Customers"),
+        Heading("n", "whole", "n"),
+        Heading("value", "money", f"Together, {money}"),
+        Heading("mean", "money", "Each"),
+        Heading("least", "money", "From"),
+        Heading("most", "money", "To"),
+    )
+
+    def rows(parts: Any) -> list[list[object]]:
+        return [
+            [one["title"], one["n"], *(_major(one[name]) for name in ("value", "mean", "least", "most"))]
+            for one in parts
+        ]
+
+    total = told["total"]
+    figures = (
+        Figure("Worth together", amount(total["value"]), f"{amount(total['low'])} to {amount(total['high'])}"),
+        Figure("Customers", f"{found.n:,}", f"over {found.terms['months']} months"),
+        Figure("The top tenth", amount(told["top_tenth"]["value"]), f"{told['top_tenth']['n']:,} customers"),
+    )
+    tables = (
+        small("By tenth, from the least to the most", headings, rows(told["tenths"])),
+        small("By plan", headings, rows(told["plans"])),
+    )
+    notes = tuple(str(note) for note in told["notes"])
+    title = f"{found.n:,} customers are worth {amount(total['value'])} over {found.terms['months']} months"
+    return Document(title, str(told["method"]), found.as_of, tables, figures, notes)
+
+
+def _major(money: Any) -> object:
+    return None if money is None else to_major(money["amount_minor"], money["currency"])
