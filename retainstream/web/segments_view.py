@@ -193,7 +193,7 @@ def figures(look: Look, currency: str, cell: str = "") -> tuple[Figure, ...]:
             else f"{look.expected:,.1f}"
             if look.expected < 100
             else f"{look.expected:,.0f}",
-            f"mean probability {percent(look.mean)}, n {look.scored:,}" if look.scored else "nobody has a probability",
+            f"mean {percent(look.mean)}, n {look.scored:,}" if look.scored else "nobody has a probability",
         ),
     )
 

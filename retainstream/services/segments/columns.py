@@ -1,7 +1,7 @@
 """The values of a field for every customer, as arrays that are kept until the data changes.
 
-A rule is tried out while somebody writes it: from these arrays an answer takes milliseconds, where looking up a hundred thousand attribute versions for
-each keystroke takes a tenth of a second a condition. Conditions on them are `matching`.
+A rule is tried out while somebody writes it: from these arrays an answer takes milliseconds, whatever the rule asks for; see
+docs/decisions/0009-rules-are-answered-from-kept-columns.md. Conditions on them are `matching`.
 """
 
 from __future__ import annotations

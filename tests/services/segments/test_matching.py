@@ -73,7 +73,7 @@ def _leaf(draw: st.DrawFn) -> dict[str, Any]:
     return found | {"op": op} | ({} if value is None else {"value": value})
 
 
-_trees = st.recursive(
+trees = st.recursive(
     _leaf(),
     lambda inner: st.one_of(
         inner.map(lambda part: {"not": part}),
@@ -110,9 +110,9 @@ def plainly(tree: dict[str, Any], one: Person) -> bool:
     return _compared(value, op, wanted)
 
 
-def _depth(tree: dict[str, Any]) -> int:
+def depth(tree: dict[str, Any]) -> int:
     inner = tree.get("all") or tree.get("any") or ([tree["not"]] if "not" in tree else [])
-    return 1 + max(map(_depth, inner)) if inner else 0
+    return 1 + max(map(depth, inner)) if inner else 0
 
 
 def _compared(value: Any, op: str, wanted: Any) -> bool:
@@ -152,9 +152,9 @@ def _value(tree: dict[str, Any], one: Person) -> Any:
 
 
 @settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(tree=_trees)
+@given(tree=trees)
 def test_a_rule_means_whom_a_plain_reading_means(people: list[Person], tree: dict[str, Any]) -> None:
-    assume(_depth(tree) <= rules.DEEPEST)
+    assume(depth(tree) <= rules.DEEPEST)
     with read_unit() as session:
         population = Population(session)
         assert population.moment == END
