@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshmallow as ma
 
 from retainstream.schemas.base import Schema
-from retainstream.schemas.customers import RISK_WORDS, CustomerRecordSchema, ReasonSchema, WordsField
+from retainstream.schemas.customers import RISK_WORDS, CustomerRecordSchema, MoneySchema, ReasonSchema, WordsField
 from retainstream.schemas.events import EventSchema, SubscriptionSchema
 from retainstream.schemas.exposures import ExposureSchema
 from retainstream.schemas.paging import MOMENT
@@ -77,6 +77,14 @@ class PortraitNoteSchema(Schema):
     text = ma.fields.String(required=True)
 
 
+class PortraitValueSchema(Schema):
+    """What the person is expected to bring, with its interval."""
+
+    value = ma.fields.Nested(MoneySchema, required=True)
+    low = ma.fields.Nested(MoneySchema, required=True, allow_none=True)
+    high = ma.fields.Nested(MoneySchema, required=True, allow_none=True)
+
+
 class PortraitSchema(Schema):
     """Everything on record about one person."""
 
@@ -87,6 +95,8 @@ class PortraitSchema(Schema):
     exposures = ma.fields.List(ma.fields.Nested(ExposureSchema), required=True)
     tasks = ma.fields.List(ma.fields.Nested(PortraitTaskSchema), required=True)
     notes = ma.fields.List(ma.fields.Nested(PortraitNoteSchema), required=True)
+    lifetime_value = ma.fields.Nested(PortraitValueSchema, required=True, allow_none=True)
+    rfm_group = ma.fields.String(required=True, allow_none=True)
 
 
 class StandingSchema(Schema):

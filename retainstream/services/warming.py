@@ -12,7 +12,9 @@ from retainstream.services.cohorts import grids as cohorts
 from retainstream.services.customers import counted, groups
 from retainstream.services.customers.filters import CustomerFilter
 from retainstream.services.desk import standing
+from retainstream.services.lifetime import reading as lifetime
 from retainstream.services.revenue import bridge
+from retainstream.services.rfm import reading as rfm
 from retainstream.services.survival import curves as survival
 
 FOLLOWED = ("customers", "scores", "model", "settings", "removals", "analyses")
@@ -40,6 +42,8 @@ def figures(settings: Settings) -> None:
         counted.total(session, CustomerFilter())
     with read_unit() as session:
         standing.read(session, settings)
-    for made in (cohorts.read, survival.read, bridge.read):
+    with contextlib.suppress(NotReady), read_unit() as session:
+        rfm.standing(session)
+    for made in (cohorts.read, survival.read, bridge.read, rfm.migration, lifetime.standing):
         with contextlib.suppress(NotReady), read_unit() as session:
             made(session, settings)

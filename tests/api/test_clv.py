@@ -54,6 +54,14 @@ def test_the_summary_holds_terms_tenths_and_the_check(client: FlaskClient, cast:
 
 
 @pytest.mark.usefixtures("shop")
+def test_the_export_of_a_person_holds_what_was_made_of_them(client: FlaskClient, cast: Cast) -> None:
+    first = get(client, cast, "/clv/predictions?limit=1")["items"][0]
+    answer: Any = client.get(f"/api/v1/customers/{first['user_id']}/export", headers=cast.token("owner")).json
+    assert answer["lifetime_value"] == {name: first[name] for name in ("value", "low", "high")}
+    assert answer["rfm_group"]
+
+
+@pytest.mark.usefixtures("shop")
 def test_a_cursor_of_another_list_is_refused(client: FlaskClient, cast: Cast) -> None:
     assert get(client, cast, "/clv/predictions?cursor=abc", status=422)["error"]["fields"]
 

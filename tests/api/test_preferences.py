@@ -53,6 +53,9 @@ def test_a_change_is_kept_and_null_sets_it_back(app: Flask, client: FlaskClient,
         ({"daily_capacity": 0}, "daily_capacity"),
         ({"due_days": 91}, "due_days"),
         ({"rest_days": 1.5}, "rest_days"),
+        ({"margin": 0}, "margin"),
+        ({"annual_discount": 1.5}, "annual_discount"),
+        ({"value_months": 61}, "value_months"),
     ],
 )
 def test_a_wrong_value_is_named_and_nothing_is_stored(

@@ -253,6 +253,9 @@ def test_preferences_are_kept_in_their_units_and_set_back(app: Flask, as_: SignI
         ({"daily_capacity": "0"}, "Expected a whole number from 1 to 10,000."),
         ({"due_days": "2.5"}, "Expected a whole number from 0 to 90."),
         ({"rest_days": "366"}, "Expected a whole number from 0 to 365."),
+        ({"margin": "0"}, "Expected a number above 0 and up to 100."),
+        ({"annual_discount": "-1"}, "Expected a number from 0 to 100."),
+        ({"value_months": "0"}, "Expected a whole number from 1 to 60."),
     ],
 )
 def test_wrong_preferences_say_where_and_lose_nothing(
