@@ -304,7 +304,7 @@ def _analyse(result: Any) -> str:
     skipped = [words for words, told in result.items() if "skipped" in told]
     made = [words for words in result if words not in skipped]
     done = f"Made anew: {', '.join(made)}." if made else "Nothing could be made yet."
-    return f"{done} Not made, for want of data: {', '.join(skipped)}." if skipped else done
+    return f"{done} With nothing to make yet: {', '.join(skipped)}." if skipped else done
 
 
 def _report(result: Any) -> str:
