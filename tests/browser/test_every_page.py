@@ -85,6 +85,8 @@ EMPTY = (
     "/model",
     "/revenue",
     "/revenue/months",
+    "/revenue/lifetime",
+    "/segments/rfm",
     "/jobs",
     "/reports",
     "/segments",

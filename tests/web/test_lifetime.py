@@ -15,6 +15,7 @@ from retainstream.db import unit_of_work
 from retainstream.models import Event
 from tests.shop import open_shop
 from tests.web.conftest import Browser
+from tests.web.stocked import stock
 from tests.work import run_job
 
 SignIn = Callable[[str], Browser]
@@ -73,3 +74,17 @@ def test_before_it_was_made_it_says_so(as_: SignIn) -> None:
     page = as_("analyst").get(PAGE).text
     assert "No lifetime values yet" in page and "Make them now" in page
     assert as_("viewer").get(f"{PAGE}/check.csv").status_code == 409
+
+
+def test_a_table_without_dates_has_values_but_neither_check_nor_recency(
+    app: Flask, settings: Settings, as_: SignIn
+) -> None:
+    with app.app_context():
+        stock(240)
+        run_job(settings, "analyse")
+    browser = as_("viewer")
+    page = browser.get(PAGE).text
+    assert "Not checked yet" in page and "holds nothing out" in page and "by survival curves" in page
+    assert "By plan" in page and "Premium" in page
+    rfm = browser.get("/segments/rfm").text
+    assert "table without dates" in rfm and "Make them now" not in rfm
