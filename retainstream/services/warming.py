@@ -12,6 +12,7 @@ from retainstream.services.cohorts import grids as cohorts
 from retainstream.services.customers import counted, groups
 from retainstream.services.customers.filters import CustomerFilter
 from retainstream.services.desk import standing
+from retainstream.services.health import reading as health
 from retainstream.services.lifetime import reading as lifetime
 from retainstream.services.revenue import bridge
 from retainstream.services.rfm import reading as rfm
@@ -44,6 +45,8 @@ def figures(settings: Settings) -> None:
         standing.read(session, settings)
     with contextlib.suppress(NotReady), read_unit() as session:
         rfm.standing(session)
+    with contextlib.suppress(NotReady), read_unit() as session:
+        health.standing(session)
     for made in (cohorts.read, survival.read, bridge.read, rfm.migration, lifetime.standing):
         with contextlib.suppress(NotReady), read_unit() as session:
             made(session, settings)

@@ -17,6 +17,8 @@ from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import Conflict, InvalidInput, NotFound, NotReady
 from retainstream.lib import clock
 from retainstream.security.permissions import Permission
+from retainstream.services import revisions
+from retainstream.services.analyses import kept
 from retainstream.services.health import business, listing, reading, schemes
 from retainstream.services.health.listing import Wanted
 from retainstream.services.health.schemes import BAND_NAMES
@@ -40,6 +42,9 @@ class Page:
     business: BusinessView | None
     tests: tuple[TestView, ...]
     tests_message: str
+
+
+_kept: kept.Kept[Page] = kept.Kept(2)
 
 
 @blueprint.get(PAGE)
@@ -66,7 +71,13 @@ def show() -> BaseResponse:
 
 
 def read(session: Session) -> Page:
-    """Return the page's content; raises NotReady before there are any scores."""
+    """Return the page's content, kept until data, scores or schemes change; raises NotReady before there are any scores."""
+    counters = revisions.read(session)
+    day = clock.now_us() // clock.DAY_US  # dates are written without the year while it is this one
+    return _kept.of((kept.state(session), counters["scores"], counters["model"], day), lambda: _read(session))
+
+
+def _read(session: Session) -> Page:
     found = reading.standing(session)
     used = schemes.active(session)
     ids = [int(found.ids[at]) for at in health_scores_view.fell_most(found)]
