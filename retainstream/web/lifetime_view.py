@@ -16,6 +16,7 @@ from retainstream.web.revenue_words import amount, tick
 from retainstream.web.template_tools import cash, day, percent, whole
 
 PAGE = "/revenue/lifetime"
+_NOTED = 0.05  # so far off that a reader of the total has to know
 Answer = Mapping[str, Any]
 
 
@@ -228,6 +229,7 @@ def _errors(check: Answer, currency: str) -> tuple[str, ...]:
     judged, bought = check["money"], check["purchases"]
     mae, plain = (cash(money(round(judged[name]["value"]), currency)) for name in ("mae", "baseline_mae"))
     nearer = _nearer(judged)
+    missed = judged["actual"] / judged["predicted"] - 1 if judged["predicted"] else 0.0
     off = judged["baseline"] / judged["actual"] - 1 if judged["actual"] else 0.0
     total, typical, plainly = (
         cash(money(round(judged[name]), currency), short=True) for name in ("baseline", "rmse", "baseline_rmse")
@@ -239,7 +241,13 @@ def _errors(check: Answer, currency: str) -> tuple[str, ...]:
             f" In the mean square, which large errors weigh in: {typical} against {plainly}."
         ),
     ]
-    if not judged["better"] and judged["rmse"] < judged["baseline_rmse"]:
+    if abs(missed) >= _NOTED:
+        said.insert(
+            0,
+            f"In all {abs(missed):.0%} {'more' if missed > 0 else 'less'} came than was expected. The interval of the total above holds chance, not such an error"
+            " of the model: allow for it.",
+        )
+    if not judged["better"] and judged["rmse"] < judged["baseline_rmse"] and abs(missed) < abs(off):
         said.append(
             "Most stay as they are, and to expect just that is right for most; the prediction is better for those who do not, and in the total."
         )
