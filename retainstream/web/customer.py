@@ -24,6 +24,7 @@ from retainstream.services import audit, explanations, exposures, peers, predict
 from retainstream.services.customers import record
 from retainstream.web import (
     csv_files,
+    customer_advice,
     customer_desk,
     customer_health,
     customer_history_view,
@@ -36,6 +37,7 @@ from retainstream.web import (
     frame,
 )
 from retainstream.web.browser_session import go
+from retainstream.web.customer_advice import AdviceView
 from retainstream.web.customer_desk import Desk
 from retainstream.web.customer_health import HealthView
 from retainstream.web.customer_history_view import HistoryChart, Move
@@ -80,6 +82,7 @@ class Page:
     what_if: WhatIf | None
     held_out: bool
     desk: Desk | None
+    advice: AdviceView | None
     worth: Worth | None
     health: HealthView | None
     audit: tuple[dict[str, Any], ...] | None
@@ -119,6 +122,7 @@ def read(session: Session, person: Actor, user_id: str) -> Page:
         desk=customer_desk.read(session, person, settings, user_id, found.id, told["reasons"]),  # type: ignore[arg-type]
         worth=customer_worth.read(session, found.id),
         health=customer_health.read(session, found.id),
+        advice=customer_advice.read(session, person, settings, user_id),
         audit=_audit(session, person, found.id),
         undo=customer_undo.offered(user_id, str(told["updated_at"])),
         may=May(

@@ -21,6 +21,7 @@ STEPS: tuple[tuple[str, str], ...] = (
     ("RFM", "retainstream.services.rfm.making:make"),
     ("lifetime value", "retainstream.services.lifetime.making:make"),
     ("health scores", "retainstream.services.health.making:make"),
+    ("what is bought together", "retainstream.services.recommendations.cross_sell:make"),
     ("segments", "retainstream.services.segments.membership:make"),  # last: rules ask for what the others made
 )
 """What is made, in words, and by which `module:function`, in this order: later steps may read what earlier ones made.

@@ -1,0 +1,120 @@
+"""Which products the same customers buy: item-to-item counts with support, confidence, lift and an interval. Pure arithmetic; no order in time is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from retainstream.ml.metrics import wilson
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MIN_BOTH = 10
+"""A pair that fewer customers bought is not told: such a share says little, and may tell who it was."""
+MOST_ITEMS = 2_000
+
+
+@dataclass(frozen=True)
+class Pair:
+    """How many of those who bought one thing bought another, too.
+
+    Attributes
+    ----------
+    bought, other : int
+        The two items; the pair is directed.
+    both, n_bought, n_other, n : int
+        Customers who bought both, the first, the other, and anything at all.
+    """
+
+    bought: int
+    other: int
+    both: int
+    n_bought: int
+    n_other: int
+    n: int
+
+    @property
+    def support(self) -> float:
+        """Return the share (0..1) of all buyers who bought both."""
+        return self.both / self.n
+
+    @property
+    def confidence(self) -> float:
+        """Return the share (0..1) of the buyers of the first who bought the other, too."""
+        return self.both / self.n_bought
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Return Wilson's 95 % interval of the confidence."""
+        return wilson(self.both, self.n_bought)
+
+    @property
+    def lift(self) -> float:
+        """Return the confidence over the share of all buyers who bought the other: 1 where the two have nothing to do with each other."""
+        return self.confidence * self.n / self.n_other
+
+    @property
+    def surely_more(self) -> bool:
+        """Tell whether even the lower end of the interval lies above the share of all buyers who bought the other."""
+        return self.interval[0] > self.n_other / self.n
+
+
+def pairs(
+    customer: np.ndarray, item: np.ndarray, *, min_both: int = MIN_BOTH, most_items: int = MOST_ITEMS
+) -> tuple[Pair, ...]:
+    """Return the pairs of items that enough customers bought.
+
+    Parameters
+    ----------
+    customer, item : int arrays of shape (m,)
+        Who bought what; buying a thing again counts once. No missing values.
+    min_both : int >= 1
+        How many customers a pair takes.
+    most_items : int
+        Only so many items, those with most customers, are looked at.
+
+    Returns
+    -------
+    tuple of Pair
+        Both directions of each pair; by the first item, then by the confidence's lower end, the highest first.
+
+    Raises
+    ------
+    ValueError
+        When the arrays differ in length, or `min_both` is below 1.
+
+    Notes
+    -----
+    Support, confidence and lift as in Agrawal, Imielinski and Swami (1993) and Brin et al. (1997), with a customer as the transaction. The counts are
+    the product of the 0/1 matrix of customers by items with itself.
+    """
+    import numpy as np
+    from scipy import sparse
+
+    if len(customer) != len(item):
+        raise ValueError("Each customer needs an item: the two arrays differ in length.")
+    if min_both < 1:
+        raise ValueError("A pair takes at least one customer.")
+    if not len(customer):
+        return ()
+    people, rows = np.unique(customer, return_inverse=True)
+    items, columns = np.unique(item, return_inverse=True)
+    matrix = sparse.csr_matrix(
+        (np.ones(len(rows), dtype=np.int32), (rows.reshape(-1), columns.reshape(-1))), shape=(len(people), len(items))
+    )
+    matrix.data[:] = 1  # duplicates were added up
+    counts = np.asarray(matrix.sum(axis=0)).reshape(-1)
+    kept = np.flatnonzero(counts >= min_both)
+    if len(kept) > most_items:
+        kept = np.sort(kept[np.argsort(-counts[kept], kind="stable")[:most_items]])
+    chosen = matrix[:, kept]
+    together = (chosen.T @ chosen).tocoo()
+    found = [
+        Pair(
+            int(items[kept[a]]), int(items[kept[b]]), int(both), int(counts[kept[a]]), int(counts[kept[b]]), len(people)
+        )
+        for a, b, both in zip(together.row, together.col, together.data, strict=True)
+        if a != b and both >= min_both
+    ]
+    return tuple(sorted(found, key=lambda one: (one.bought, -one.interval[0], one.other)))
