@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 MIN_BOTH = 10
 """A pair that fewer customers bought is not told: such a share says little, and may tell who it was."""
 MOST_ITEMS = 2_000
+_Z = 1.959964
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,12 @@ class Pair:
 
 
 def pairs(
-    customer: np.ndarray, item: np.ndarray, *, min_both: int = MIN_BOTH, most_items: int = MOST_ITEMS
+    customer: np.ndarray,
+    item: np.ndarray,
+    *,
+    min_both: int = MIN_BOTH,
+    most_items: int = MOST_ITEMS,
+    most: int | None = None,
 ) -> tuple[Pair, ...]:
     """Return the pairs of items that enough customers bought.
 
@@ -73,6 +79,8 @@ def pairs(
         How many customers a pair takes.
     most_items : int
         Only so many items, those with most customers, are looked at.
+    most : int, optional
+        Only so many pairs, those whose lift is highest at the lower end of the interval.
 
     Returns
     -------
@@ -110,11 +118,24 @@ def pairs(
         kept = np.sort(kept[np.argsort(-counts[kept], kind="stable")[:most_items]])
     chosen = matrix[:, kept]
     together = (chosen.T @ chosen).tocoo()
-    found = [
-        Pair(
-            int(items[kept[a]]), int(items[kept[b]]), int(both), int(counts[kept[a]]), int(counts[kept[b]]), len(people)
-        )
-        for a, b, both in zip(together.row, together.col, together.data, strict=True)
-        if a != b and both >= min_both
-    ]
-    return tuple(sorted(found, key=lambda one: (one.bought, -one.interval[0], one.other)))
+    first, other, both = together.row, together.col, together.data.astype(np.int64)
+    found = (first != other) & (both >= min_both)
+    first, other, both = first[found], other[found], both[found]
+    n_first, n_other, n = counts[kept[first]], counts[kept[other]], len(people)
+    low = _lower_ends(both, n_first)
+    if most is not None and len(both) > most:
+        best = np.argsort(-(low * n / n_other), kind="stable")[:most]
+        first, other, both, n_first, n_other, low = (each[best] for each in (first, other, both, n_first, n_other, low))
+    order = np.lexsort((items[kept[other]], -low, items[kept[first]]))
+    columns = (items[kept[first]], items[kept[other]], both, n_first, n_other)
+    return tuple(Pair(*row, n) for row in zip(*(column[order].tolist() for column in columns), strict=True))
+
+
+def _lower_ends(successes: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Return the lower ends of Wilson's intervals, as `metrics.wilson` has them one by one."""
+    import numpy as np
+
+    share, spread = successes / n, _Z * _Z / n
+    half = _Z * np.sqrt(share * (1 - share) / n + spread / (4 * n))
+    low: np.ndarray = np.maximum((share + spread / 2 - half) / (1 + spread), 0.0)
+    return low

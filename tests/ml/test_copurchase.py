@@ -34,6 +34,7 @@ def test_counts_are_those_of_sets(rows: list[tuple[int, int]], least: int) -> No
     found = pairs(customer, item, min_both=least)
     told = {(one.bought, one.other): (one.both, one.n_bought, one.n_other, one.n) for one in found}
     assert told == counted(rows, least)
+    assert list(found) == sorted(found, key=lambda one: (one.bought, -one.interval[0], one.other))
     for one in found:
         low, high = one.interval
         assert 0 <= low <= one.confidence <= high + 1e-9
@@ -78,6 +79,12 @@ def test_only_the_best_known_products_are_looked_at_when_there_are_too_many() ->
     item = np.tile([0, 1, 2], 20)
     keep = ~((item == 2) & (customer >= 15))
     assert {one.bought for one in pairs(customer[keep], item[keep], most_items=2)} == {0, 1}
+    every = pairs(customer, item)
+    (best,) = pairs(customer, item, most=1)
+    assert best in every
+    assert best.interval[0] * best.n / best.n_other == pytest.approx(
+        max(one.interval[0] * one.n / one.n_other for one in every)
+    )
     assert pairs(np.array([], dtype=int), np.array([], dtype=int)) == ()
     with pytest.raises(ValueError, match="differ"):
         pairs(np.array([1]), np.array([1, 2]))

@@ -20,6 +20,8 @@ STEPS = {
     "/model/train",
     "/data/definitions/propose",
     "/data/features/new",
+    "/health-scores/schemes/new",
+    "/reports/new",
     "/segments/new",
     "/today/plays/new",
 }

@@ -29,7 +29,8 @@ NO_ORDERS: Final = (
     "Send orders with `product`, by API or as a file."
 )
 TOO_FEW: Final = (
-    f"No two products were bought by the same {MIN_BOTH} customers or more: too few to say what is bought together."
+    "Nothing is bought surely more often by those who bought something else, "
+    f"as far as {MIN_BOTH} customers or more bought both."
 )
 NOT_MADE: Final = "What is bought together is counted with the other analyses, which have not been made yet."
 _FILE = "bought-together.json"
@@ -38,7 +39,7 @@ _LONGEST = 200
 
 @dataclass(frozen=True)
 class Together:
-    """Pairs of products with their names; `as_of` is that of the material, microseconds UTC."""
+    """Pairs of products that surely go together, with their names; `as_of` is that of the material, microseconds UTC."""
 
     as_of: int
     buyers: int
@@ -108,18 +109,14 @@ def _counted(bought: Any) -> dict[str, Any]:
     items = np.fromiter(
         (numbers.setdefault(str(row[1])[:_LONGEST], len(numbers)) for row in bought), np.int64, len(bought)
     )
-    every = pairs(customers, items)
-    told = sorted(every, key=lambda one: -one.both)[:MOST_PAIRS]
+    told = [pair for pair in pairs(customers, items, most=MOST_PAIRS) if pair.surely_more]
     named = sorted({number for pair in told for number in (pair.bought, pair.other)})
     texts = list(numbers)
     place = {number: at for at, number in enumerate(named)}
     return {
         "buyers": len(np.unique(customers)),
         "names": [texts[number] for number in named],
-        "pairs": [
-            [place[one.bought], place[one.other], one.both, one.n_bought, one.n_other, one.n]
-            for one in sorted(told, key=lambda one: (one.bought, -one.interval[0], one.other))
-        ],
+        "pairs": [[place[one.bought], place[one.other], one.both, one.n_bought, one.n_other, one.n] for one in told],
     }
 
 
@@ -159,8 +156,8 @@ def lacking(session: Session, found: Together | None) -> str:
 def listing(session: Session, settings: Settings, most: int) -> dict[str, object]:
     """Return the pairs that surely go together, the highest lift first, as the API has them."""
     found = read(session, settings)
-    sure = () if found is None else tuple(pair for pair in found.pairs if pair.surely_more)
-    items = [] if found is None else [found.present(pair) for pair in sorted(sure, key=lambda one: -one.lift)[:most]]
+    best = [] if found is None else sorted(found.pairs, key=lambda one: -one.lift)[:most]
+    items = [] if found is None else [found.present(pair) for pair in best]
     return {
         "as_of": None if found is None else clock.iso(found.as_of),
         "buyers": 0 if found is None else found.buyers,
@@ -190,7 +187,7 @@ def of_customer(session: Session, settings: Settings, customer_id: int) -> dict[
         own = bought_by(session, customer_id)
         best: dict[int, Pair] = {}
         for pair in found.pairs:
-            if found.names[pair.bought] in own and found.names[pair.other] not in own and pair.surely_more:
+            if found.names[pair.bought] in own and found.names[pair.other] not in own:
                 other = best.get(pair.other)
                 if other is None or pair.interval[0] > other.interval[0]:
                     best[pair.other] = pair

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,12 +13,13 @@ from sqlalchemy import update
 
 from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
-from retainstream.errors import NotFound
+from retainstream.errors import NotFound, NotReady
 from retainstream.lib import clock
-from retainstream.models import Customer, Event, EventKind, Exposure, Feed, LatestScore, Play, Task
+from retainstream.models import AnalysisRun, Customer, Event, EventKind, Exposure, Feed, LatestScore, Play, Task
 from retainstream.security.actor import SYSTEM, Actor
 from retainstream.security.permissions import ROLE_PERMISSIONS, Role
 from retainstream.services import exposures, preferences, revisions
+from retainstream.services.analyses import material
 from retainstream.services.recommendations import advice, cross_sell
 from retainstream.services.recommendations.advice import Advice
 from tests.web.stocked import stock
@@ -195,24 +197,22 @@ def shop() -> None:
             )  # fmt: skip
 
 
-def test_products_that_go_together_are_told_with_their_counts(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def count(settings: Settings) -> dict[str, Any]:
+    """Do the step of the analyse job, on a material that is in force."""
+    now = clock.now_us()
+    with unit_of_work() as session:
+        run = AnalysisRun(kind="material", state="complete", as_of=now, data_as_of=now, made_at=now)
+        session.add(run)
+        session.flush()
+        folder = settings.instance_path / material.FOLDER / str(run.id)
+    folder.mkdir(parents=True)
+    context: Any = SimpleNamespace(settings=settings, progress=lambda *_: None)
+    return cross_sell.make(context, (0.0, 1.0))
+
+
+def test_products_that_go_together_are_told_with_their_counts(settings: Settings) -> None:
     shop()
-    with read_unit() as session:
-        from sqlalchemy import select
-
-        from retainstream.services.recommendations.cross_sell import _product
-
-        rows: Any = session.execute(select(Event.customer_id, _product())).all()
-    counted = cross_sell._counted(rows)
-    together = cross_sell.Together(
-        1_700_000_000_000_000,
-        counted["buyers"],
-        tuple(counted["names"]),
-        tuple(cross_sell.Pair(*row) for row in counted["pairs"]),
-    )
-    monkeypatch.setattr(cross_sell, "read", lambda *_: together)
+    assert count(settings) == {"buyers": 60, "pairs": 2}
     found: Any = advise(settings).cross_sell
     (item,) = found["items"]
     assert (item["bought"], item["product"], item["both"], item["n_bought"], item["n"]) == ("kettle", "tea", 19, 20, 60)
@@ -232,3 +232,7 @@ def test_without_orders_there_is_a_sentence(settings: Settings) -> None:
     found: Any = advise(settings).cross_sell
     assert found["items"] == []
     assert "have not been made yet" in found["note"]
+    with pytest.raises(NotReady, match="no purchases with a product"):
+        count(settings)
+    after: Any = advise(settings).cross_sell
+    assert "no purchases with a product" in after["note"]
