@@ -127,8 +127,8 @@ def pairs(
         best = np.argsort(-(low * n / n_other), kind="stable")[:most]
         first, other, both, n_first, n_other, low = (each[best] for each in (first, other, both, n_first, n_other, low))
     order = np.lexsort((items[kept[other]], -low, items[kept[first]]))
-    columns = (items[kept[first]], items[kept[other]], both, n_first, n_other)
-    return tuple(Pair(*row, n) for row in zip(*(column[order].tolist() for column in columns), strict=True))
+    table = np.column_stack([items[kept[first]], items[kept[other]], both, n_first, n_other])[order]
+    return tuple(Pair(a, b, count, n_a, n_b, n) for a, b, count, n_a, n_b in table.tolist())
 
 
 def _lower_ends(successes: np.ndarray, n: np.ndarray) -> np.ndarray:
