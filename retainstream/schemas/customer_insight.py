@@ -85,6 +85,14 @@ class PortraitValueSchema(Schema):
     high = ma.fields.Nested(MoneySchema, required=True, allow_none=True)
 
 
+class PortraitHealthSchema(Schema):
+    """The person's health score, 0 to 100, and which share of its parts is known."""
+
+    score = ma.fields.Float(required=True, allow_none=True)
+    band = ma.fields.String(required=True, allow_none=True)
+    confidence = ma.fields.Float(required=True)
+
+
 class PortraitSchema(Schema):
     """Everything on record about one person."""
 
@@ -97,6 +105,7 @@ class PortraitSchema(Schema):
     notes = ma.fields.List(ma.fields.Nested(PortraitNoteSchema), required=True)
     lifetime_value = ma.fields.Nested(PortraitValueSchema, required=True, allow_none=True)
     rfm_group = ma.fields.String(required=True, allow_none=True)
+    health = ma.fields.Nested(PortraitHealthSchema, required=True, allow_none=True)
 
 
 class StandingSchema(Schema):

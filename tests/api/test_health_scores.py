@@ -142,3 +142,12 @@ def test_the_business_says_what_is_missing(client: FlaskClient, cast: Cast) -> N
     assert told["score"] == pytest.approx(sum(part["contribution"] for part in told["parts"]))
     assert told["cells"]["now"] == "health:business.now"
     assert told["figures"]["customers_now"] == 48
+
+
+@pytest.mark.usefixtures("scored")
+def test_a_persons_export_holds_their_health(client: FlaskClient, cast: Cast) -> None:
+    analyst = cast.token("analyst")
+    first: Any = client.get(f"{URL}?limit=1", headers=analyst).json["items"][0]
+    found: Any = client.get(f"/api/v1/customers/{first['user_id']}/export", headers=analyst).json
+    assert found["health"]["band"] == first["band"]
+    assert found["health"]["score"] == pytest.approx(first["score"], abs=0.01)

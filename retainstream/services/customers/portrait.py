@@ -16,6 +16,7 @@ from retainstream.models import (
     AttributeVersion,
     Event,
     Exposure,
+    HealthScore,
     Label,
     LifetimeValue,
     Note,
@@ -118,7 +119,7 @@ def _theirs(session: Session, model: Any, customer_id: int) -> list[Any]:
 
 
 def _derived(session: Session, customer_id: int) -> dict[str, object]:
-    """Return what analyses say of the customer now: the value with its interval, and the group."""
+    """Return what analyses say of the customer now: the value with its interval, the group, and health."""
     value_run, rfm_run = runs.in_force(session, "lifetime"), runs.in_force(session, "rfm")
     value = None if value_run is None else session.get(LifetimeValue, (value_run.id, customer_id))
     scores = None if rfm_run is None else session.get(RfmScore, (rfm_run.id, customer_id))
@@ -126,7 +127,10 @@ def _derived(session: Session, customer_id: int) -> dict[str, object]:
     if value is not None:
         amounts = {"value": value.value_minor, "low": value.low_minor, "high": value.high_minor}
         told = {name: money(minor, value.currency) for name, minor in amounts.items()}
-    return {"lifetime_value": told, "rfm_group": None if scores is None else scores.name}
+    health_run = runs.in_force(session, "health")
+    row = None if health_run is None else session.get(HealthScore, (health_run.id, customer_id))
+    health = None if row is None else {"score": row.score, "band": row.band, "confidence": row.confidence}
+    return {"lifetime_value": told, "rfm_group": None if scores is None else scores.name, "health": health}
 
 
 def _task(row: Task) -> dict[str, object]:
