@@ -81,7 +81,9 @@ def checked(address: str) -> str:
 
 def narrowed(session: Session, wanted: CustomerFilter, addresses: Iterable[str]) -> CustomerFilter:
     """Return a filter that picks those whom every one of some cells counts; the same filter where there is none. Raises InvalidInput as `read`."""
-    return replace(wanted, extra=(*wanted.extra, *(_condition(session, address) for address in addresses)))
+    named = tuple(addresses)
+    extra = (*wanted.extra, *(_condition(session, address) for address in named))
+    return replace(wanted, extra=extra, named=(*wanted.named, *named))
 
 
 def _condition(session: Session, address: str) -> ColumnElement[bool]:

@@ -50,10 +50,11 @@ class Choices:
 
 
 def total(session: Session, wanted: CustomerFilter) -> int:
-    """Return how many customers match. A filter with conditions of its own (`extra`) is counted anew each time."""
-    if wanted.extra:
+    """Return how many customers match. A filter with conditions that have no name (`extra`, `named`) is counted anew each time."""
+    if len(wanted.extra) > len(wanted.named):
         return count(session, wanted)
-    return _kept_or(session, ("total", wanted), lambda: count(session, wanted))
+    also = (*revisions.NAMES, "analyses") if wanted.named else ()
+    return _kept_or(session, ("total", wanted), lambda: count(session, wanted), *also)
 
 
 def choices(session: Session) -> Choices:
@@ -63,6 +64,8 @@ def choices(session: Session) -> Choices:
 
 def _kept_or(session: Session, name: tuple[Hashable, ...], work: Callable[[], Value], *also: str) -> Value:
     counters = revisions.read(session)
+    if "analyses" in also:
+        counters["analyses"] = revisions.one(session, "analyses")
     key = (db.engine.url.database, *(counters[each] for each in (*_MOVED_BY, *also)), *name)
     with _lock:
         if key in _kept:

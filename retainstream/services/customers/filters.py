@@ -27,6 +27,10 @@ class CustomerFilter:
         Between 0 and 1, both included.
     min_revenue, max_revenue : int
         Monthly revenue in minor units, both included.
+    extra : tuple of conditions
+        Further conditions on Customer.
+    named : tuple of str
+        What each of `extra` is, where all of them follow from a name and the state of the data: then the length of the list can be kept.
     ranked : str
         Ids of a group in its order, as a JSON list, for lists in that order; empty outside a group. It narrows nothing: that is a condition in `extra`.
     """
@@ -44,6 +48,7 @@ class CustomerFilter:
     max_tenure: float | None = None
     personal: bool = False
     extra: tuple[ColumnElement[bool], ...] = field(default=(), compare=False)
+    named: tuple[str, ...] = ()
     ranked: str = field(default="", compare=False)
 
     @property

@@ -129,7 +129,8 @@ def narrowed(session: Session, wanted: CustomerFilter, name: str) -> CustomerFil
         raise InvalidInput(f"There is no group {name[:60]!r}.", fields={"group": [f"one of {', '.join(TITLES)}"]})
     ids = read(session).members[name]
     members = Customer.id.in_(_listed(ids))
-    return replace(wanted, extra=(*wanted.extra, members), ranked=json.dumps(ids, separators=(",", ":")))
+    ranked = json.dumps(ids, separators=(",", ":"))
+    return replace(wanted, extra=(*wanted.extra, members), named=(*wanted.named, f"group {name}"), ranked=ranked)
 
 
 def _listed(ids: Sequence[int]) -> Select[tuple[int]]:
