@@ -319,7 +319,8 @@ def test_export_holds_the_person_and_is_audited(app: Flask, as_: SignIn) -> None
     answer = as_("analyst").get("/customer/export/cus_00000")
     found = json.loads(answer.text)
     assert found["customer"]["name"] == "Name 0"
-    assert set(found) == {"exported_at", "customer", "events", "subscriptions", "exposures", "tasks", "notes"}
+    told = {"events", "subscriptions", "exposures", "tasks", "notes", "rfm_group", "lifetime_value", "health"}
+    assert set(found) == {"exported_at", "customer", *told}
     assert answer.headers["Cache-Control"] == "no-store"
     with app.app_context(), read_unit() as session:
         assert session.scalar(select(AuditEntry.action).order_by(AuditEntry.id.desc())) == "customer.export"
