@@ -1,27 +1,25 @@
 // The palette: Ctrl-K opens it over any page. HTMX fetches what fits; here the arrows walk through it and Enter takes it, while the focus stays in the field.
+// Elements are looked up when they are needed: a page that comes back from the browser's history brings new ones.
 "use strict";
 
-const PALETTE = {
-  dialog: document.getElementById("palette"),
-  field: document.getElementById("palette-q"),
-  said: document.getElementById("palette-said"),
-  // An Enter that comes before what was typed has its answer waits for it: it never takes what fitted an earlier text.
-  stale: true,
-  entered: false,
-};
+// An Enter that comes before what was typed has its answer waits for it: it never takes what fitted an earlier text.
+const asking = { stale: true, entered: false };
 
+const palette = () => document.getElementById("palette");
+const field = () => document.getElementById("palette-q");
 const hits = () => [...document.querySelectorAll("#palette-list .hit")];
 const chosen = () => document.querySelector("#palette-list .hit[aria-selected=true]");
+const inField = (event) => event.target instanceof Element && event.target.id === "palette-q";
 
 function choose(hit) {
   const before = chosen();
   if (before) before.setAttribute("aria-selected", "false");
   if (!hit) {
-    PALETTE.field.removeAttribute("aria-activedescendant");
+    field().removeAttribute("aria-activedescendant");
     return;
   }
   hit.setAttribute("aria-selected", "true");
-  PALETTE.field.setAttribute("aria-activedescendant", hit.id);
+  field().setAttribute("aria-activedescendant", hit.id);
   hit.scrollIntoView({ block: "nearest" });
 }
 
@@ -35,66 +33,73 @@ function walkHits(by) {
 
 function openPalette() {
   closeMenus();
-  PALETTE.dialog.showModal();
-  PALETTE.field.select();
-  PALETTE.stale = true;
-  PALETTE.field.dispatchEvent(new Event("shown"));
+  palette().showModal();
+  field().select();
+  asking.stale = true;
+  field().dispatchEvent(new Event("shown"));
 }
 
 function tell() {
   const count = hits().length;
-  PALETTE.field.setAttribute("aria-expanded", String(count > 0));
-  PALETTE.said.textContent = count ? `${count} found` : "Nothing found";
+  field().setAttribute("aria-expanded", String(count > 0));
+  document.getElementById("palette-said").textContent = count ? `${count} found` : "Nothing found";
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.key.toLowerCase() !== "k" || event.shiftKey || event.altKey || !(event.ctrlKey || event.metaKey)) return;
+  if (!palette() || event.key.toLowerCase() !== "k" || event.shiftKey || event.altKey || !(event.ctrlKey || event.metaKey)) return;
   event.preventDefault();
-  if (PALETTE.dialog.open) PALETTE.dialog.close();
+  if (palette().open) palette().close();
   else if (!document.querySelector("dialog[open]")) openPalette();
 });
 
-document.getElementById("find").addEventListener("click", (event) => {
+document.addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-  event.preventDefault();
-  openPalette();
+  if (event.target.closest("#find")) {
+    event.preventDefault();
+    openPalette();
+  } else if (event.target.closest("#palette-found a.hit")) {
+    // A link to a place on the page that lies beneath leaves nothing open above it.
+    palette().close();
+  }
 });
 
-PALETTE.field.addEventListener("input", () => {
-  PALETTE.stale = true;
-  PALETTE.entered = false;
+document.addEventListener("input", (event) => {
+  if (!inField(event)) return;
+  asking.stale = true;
+  asking.entered = false;
 });
 
-PALETTE.field.addEventListener("keydown", (event) => {
+document.addEventListener("keydown", (event) => {
+  if (!inField(event)) return;
   if (event.key === "ArrowDown" || event.key === "ArrowUp") {
     event.preventDefault();
     walkHits(event.key === "ArrowDown" ? 1 : -1);
   } else if (event.key === "Enter" && !event.isComposing) {
     event.preventDefault();
-    if (PALETTE.stale && PALETTE.field.value.trim()) PALETTE.entered = true;
+    if (asking.stale && field().value.trim()) asking.entered = true;
     else if (chosen()) chosen().click();
   }
 });
 
 document.addEventListener("htmx:afterSettle", (event) => {
-  if (event.detail.target.id !== "palette-found") return;
-  PALETTE.stale = false;
-  choose(PALETTE.field.value.trim() ? hits()[0] : null);
+  if (event.target.id !== "palette-found") return;
+  asking.stale = false;
+  choose(field().value.trim() ? hits()[0] : null);
   tell();
-  if (PALETTE.entered && chosen()) chosen().click();
-  PALETTE.entered = false;
+  if (asking.entered && chosen()) chosen().click();
+  asking.entered = false;
 });
 
-// A link to a place on the page that lies beneath leaves nothing open above it.
-document.getElementById("palette-found").addEventListener("click", (event) => {
-  if (event.target.closest("a.hit") && !event.ctrlKey && !event.metaKey) PALETTE.dialog.close();
-});
-
-document.getElementById("palette-found").addEventListener("pointermove", (event) => {
-  const hit = event.target.closest(".hit");
+document.addEventListener("pointermove", (event) => {
+  const hit = event.target instanceof Element && event.target.closest("#palette-found .hit");
   if (hit && hit !== chosen()) choose(hit);
 });
 
-PALETTE.dialog.addEventListener("close", () => {
-  PALETTE.entered = false;
-});
+// The event of a dialog that closes does not rise, so it is caught on its way down.
+document.addEventListener(
+  "close",
+  (event) => {
+    if (event.target.id === "palette") asking.entered = false;
+  },
+  true,
+);
