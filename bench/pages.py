@@ -49,7 +49,9 @@ def box(folder: Path, instance: Path | None, customers: int) -> None:
     if instance is not None:
         shutil.copytree(instance, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.lock", "metrics"))
         return
-    settings = {**os.environ, "RETAINSTREAM_INSTANCE": str(folder)}
+    # A year of 100,000 customers is more rows than a box takes in one file unless its owner says so.
+    roomy = {"RETAINSTREAM_IMPORT_MAX_ROWS": "50000000", "RETAINSTREAM_IMPORT_MAX_MB": "20000"}
+    settings = {**os.environ, **roomy, "RETAINSTREAM_INSTANCE": str(folder)}
     for command in (["db", "upgrade"], ["demo", "--customers", str(customers)]):
         subprocess.run(
             [sys.executable, "-m", "flask", "--app", "wsgi", *command],
