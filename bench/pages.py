@@ -10,6 +10,7 @@ scripts and fonts that it names.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
 import os
 import re
@@ -168,6 +169,7 @@ def bare(requests: int) -> float:
 def _analyse(app: Flask) -> None:
     """Make the analyses where a box has none, and say how long that took."""
     from retainstream.db import read_unit, unit_of_work
+    from retainstream.errors import Conflict
     from retainstream.jobs.inline import run_queued
     from retainstream.security.actor import SYSTEM
     from retainstream.services.analyses import job, runs
@@ -177,7 +179,7 @@ def _analyse(app: Flask) -> None:
         missing = runs.in_force(session, "material") is None
     if missing or not (settings.instance_path / "analyses").is_dir():
         began = time.perf_counter()
-        with unit_of_work() as session:
+        with contextlib.suppress(Conflict), unit_of_work() as session:
             job.request(session, SYSTEM)
         ended = run_queued(settings)
         assert {each["state"] for each in ended} == {"succeeded"}, ended
