@@ -109,7 +109,7 @@ def pages(client: FlaskClient) -> Iterator[str]:
         "/revenue/lifetime",
         "/health-scores",
         "/health-scores/schemes",
-        "/customers?cell=rfm:loyal&status=all",
+        "/customers?cell=rfm:Loyal&status=all",
         "/customers?cell=health:band.good&status=all",
         "/reports",
     )
