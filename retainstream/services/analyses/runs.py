@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
+from retainstream.db import Base
 from retainstream.lib import clock
-from retainstream.models import AnalysisRun
+from retainstream.models import AnalysisRun, Customer
 from retainstream.models.analysis import ANALYSES
 from retainstream.services import jobs, revisions
 
 KEPT_DAYS = 62
 """For how long every run is kept; of those before, the last of each month."""
+_WRITE = 5_000
 
 
 def in_force(session: Session, kind: str) -> AnalysisRun | None:
@@ -59,6 +63,24 @@ def begin(context: jobs.JobContext, kind: str, *, as_of: int, data_as_of: int, i
         session.add(run)
         session.flush()
         return run.id
+
+
+def write(context: jobs.JobContext, table: type[Base], rows: Iterable[dict[str, Any]]) -> None:
+    """Write the rows of a run, a part at a time; they count once the run is complete.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        One for each customer, `run_id` and `customer_id` among its fields. Whoever was erased since the figures were read is left out.
+    """
+    left = iter(rows)
+    while chunk := list(islice(left, _WRITE)):
+        ids = [row["customer_id"] for row in chunk]
+        with context.holding_unit() as session:
+            there = set(session.scalars(select(Customer.id).where(Customer.id.between(min(ids), max(ids)))))
+            kept = [row for row in chunk if row["customer_id"] in there]
+            if kept:
+                session.execute(insert(table), kept)
 
 
 def complete(session: Session, run_id: int, *, n: int, summary: dict[str, Any]) -> None:

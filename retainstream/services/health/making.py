@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sqlalchemy import select
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Session
 
 from retainstream.db import read_unit
 from retainstream.errors import NotReady
 from retainstream.lib import clock
-from retainstream.models import AnalysisRun, Customer, HealthScore
+from retainstream.models import AnalysisRun, HealthScore
 from retainstream.services import jobs
 from retainstream.services.analyses import runs
 from retainstream.services.health import backtest, ground, parts, schemes
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from retainstream.ml.asof.builder import Builder
 
 KIND = "health"
-CHUNK = 5_000
 SEEN = "_seen"
 """Where a row keeps the days since the last sign of life, whether or not they are a part of its scheme."""
 Cells = dict[str, list[float | None]]
@@ -164,28 +162,19 @@ def _write(context: jobs.JobContext, found: Ground, used: tuple[SchemeView, ...]
     ids, scheme = scored.ids.tolist(), scored.scheme.tolist()
     scores, confidence = np.round(scored.score, 3).tolist(), np.round(scored.confidence, 4).tolist()
     names = (*BAND_NAMES, None)
-    for start in range(0, len(ids), CHUNK):
-        part = range(start, min(start + CHUNK, len(ids)))
-        with context.holding_unit() as session:
-            wanted = [ids[row] for row in part]
-            there = set(
-                session.scalars(select(Customer.id).where(Customer.id.in_(wanted)))
-            )  # somebody may be erased by now
-            rows = [
-                {
-                    "run_id": run_id,
-                    "customer_id": ids[row],
-                    "scheme_id": scheme[row],
-                    "score": None if np.isnan(scores[row]) else scores[row],
-                    "confidence": confidence[row],
-                    "band": names[scored.band[row]],
-                    "parts": scored.parts[row],
-                }
-                for row in part
-                if ids[row] in there
-            ]
-            if rows:
-                session.execute(insert(HealthScore), rows)
+    rows = (
+        {
+            "run_id": run_id,
+            "customer_id": ids[row],
+            "scheme_id": scheme[row],
+            "score": None if np.isnan(scores[row]) else scores[row],
+            "confidence": confidence[row],
+            "band": names[scored.band[row]],
+            "parts": scored.parts[row],
+        }
+        for row in range(len(ids))
+    )
+    runs.write(context, HealthScore, rows)
     return run_id
 
 

@@ -8,20 +8,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from sqlalchemy import insert, select
 
 from retainstream.config import Settings
 from retainstream.db import read_unit
 from retainstream.errors import NotReady
 from retainstream.lib import clock
-from retainstream.models import Customer, LifetimeValue
+from retainstream.models import LifetimeValue
 from retainstream.services import as_of, jobs, preferences
 from retainstream.services.analyses import material, purchases, runs
 from retainstream.services.lifetime import buyers, subscribers
 from retainstream.services.lifetime.terms import Check, Terms, Valued, estimate
 
 KIND, WORDS = "lifetime", "lifetime value"
-CHUNK = 5_000
 
 
 def make(context: jobs.JobContext, part: tuple[float, float]) -> dict[str, Any]:
@@ -108,16 +106,8 @@ def _write(context: jobs.JobContext, run_id: int, found: Valued) -> None:
         found.purchases[known],
     )
     names = ("customer_id", "value_minor", "low_minor", "high_minor", "alive", "purchases")
-    rows = [
+    rows = (
         dict(zip(names, row, strict=True)) | {"run_id": run_id, "currency": found.currency}
         for row in zip(*(column.tolist() for column in columns), strict=True)
-    ]
-    for start in range(0, len(rows), CHUNK):
-        chunk = rows[start : start + CHUNK]
-        with context.holding_unit() as session:
-            first, last = chunk[0]["customer_id"], chunk[-1]["customer_id"]
-            # Somebody may have been erased since the history was read.
-            there = set(session.scalars(select(Customer.id).where(Customer.id.between(first, last))))
-            kept = [row for row in chunk if row["customer_id"] in there]
-            if kept:
-                session.execute(insert(LifetimeValue), kept)
+    )
+    runs.write(context, LifetimeValue, rows)

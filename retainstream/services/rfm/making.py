@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from retainstream.db import read_unit
 from retainstream.errors import NotReady
 from retainstream.lib import clock
-from retainstream.models import AnalysisRun, Customer, RfmScore
+from retainstream.models import AnalysisRun, RfmScore
 from retainstream.services import as_of, jobs
 from retainstream.services.analyses import runs
 from retainstream.services.rfm import values
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 KIND, WORDS = "rfm", "RFM"
 MONTHS = 12
-CHUNK = 5_000
 _FORMAT = 1
 
 
@@ -107,7 +106,7 @@ def _write(context: jobs.JobContext, run_id: int, day: _Day, priced: bool) -> No
         day.scores.group.tolist(),
         strict=True,
     )
-    rows = [
+    rows = (
         {
             "run_id": run_id,
             "customer_id": customer,
@@ -120,13 +119,5 @@ def _write(context: jobs.JobContext, run_id: int, day: _Day, priced: bool) -> No
             "name": NAMES[group],
         }
         for customer, recency, frequency, money, r, f, m, group in columns
-    ]
-    for start in range(0, len(rows), CHUNK):
-        chunk = rows[start : start + CHUNK]
-        with context.holding_unit() as session:
-            first, last = chunk[0]["customer_id"], chunk[-1]["customer_id"]
-            # Somebody may have been erased since the history was read.
-            there = set(session.scalars(select(Customer.id).where(Customer.id.between(first, last))))
-            kept = [row for row in chunk if row["customer_id"] in there]
-            if kept:
-                session.execute(insert(RfmScore), kept)
+    )
+    runs.write(context, RfmScore, rows)
