@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
 
 from sqlalchemy import Integer, and_, case, cast, func, select
 from sqlalchemy.orm import Session
@@ -16,6 +13,7 @@ from sqlalchemy.orm import Session
 from retainstream.config import Settings
 from retainstream.db import db
 from retainstream.lib import clock
+from retainstream.lib.kept import Kept
 from retainstream.lib.money import money
 from retainstream.models import (
     ChurnDefinition,
@@ -33,7 +31,6 @@ BINS = 20
 _MOVED_BY = ("customers", "scores", "model", "settings")
 """The counters of what the figures are made of. New events alone move none of them before the next scoring."""
 _KEPT = 8
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -78,26 +75,8 @@ class _Key:
     revisions: tuple[int, ...]
 
 
-class _Kept(Generic[Value]):
-    """What was computed for the last few states of the data."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._values: OrderedDict[_Key, Value] = OrderedDict()
-
-    def get(self, key: _Key) -> Value | None:
-        return self._values.get(key)
-
-    def keep(self, key: _Key, value: Value) -> Value:
-        with self._lock:
-            self._values[key] = value
-            while len(self._values) > _KEPT:
-                self._values.popitem(last=False)
-        return value
-
-
-_kept_metrics: _Kept[_Metrics] = _Kept()
-_kept_distribution: _Kept[dict[str, object]] = _Kept()
+_kept_metrics: Kept[_Metrics] = Kept(_KEPT)
+_kept_distribution: Kept[dict[str, object]] = Kept(_KEPT)
 
 
 def _key(counters: Mapping[str, int]) -> _Key:
@@ -127,7 +106,7 @@ def kept_metrics_answer() -> Answer | None:
 
 def _judged(session: Session, settings: Settings) -> _Metrics:
     key = _key(revisions.read(session))
-    return _kept_metrics.get(key) or _kept_metrics.keep(key, _metrics(session, settings))
+    return _kept_metrics.of(key, lambda: _metrics(session, settings))
 
 
 def _metrics(session: Session, settings: Settings) -> _Metrics:
@@ -246,7 +225,7 @@ def distribution(session: Session) -> dict[str, object]:
     Bins are over the probability, or over the rank percentile where probabilities are withheld; each bin is [low, high), the last one closed.
     """
     key = _key(revisions.read(session))
-    return _kept_distribution.get(key) or _kept_distribution.keep(key, _distribution(session))
+    return _kept_distribution.of(key, lambda: _distribution(session))
 
 
 def _distribution(session: Session) -> dict[str, object]:

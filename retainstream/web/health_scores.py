@@ -16,6 +16,7 @@ from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import Conflict, InvalidInput, NotFound, NotReady
 from retainstream.lib import clock
+from retainstream.lib.kept import Kept
 from retainstream.security.permissions import Permission
 from retainstream.services import revisions
 from retainstream.services.analyses import kept
@@ -44,7 +45,7 @@ class Page:
     tests_message: str
 
 
-_kept: kept.Kept[Page] = kept.Kept(2)
+_kept: Kept[Page] = Kept(2)
 
 
 @blueprint.get(PAGE)

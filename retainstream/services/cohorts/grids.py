@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from retainstream.config import Settings
 from retainstream.errors import InvalidInput, NotReady
 from retainstream.lib import clock
+from retainstream.lib.kept import Kept
 from retainstream.models import ChurnDefinition
 from retainstream.services import churn_definitions
 from retainstream.services.analyses import kept, material, record
@@ -74,7 +75,7 @@ class Cohorts:
     sources: Sources
 
 
-_kept: kept.Kept[Cohorts] = kept.Kept(8)
+_kept: Kept[Cohorts] = Kept(8)
 
 
 def read(session: Session, settings: Settings, grid: str = "contract", unit: str = "month") -> Cohorts:

@@ -9,17 +9,16 @@ from __future__ import annotations
 import importlib
 import json
 import re
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import cast
 
 from sqlalchemy import ColumnElement, Integer, String, bindparam, column, func, select
 from sqlalchemy.orm import Session
 
 from retainstream.db import db
 from retainstream.errors import InvalidInput
+from retainstream.lib.kept import Kept
 from retainstream.models import Customer
 from retainstream.services import revisions
 from retainstream.services.customers.filters import CustomerFilter
@@ -60,8 +59,7 @@ class Cell:
     as_of: int | None = None
 
 
-_lock = threading.Lock()
-_kept: OrderedDict[tuple[Any, ...], tuple[Cell, str]] = OrderedDict()
+_kept: Kept[tuple[Cell, str]] = Kept(_KEPT)
 
 
 def read(session: Session, address: str) -> Cell:
@@ -95,15 +93,11 @@ def _found(session: Session, address: str) -> tuple[Cell, str]:
     kind, _, key = checked(address).partition(":")
     counters = (*revisions.read(session).values(), revisions.one(session, "analyses"))
     state = (db.engine.url.database, *counters, address)
-    with _lock:
-        found = _kept.get(state)
-    if found is None:
-        module, _, function = MAKERS[kind].partition(":")
-        make = cast(Callable[[Session, str], Cell], getattr(importlib.import_module(module), function))
-        cell = make(session, key)
-        found = (cell, json.dumps(cell.ids))
-        with _lock:
-            _kept[state] = found
-            while len(_kept) > _KEPT:
-                _kept.popitem(last=False)
-    return found
+    return _kept.of(state, lambda: _made(session, kind, key))
+
+
+def _made(session: Session, kind: str, key: str) -> tuple[Cell, str]:
+    module, _, function = MAKERS[kind].partition(":")
+    make = cast(Callable[[Session, str], Cell], getattr(importlib.import_module(module), function))
+    cell = make(session, key)
+    return cell, json.dumps(cell.ids)

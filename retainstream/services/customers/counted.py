@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -12,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from retainstream.db import db
+from retainstream.lib.kept import Kept
 from retainstream.models import Customer, Event
 from retainstream.services import revisions
 from retainstream.services.customers.filters import CustomerFilter, count
@@ -22,8 +21,7 @@ _MOST_CHOICES = 60
 _MOVED_BY = ("customers", "scores", "removals")
 """The counters of what a list can change with. A retrained model alone moves nobody; a preference of bands is followed by new scores."""
 
-_lock = threading.Lock()
-_kept: OrderedDict[tuple[Hashable, ...], Any] = OrderedDict()
+_kept: Kept[Any] = Kept(_KEPT)
 
 
 @dataclass(frozen=True)
@@ -67,17 +65,8 @@ def _kept_or(session: Session, name: tuple[Hashable, ...], work: Callable[[], Va
     if "analyses" in also:
         counters["analyses"] = revisions.one(session, "analyses")
     key = (db.engine.url.database, *(counters[each] for each in (*_MOVED_BY, *also)), *name)
-    with _lock:
-        if key in _kept:
-            _kept.move_to_end(key)
-            found: Value = _kept[key]
-            return found
-    made = work()
-    with _lock:
-        _kept[key] = made
-        while len(_kept) > _KEPT:
-            _kept.popitem(last=False)
-    return made
+    found: Value = _kept.of(key, work)
+    return found
 
 
 def _choices(session: Session) -> Choices:

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sqlalchemy import Integer, Select, String, and_, bindparam, case, column, func, or_, select
 from sqlalchemy.orm import Session
@@ -19,6 +16,7 @@ from sqlalchemy.orm import Session
 from retainstream.db import db
 from retainstream.errors import InvalidInput
 from retainstream.lib import clock
+from retainstream.lib.kept import Kept
 from retainstream.models import Customer, Event, EventKind, LatestScore, ModelVersion, ScoreHistory, ScoringRun
 from retainstream.services import revisions
 from retainstream.services.customers.filters import CustomerFilter
@@ -89,30 +87,15 @@ class _Scored:
 
 _MOVED_BY = ("customers", "scores", "removals")
 """The counters of what groups are made of: all of it was known when the scores in force were made."""
-_lock = threading.Lock()
-_making = threading.Lock()
-_kept: OrderedDict[tuple[Any, ...], Groups] = OrderedDict()
-_kept_trouble: OrderedDict[tuple[Any, ...], dict[int, int]] = OrderedDict()
+_kept: Kept[Groups] = Kept(_KEPT)
+_kept_trouble: Kept[dict[int, int]] = Kept(_KEPT)
 
 
 def read(session: Session) -> Groups:
     """Return the groups as of the scores in force; empty ones before anybody was scored."""
     counters = revisions.read(session)
     key = (db.engine.url.database, *(counters[name] for name in _MOVED_BY))
-    found = _kept.get(key)
-    if found is not None:
-        return found
-    with _making:  # who comes meanwhile waits for what is being made
-        found = _kept.get(key) or _made(session)
-        _keep(_kept, key, found)
-    return found
-
-
-def _keep(kept: OrderedDict[tuple[Any, ...], Any], key: tuple[Any, ...], value: object) -> None:
-    with _lock:
-        kept[key] = value
-        while len(kept) > _KEPT:
-            kept.popitem(last=False)
+    return _kept.of(key, lambda: _made(session))
 
 
 def narrowed(session: Session, wanted: CustomerFilter, name: str) -> CustomerFilter:
@@ -238,11 +221,7 @@ def _rises(session: Session, run: ScoringRun, scored: Sequence[_Scored]) -> tupl
 def _failed_to_pay(session: Session, run: ScoringRun) -> dict[int, int]:
     """Return whose payment failed in the month before a run, and when, with none since that went through, as far as was known then."""
     key = (db.engine.url.database, run.id, revisions.read(session)["removals"])
-    found = _kept_trouble.get(key)
-    if found is None:
-        found = _trouble(session, run.as_of)
-        _keep(_kept_trouble, key, found)
-    return found
+    return _kept_trouble.of(key, lambda: _trouble(session, run.as_of))
 
 
 def _trouble(session: Session, moment: int) -> dict[int, int]:

@@ -6,17 +6,16 @@ What a customer is worth is told in docs/decisions/0007.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from retainstream.config import Settings
 from retainstream.db import db
+from retainstream.lib.kept import Kept
 from retainstream.lib.money import exponent
 from retainstream.models import Customer, Identity, LatestScore, ScoringRun
 from retainstream.services import exposures, preferences, revisions
@@ -83,20 +82,15 @@ class Ranking:
         return None if place is None or self.gains is None else int(self.gains[place])
 
 
-_lock = threading.Lock()
-_kept: OrderedDict[tuple[Any, ...], Ranking] = OrderedDict()
-_kept_held: OrderedDict[tuple[Any, ...], frozenset[int]] = OrderedDict()
+_kept: Kept[Ranking] = Kept(_KEPT)
+_kept_held: Kept[frozenset[int]] = Kept(_KEPT)
 
 
 def read(session: Session, settings: Settings) -> Ranking:
     """Return the ranking of the present state."""
     counters = revisions.read(session)
     key = (db.engine.url.database, settings.currency, *(counters[name] for name in _COUNTERS))
-    found = _kept.get(key)
-    if found is None:
-        found = _made(session, settings)
-        _keep(_kept, key, found)
-    return found
+    return _kept.of(key, lambda: _made(session, settings))
 
 
 def held_out(session: Session) -> frozenset[int]:
@@ -107,26 +101,19 @@ def held_out(session: Session) -> frozenset[int]:
     """
     counters = revisions.read(session)
     state = (db.engine.url.database, *counters.values())
-    found = _kept_held.get(state)
-    if found is not None:
-        return found
+    return _kept_held.of(state, lambda: _held_out(session))
+
+
+def _held_out(session: Session) -> frozenset[int]:
     salt, share = exposures.salt(session), preferences.read(session).hold_out_share
     newest, count = session.execute(select(func.max(Identity.customer_id), func.count()).select_from(Identity)).one()
     people = (db.engine.url.database, salt, share, newest, count)
-    found = _kept_held.get(people)
-    if found is None:
-        rows = session.execute(select(Identity.customer_id, Identity.user_id)) if share > 0 else ()
-        found = frozenset(customer for customer, user_id in rows if exposures.in_hold_out(salt, user_id, share))
-        _keep(_kept_held, people, found)
-    _keep(_kept_held, state, found)
-    return found
+    return _kept_held.of(people, lambda: _drawn(session, salt, share))
 
 
-def _keep(kept: OrderedDict[tuple[Any, ...], Any], key: tuple[Any, ...], value: object) -> None:
-    with _lock:
-        kept[key] = value
-        while len(kept) > _KEPT:
-            kept.popitem(last=False)
+def _drawn(session: Session, salt: str, share: float) -> frozenset[int]:
+    rows = session.execute(select(Identity.customer_id, Identity.user_id)) if share > 0 else ()
+    return frozenset(customer for customer, user_id in rows if exposures.in_hold_out(salt, user_id, share))
 
 
 def _made(session: Session, settings: Settings) -> Ranking:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -13,6 +11,7 @@ from sqlalchemy.orm import Session
 from retainstream.config import Settings
 from retainstream.db import db
 from retainstream.lib import clock
+from retainstream.lib.kept import Kept
 from retainstream.models import Customer, Exposure, Task
 from retainstream.services import exposures, preferences, revisions
 from retainstream.services.desk import days, ranking
@@ -149,31 +148,28 @@ def _within(places: np.ndarray, end: int) -> np.ndarray:
     return found
 
 
-_lock = threading.Lock()
-_kept: OrderedDict[tuple[Any, ...], tuple[Any, Any]] = OrderedDict()
+_kept: Kept[tuple[np.ndarray, np.ndarray]] = Kept(_KEPT)
 
 
 def _resting(session: Session, since: int) -> np.ndarray:
     """Return who was treated after an instant: int64 customers. When everybody was last treated is kept until an act is noted or taken back."""
-    import numpy as np
-
     newest = session.scalar(select(func.max(Exposure.id))) or 0
     counters = revisions.read(session)
     desk = revisions.one(session, "desk")
     key = (db.engine.url.database, newest, desk, counters["removals"], counters["customers"])
-    found = _kept.get(key)
-    if found is None:
-        rows = session.execute(
-            select(Exposure.customer_id, func.max(Exposure.at))
-            .where(Exposure.arm == exposures.TREATED)
-            .group_by(Exposure.customer_id)
-        ).all()
-        table = np.array([tuple(row) for row in rows], dtype=np.int64).reshape(-1, 2)
-        found = (table[:, 0], table[:, 1])
-        with _lock:
-            _kept[key] = found
-            while len(_kept) > _KEPT:
-                _kept.popitem(last=False)
-    customers, last = found
+    customers, last = _kept.of(key, lambda: _last_treated(session))
     resting: np.ndarray = customers[last > since]
     return resting
+
+
+def _last_treated(session: Session) -> tuple[np.ndarray, np.ndarray]:
+    """Return everybody who was ever treated, and when last: int64 customers and microseconds UTC."""
+    import numpy as np
+
+    rows = session.execute(
+        select(Exposure.customer_id, func.max(Exposure.at))
+        .where(Exposure.arm == exposures.TREATED)
+        .group_by(Exposure.customer_id)
+    ).all()
+    table = np.array([tuple(row) for row in rows], dtype=np.int64).reshape(-1, 2)
+    return table[:, 0], table[:, 1]

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from retainstream.config import Settings
 from retainstream.errors import NotReady
 from retainstream.lib import clock
+from retainstream.lib.kept import Kept
 from retainstream.models import ChurnDefinition, LatestScore, ScoringRun
 from retainstream.services import churn_definitions, registry, revisions
 from retainstream.services.analyses import kept, material
@@ -51,7 +52,7 @@ class Business:
     notes: tuple[str, ...]
 
 
-_kept: kept.Kept[Business] = kept.Kept(2)
+_kept: Kept[Business] = Kept(2)
 
 
 def read(session: Session, settings: Settings) -> Business:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from retainstream.config import Settings
 from retainstream.db import db
-from retainstream.services.analyses import kept
+from retainstream.lib.kept import Kept
 from retainstream.services.health import ground, parts, reading
 from retainstream.services.health.schemes import BAND_NAMES, SchemePart, SchemeView
 from retainstream.services.segments import matching, saved
@@ -27,7 +27,7 @@ class Preview:
     middle: float | None
 
 
-_columns: kept.Kept[np.ndarray] = kept.Kept(24)
+_columns: Kept[np.ndarray] = Kept(24)
 
 
 def preview(

@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session
 from retainstream.db import db
 from retainstream.errors import NotReady
 from retainstream.lib import clock
+from retainstream.lib.kept import Kept
 from retainstream.models import AnalysisRun, Customer, HealthScore
 from retainstream.services import revisions
-from retainstream.services.analyses import kept, runs
+from retainstream.services.analyses import runs
 from retainstream.services.health.making import KIND, SEEN
 from retainstream.services.health.schemes import BAND_NAMES
 
@@ -96,8 +97,8 @@ class Standing:
         return np.asarray(has & np.isnan(column))
 
 
-_loaded: kept.Kept[Standing] = kept.Kept(2)
-_shown: kept.Kept[Standing] = kept.Kept(2)
+_loaded: Kept[Standing] = Kept(2)
+_shown: Kept[Standing] = Kept(2)
 
 
 def standing(session: Session) -> Standing:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from retainstream.config import Settings
 from retainstream.errors import NotReady
 from retainstream.lib import clock
+from retainstream.lib.kept import Kept
 from retainstream.lib.money import money
 from retainstream.models import AnalysisRun, Customer, LifetimeValue
 from retainstream.services.analyses import kept, runs, skipped
@@ -104,8 +105,8 @@ class Standing:
         return found
 
 
-_rows: kept.Kept[Rows] = kept.Kept(2)
-_standings: kept.Kept[Standing] = kept.Kept(2)
+_rows: Kept[Rows] = Kept(2)
+_standings: Kept[Standing] = Kept(2)
 
 
 def standing(session: Session, settings: Settings) -> Standing:

@@ -15,10 +15,11 @@ from retainstream.config import Settings
 from retainstream.db import read_unit
 from retainstream.errors import NotReady
 from retainstream.lib import clock
+from retainstream.lib.kept import Kept
 from retainstream.ml.copurchase import MIN_BOTH, Pair, pairs
 from retainstream.models import Customer, Event, EventKind
 from retainstream.services import jobs
-from retainstream.services.analyses import kept, material, runs
+from retainstream.services.analyses import material, runs
 from retainstream.services.analyses.purchases import BOUGHT
 from retainstream.services.events.listing import visible
 
@@ -62,7 +63,7 @@ class Together:
         }
 
 
-_kept: kept.Kept[Together] = kept.Kept(2)
+_kept: Kept[Together] = Kept(2)
 
 
 def _product() -> ColumnElement[Any]:

@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 
 from retainstream.config import Settings
 from retainstream.db import db
+from retainstream.lib.kept import Kept
 from retainstream.models import Customer, LatestScore
 from retainstream.services import dashboard, preferences, revisions
-from retainstream.services.analyses import kept
 
 _MOVED_BY = ("customers", "scores", "model", "settings", "removals")
 
@@ -67,7 +67,7 @@ class AtRisk:
         }
 
 
-_kept: kept.Kept[AtRisk] = kept.Kept(4)
+_kept: Kept[AtRisk] = Kept(4)
 
 
 def read(session: Session, settings: Settings) -> AtRisk:

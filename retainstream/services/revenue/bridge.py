@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from retainstream.config import Settings
 from retainstream.errors import NotFound, NotReady
 from retainstream.lib import clock
+from retainstream.lib.kept import Kept
 from retainstream.models import Event, Subscription
 from retainstream.services.analyses import kept, material, record
 from retainstream.services.revenue import calendar
@@ -103,7 +104,7 @@ class Book:
         return int(self.required.boundaries[month - self.first + 1])
 
 
-_kept: kept.Kept[Book] = kept.Kept(4)
+_kept: Kept[Book] = Kept(4)
 
 
 def state(session: Session, settings: Settings) -> tuple[Hashable, ...]:

@@ -18,9 +18,10 @@ from sqlalchemy.orm import Session
 from retainstream.config import Settings
 from retainstream.db import read_unit
 from retainstream.errors import NotReady
+from retainstream.lib.kept import Kept
 from retainstream.models import Customer
 from retainstream.services import jobs
-from retainstream.services.analyses import kept, material, purchases
+from retainstream.services.analyses import material, purchases
 from retainstream.services.revenue import bridge, calendar
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Sales:
         return np.asarray(self.customer[self.month == month])
 
 
-_kept: kept.Kept[Sales] = kept.Kept(2)
+_kept: Kept[Sales] = Kept(2)
 
 
 def make(context: jobs.JobContext) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from retainstream.config import Settings
 from retainstream.lib import clock
+from retainstream.lib.kept import Kept
 from retainstream.services import trend
-from retainstream.services.analyses import kept
 from retainstream.services.revenue import at_risk, bridge, calendar, sales
 from retainstream.services.revenue.bridge import Book
 
@@ -42,7 +42,7 @@ class Trends:
     months: tuple[MonthTrend, ...]
 
 
-_kept: kept.Kept[Trends] = kept.Kept(4)
+_kept: Kept[Trends] = Kept(4)
 
 
 def read(session: Session, settings: Settings) -> Trends:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from retainstream.config import Settings
 from retainstream.errors import InvalidInput, NotReady
+from retainstream.lib.kept import Kept
 from retainstream.models import AnalysisRun, Customer, LatestScore, RfmScore
 from retainstream.services import revisions
 from retainstream.services.analyses import kept, runs, skipped
@@ -99,9 +100,9 @@ class Moves:
     table: Migration
 
 
-_rows: kept.Kept[Rows] = kept.Kept(6)
-_standings: kept.Kept[Standing] = kept.Kept(2)
-_moves: kept.Kept[Moves] = kept.Kept(4)
+_rows: Kept[Rows] = Kept(6)
+_standings: Kept[Standing] = Kept(2)
+_moves: Kept[Moves] = Kept(4)
 
 
 def standing(session: Session) -> Standing:

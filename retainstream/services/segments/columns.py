@@ -7,8 +7,6 @@ docs/decisions/0009-rules-are-answered-from-kept-columns.md. Conditions on them 
 from __future__ import annotations
 
 import json
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +20,7 @@ from retainstream import dialect
 from retainstream.db import db
 from retainstream.errors import NotReady
 from retainstream.lib import clock
+from retainstream.lib.kept import Kept
 from retainstream.models import (
     AttributeVersion,
     Customer,
@@ -109,8 +108,7 @@ class TagSets:
 
 Column = Numbers | Words | TagSets
 Made = TypeVar("Made")
-_lock = threading.Lock()
-_columns: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+_columns: Kept[Any] = Kept(KEPT)
 
 
 class Population:
@@ -166,17 +164,8 @@ class Population:
 
     def _kept(self, name: tuple[Any, ...], counters: Sequence[str], make: Callable[[], Made]) -> Made:
         key = (db.engine.url.database, *name, *(self._counters[one] for one in counters))
-        with _lock:
-            if key in _columns:
-                _columns.move_to_end(key)
-                found: Made = _columns[key]
-                return found
-        made = make()
-        with _lock:
-            _columns[key] = made
-            while len(_columns) > KEPT:
-                _columns.popitem(last=False)
-        return made
+        found: Made = _columns.of(key, make)
+        return found
 
 
 def _ids(session: Session) -> np.ndarray:

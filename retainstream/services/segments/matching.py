@@ -5,8 +5,6 @@ A missing value satisfies no comparison, so the opposite of a comparison holds f
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,13 +14,13 @@ import numpy.typing as npt
 
 from retainstream.errors import NotReady
 from retainstream.lib import clock
+from retainstream.lib.kept import Kept
 from retainstream.services.segments.columns import Column, Numbers, Population, TagSets, Words
 from retainstream.services.segments.rules import Group, Leaf, Node, Not, signature
 
 PREVIEWED = 8
 Mask = npt.NDArray[np.bool_]
 _KEPT = 256
-_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class Look:
     as_of: int
 
 
-_looks: OrderedDict[tuple[object, ...], Look] = OrderedDict()
+_looks: Kept[Look] = Kept(_KEPT)
 
 
 def ids(population: Population, node: Node) -> np.ndarray:
@@ -148,14 +146,7 @@ def _of_numbers(leaf: Leaf, values: Any, moment: int) -> Any:
 def look(population: Population, node: Node) -> Look:
     """Return the figures of those whom a rule picks; raises NotReady as `mask`."""
     key = (population.state(), signature(node))
-    found = _looks.get(key)
-    if found is None:
-        found = figures(population, mask(population, node))
-        with _lock:
-            _looks[key] = found
-            while len(_looks) > _KEPT:
-                _looks.popitem(last=False)
-    return found
+    return _looks.of(key, lambda: figures(population, mask(population, node)))
 
 
 def figures(population: Population, picked: Mask) -> Look:

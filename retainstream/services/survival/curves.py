@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from retainstream.config import Settings
 from retainstream.errors import NotReady
+from retainstream.lib.kept import Kept
 from retainstream.services.analyses import kept
 from retainstream.services.survival import grouping, lives
 from retainstream.services.survival.grouping import Choice, Grouping
@@ -97,9 +98,9 @@ class Survival:
         return max((float(group.points[-1, 0]) for group in self.groups), default=0.0)
 
 
-_kept: kept.Kept[Survival] = kept.Kept(12)
-_kept_groups: kept.Kept[Grouping] = kept.Kept(12)
-_kept_tenure: kept.Kept[TenureHazards] = kept.Kept(2)
+_kept: Kept[Survival] = Kept(12)
+_kept_groups: Kept[Grouping] = Kept(12)
+_kept_tenure: Kept[TenureHazards] = Kept(2)
 
 
 def read(session: Session, settings: Settings, by: str = grouping.ALL) -> Survival:

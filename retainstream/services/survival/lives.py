@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from retainstream.config import Settings
 from retainstream.lib import clock
+from retainstream.lib.kept import Kept
 from retainstream.models import ChurnDefinition, Customer
 from retainstream.services import churn_definitions
 from retainstream.services.analyses import kept, material, record
@@ -72,7 +73,7 @@ class Lives:
         return len(self.customer)
 
 
-_kept: kept.Kept[Lives] = kept.Kept(2)
+_kept: Kept[Lives] = Kept(2)
 
 
 def read(session: Session, settings: Settings) -> Lives:
