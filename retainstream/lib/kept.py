@@ -54,3 +54,8 @@ class Kept(Generic[Value]):
             self._values.move_to_end(key)
             while len(self._values) > self._most:
                 self._values.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self._guard:
+            self._values.clear()

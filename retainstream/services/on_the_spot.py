@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from retainstream.config import Settings
 from retainstream.errors import Conflict, InvalidInput, NotFound, NotReady, RetainStreamError
 from retainstream.lib import clock
+from retainstream.lib.kept import Kept
 from retainstream.services import as_of, datasets, preferences, registry, revisions
 from retainstream.services.predictions import Vocabulary, customer_ids_of, key_of, statement, vocabulary
 from retainstream.services.preferences import BAND_NAMES, Preferences
@@ -53,7 +54,7 @@ class Scorer:
         """Return the scorer of the model and the preferences in force, kept until either changes; raises NotReady without a model."""
         counters = revisions.read(session)
         key = f"{session.get_bind().engine.url}|{counters['model']}|{counters['settings']}"
-        return _scorers.get(key, lambda: cls._made(session))
+        return _scorers.of(key, lambda: cls._made(session))
 
     @classmethod
     def _made(cls, session: Session) -> Scorer:
@@ -144,7 +145,7 @@ class Scorer:
         }
 
 
-_scorers: registry.LoadedModels[Scorer] = registry.LoadedModels(2)
+_scorers: Kept[Scorer] = Kept(2)
 
 
 def _complaint(value: object) -> str | None:

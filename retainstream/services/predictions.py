@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from retainstream.errors import InvalidInput, NotFound, NotReady
 from retainstream.lib import clock
+from retainstream.lib.kept import Kept
 from retainstream.lib.pagination import FIRST_PAGE, Page, PageRequest, decode_cursor, encode_cursor, number, whole_id
 from retainstream.ml.features import FeatureSpec
 from retainstream.models import (
@@ -87,7 +88,7 @@ class Vocabulary:
         return self.kind != registry.SNAPSHOT
 
 
-_vocabularies: registry.LoadedModels[Vocabulary] = registry.LoadedModels(8)
+_vocabularies: Kept[Vocabulary] = Kept(8)
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class ScoreRow:
 def vocabulary(session: Session, version_id: int, sha256: str | None = None) -> Vocabulary:
     """Return a model version's vocabulary; kept in memory, since versions never change."""
     sha256 = sha256 or session.scalar(select(ModelVersion.artifact_sha256).where(ModelVersion.id == version_id))
-    return _vocabularies.get(f"{version_id}:{sha256}", lambda: _read_vocabulary(session, version_id))
+    return _vocabularies.of(f"{version_id}:{sha256}", lambda: _read_vocabulary(session, version_id))
 
 
 def _read_vocabulary(session: Session, version_id: int) -> Vocabulary:

@@ -5,11 +5,8 @@ Training a model and scoring with one live elsewhere, and so does telling people
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -17,6 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from retainstream.db import read_unit
 from retainstream.errors import Conflict, NotFound, NotReady
 from retainstream.lib import clock
+from retainstream.lib.kept import Kept
 from retainstream.ml.features import FeatureSpec, feature_set_hash
 from retainstream.models import (
     AliasMove,
@@ -38,7 +36,6 @@ SNAPSHOT, FORWARD, SIMPLE_RULE = "snapshot", "forward", "simple_rule"
 MODEL = "xgboost"
 """The subject of the served model's own figures; the rivals' subjects are their names."""
 NO_MODEL = "There is no model in service yet: train one first."
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -67,31 +64,8 @@ class Champion(Version):
     since: int
 
 
-class LoadedModels(Generic[Value]):
-    """The few models that this process used last, by hash; one load at a time, so that two callers never parse the same bytes."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[str, Value] = OrderedDict()
-
-    def get(self, sha256: str, load: Callable[[], Value]) -> Value:
-        """Return the model with this hash, calling `load` when it is not here."""
-        with self._lock:
-            if sha256 not in self._kept:
-                self._kept[sha256] = load()
-                while len(self._kept) > self._size:
-                    self._kept.popitem(last=False)
-            self._kept.move_to_end(sha256)
-            return self._kept[sha256]
-
-    def clear(self) -> None:
-        """Forget all."""
-        with self._lock:
-            self._kept.clear()
-
-
-_loaded: LoadedModels[ChurnPredictor] = LoadedModels(2)
+_loaded: Kept[ChurnPredictor] = Kept(2)
+"""By hash: two callers never parse the same bytes."""
 
 
 def champion(session: Session) -> Champion | None:
@@ -167,7 +141,7 @@ def load(session: Session, version_id: int, sha256: str | None = None) -> ChurnP
     if expected is None:
         required_version(session, version_id)
         raise Conflict(f"Model version {version_id} was refused after its training, so there is nothing to load.")
-    return _loaded.get(expected, lambda: _parse(session, version_id, expected))
+    return _loaded.of(expected, lambda: _parse(session, version_id, expected))
 
 
 def _parse(session: Session, version_id: int, expected: str) -> ChurnPredictor:

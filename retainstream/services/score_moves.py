@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from retainstream.config import Settings
 from retainstream.errors import Conflict, NotFound
 from retainstream.lib import clock
+from retainstream.lib.kept import Kept
 from retainstream.models import Customer, ModelVersion, RunPerformance, ScoreHistory, ScoreOutcome, ScoringRun
 from retainstream.services import as_of, datasets, predictions, preferences, registry
 from retainstream.services.preferences import BAND_NAMES, Preferences
@@ -37,8 +38,8 @@ MOVES = 12
 OUTCOMES = ("stayed", "left", "left_within_lead")
 _HISTORY_LIMIT = 500
 _MODELS_KEPT, _CALIBRATORS_KEPT = 6, 32
-_models: registry.LoadedModels[ServedModel] = registry.LoadedModels(_MODELS_KEPT)
-_calibrators: registry.LoadedModels[ServedModel] = registry.LoadedModels(_CALIBRATORS_KEPT)
+_models: Kept[ServedModel] = Kept(_MODELS_KEPT)
+_calibrators: Kept[ServedModel] = Kept(_CALIBRATORS_KEPT)
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ class _Models:
         try:
             version = registry.loadable(self.session, version_id)
             key = version.sha256
-            return _models.get(key, lambda: registry.load(self.session, version_id, key).served_)
+            return _models.of(key, lambda: registry.load(self.session, version_id, key).served_)
         except Conflict as gone:
             raise _Unrebuilt from gone
 
@@ -198,7 +199,7 @@ class _Models:
         if version_id not in self._found:
             try:
                 key = registry.loadable(self.session, version_id).sha256
-                self._found[version_id] = _calibrators.get(key, lambda: replace(self.whole(version_id), boosters=[]))
+                self._found[version_id] = _calibrators.of(key, lambda: replace(self.whole(version_id), boosters=[]))
             except (Conflict, _Unrebuilt):
                 self._found[version_id] = None
         return self._found[version_id]

@@ -25,6 +25,9 @@ def test_the_one_that_was_not_asked_for_the_longest_goes() -> None:
     assert calls == ["a", "b", "c", "b"]
     assert kept.get("a") == "A"
     assert kept.get("c") is None
+    kept.clear()
+    ask("a")
+    assert calls[-1] == "a"
 
 
 def test_who_asks_meanwhile_waits_and_another_key_does_not() -> None:

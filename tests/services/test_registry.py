@@ -108,17 +108,3 @@ def test_the_same_features_share_one_set() -> None:
         first = registry.store_feature_set(session, FEATURES)
         assert registry.store_feature_set(session, FEATURES).id == first.id
         assert registry.store_feature_set(session, FEATURES[::-1]).id != first.id
-
-
-def test_few_models_are_kept_and_the_oldest_goes() -> None:
-    kept: registry.LoadedModels[str] = registry.LoadedModels(2)
-    calls: list[str] = []
-
-    def load(name: str) -> str:
-        return kept.get(name, lambda: calls.append(name) or name.upper())  # type: ignore[func-returns-value]
-
-    assert [load(name) for name in "abacab"] == list("ABACAB")
-    assert calls == ["a", "b", "c", "b"]
-    kept.clear()
-    load("a")
-    assert calls[-1] == "a"
