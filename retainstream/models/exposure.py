@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, CheckConstraint, Float, ForeignKey, Index, String
+from sqlalchemy import BigInteger, CheckConstraint, ColumnElement, Float, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from retainstream.db import Base
 
 
 class Exposure(Base):
-    """One customer and one act. `propensity` is the probability with which the arm was given, 1 where nothing was drawn."""
+    """One customer and one act. `propensity` is the probability with which the arm was given, 1 where nothing was drawn.
+
+    A row is never deleted while its customer is known: what did not happen after all is voided, with when.
+    """
 
     __tablename__ = "exposures"
     __table_args__ = (
@@ -27,3 +30,9 @@ class Exposure(Base):
     propensity: Mapped[float] = mapped_column(Float)
     recorded_at: Mapped[int] = mapped_column(BigInteger)
     recorded_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    voided_at: Mapped[int | None] = mapped_column(BigInteger)
+
+    @classmethod
+    def stands(cls) -> ColumnElement[bool]:
+        """Return the condition that every reader who counts acts uses: what was taken back did not happen."""
+        return cls.voided_at.is_(None)

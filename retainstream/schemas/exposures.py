@@ -20,6 +20,11 @@ class ExposureSchema(Schema):
     arm = ma.fields.String(required=True, validate=ARM)
     propensity = ma.fields.Float(required=True)
     recorded_at = ma.fields.String(required=True, metadata=MOMENT)
+    voided_at = ma.fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "When it was taken back: it did not happen, and no figure counts it"},
+    )
 
 
 class ExposureListSchema(ListSchema):

@@ -6,6 +6,7 @@ Later figures on what acts saved compare the two; a training knows who was treat
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
@@ -106,8 +107,17 @@ def record(
     return _present(found)
 
 
+def void(session: Session, actor: Actor, found: Iterable[Exposure]) -> None:
+    """Take acts back that did not happen after all: they stay on record with when they were voided, and no figure counts them."""
+    now = clock.now_us()
+    for one in found:
+        one.voided_at = now
+        audit.record(session, actor, "exposure.void", "customer", one.customer_id, fields=["kind", "arm"])
+    session.flush()
+
+
 def of_customer(session: Session, user_id: str, request: PageRequest = FIRST_PAGE) -> tuple[Page, bool]:
-    """Return a customer's acts, newest first, and whether the customer is held out; raises NotFound."""
+    """Return a customer's acts, newest first, those that were voided too, and whether the customer is held out; raises NotFound."""
     customer_id = _customer(session, user_id)
     conditions = (Exposure.customer_id == customer_id,)
     total = session.scalar(select(func.count()).select_from(Exposure).where(*conditions)) or 0
@@ -125,7 +135,7 @@ def treated(session: Session, until: int | None = None) -> tuple[np.ndarray, np.
     """
     import numpy as np
 
-    query = select(Exposure.customer_id, Exposure.at).where(Exposure.arm == TREATED)
+    query = select(Exposure.customer_id, Exposure.at).where(Exposure.arm == TREATED, Exposure.stands())
     if until is not None:
         query = query.where(Exposure.at < until, Exposure.recorded_at < until)
     rows = session.execute(query.order_by(Exposure.customer_id, Exposure.at)).all()
@@ -137,7 +147,8 @@ def treated_between(session: Session, start: int, end: int) -> np.ndarray:
     """Return who was treated from `start` on and before `end` (microseconds UTC): an int64 array, rising, each customer once."""
     import numpy as np
 
-    query = select(Exposure.customer_id).where(Exposure.arm == TREATED, Exposure.at >= start, Exposure.at < end)
+    query = select(Exposure.customer_id).where(Exposure.arm == TREATED, Exposure.stands())
+    query = query.where(Exposure.at >= start, Exposure.at < end)
     found = list(session.scalars(query.distinct().order_by(Exposure.customer_id)))
     return np.array(found, dtype=np.int64)
 
@@ -159,4 +170,5 @@ def _present(found: Exposure) -> dict[str, object]:
         "arm": found.arm,
         "propensity": found.propensity,
         "recorded_at": clock.iso(found.recorded_at),
+        "voided_at": clock.iso(found.voided_at),
     }

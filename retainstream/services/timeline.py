@@ -265,7 +265,7 @@ def _scores(session: Session, customer: Customer, before: Moment | None, limit: 
 def _exposures(session: Session, customer: Customer, before: Moment | None, limit: int) -> list[Entry]:
     query = (
         select(Exposure)
-        .where(Exposure.customer_id == customer.id, _before(Exposure.at, Exposure.id, 4, before))
+        .where(Exposure.customer_id == customer.id, Exposure.stands(), _before(Exposure.at, Exposure.id, 4, before))
         .order_by(Exposure.at.desc(), Exposure.id.desc())
         .limit(limit)
     )

@@ -5,7 +5,6 @@ An outcome is what somebody was told, not what the churn definition says: `left`
 
 from __future__ import annotations
 
-from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from retainstream.config import Settings
@@ -16,7 +15,7 @@ from retainstream.models.desk import OUTCOMES
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import audit, exposures, revisions
-from retainstream.services.desk import board, notes
+from retainstream.services.desk import board, notes, ranking, standing, twins
 from retainstream.services.desk.board import TaskView
 from retainstream.services.desk.tasks import require_open
 
@@ -72,7 +71,7 @@ def end(
 
 
 def drop(session: Session, actor: Actor, settings: Settings, task_id: int, *, reason: str = "") -> TaskView:
-    """End a task because nothing was done: no outcome, and no act is written down.
+    """End a task because nothing was done: no outcome, no act is written down, and who was left alone for it no longer counts as that.
 
     Raises
     ------
@@ -85,11 +84,17 @@ def drop(session: Session, actor: Actor, settings: Settings, task_id: int, *, re
     """
     actor.require(Permission.TASKS_WRITE)
     _insist_on_short(reason)
-    return _ended(session, actor, settings, require_open(session, task_id), "dropped", reason, ["outcome_reason"])
+    task = require_open(session, task_id)
+    view = _ended(session, actor, settings, task, "dropped", reason, ["outcome_reason"])
+    if task.source == "queue":
+        twins.let_go(session, actor, ranking.read(session, settings), task)
+    return view
 
 
 def reopen(session: Session, actor: Actor, settings: Settings, task_id: int) -> TaskView:
-    """Take back how a task ended, and exactly the act that its end wrote down. Notes stay: they were written by a person, who can delete them.
+    """Take back how a task ended, and exactly the act that its end wrote down; a dropped one has its untreated twins again.
+
+    Notes stay: they were written by a person, who can delete them.
 
     Raises
     ------
@@ -105,12 +110,16 @@ def reopen(session: Session, actor: Actor, settings: Settings, task_id: int) -> 
     other = board.open_of(session, task.customer_id)
     if other is not None:
         raise Conflict(f"This customer has another open task, {other.id}.", detail={"task_id": other.id})
-    exposure_id, task.exposure_id = task.exposure_id, None
+    was_dropped, exposure_id = task.state == "dropped", task.exposure_id
+    task.exposure_id = None
     task.state, task.outcome, task.outcome_reason, task.ended_at, task.ended_by = "open", None, None, None, None
     task.snoozed_until, task.updated_at = None, clock.now_us()
     session.flush()
     if exposure_id is not None:
-        session.execute(delete(Exposure).where(Exposure.id == exposure_id))
+        exposures.void(session, actor, [session.get_one(Exposure, exposure_id)])
+    if was_dropped and task.source == "queue":
+        desk = standing.read(session, settings)
+        twins.leave_alone(session, actor, desk, [task.customer_id], task.kind, task.created_at)
     fields = ["state", "outcome"] if exposure_id is None else ["state", "outcome", "exposure_id"]
     audit.record(session, actor, "task.reopen", "task", task.id, fields=fields)
     revisions.bump(session, "desk")

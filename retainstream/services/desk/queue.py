@@ -316,7 +316,7 @@ def _entries(session: Session, actor: Actor, settings: Settings, lines: Sequence
 
 
 def _last_acts(session: Session, ids: Sequence[int]) -> dict[int, Act]:
-    treated = (Exposure.customer_id.in_(ids), Exposure.arm == exposures.TREATED)
+    treated = (Exposure.customer_id.in_(ids), Exposure.arm == exposures.TREATED, Exposure.stands())
     rows = session.execute(
         select(Exposure.customer_id, Exposure.at, Exposure.kind).where(*treated).order_by(Exposure.at, Exposure.id)
     )

@@ -168,7 +168,7 @@ def _last_treated(session: Session) -> tuple[np.ndarray, np.ndarray]:
 
     rows = session.execute(
         select(Exposure.customer_id, func.max(Exposure.at))
-        .where(Exposure.arm == exposures.TREATED)
+        .where(Exposure.arm == exposures.TREATED, Exposure.stands())
         .group_by(Exposure.customer_id)
     ).all()
     table = np.array([tuple(row) for row in rows], dtype=np.int64).reshape(-1, 2)

@@ -93,9 +93,8 @@ def _free(session: Session, user_id: str) -> Condition:
 
 
 def _rested(session: Session, customer_id: int, rest_days: int) -> Condition:
-    last = session.scalar(
-        select(func.max(Exposure.at)).where(Exposure.customer_id == customer_id, Exposure.arm == exposures.TREATED)
-    )
+    treated = (Exposure.customer_id == customer_id, Exposure.arm == exposures.TREATED, Exposure.stands())
+    last = session.scalar(select(func.max(Exposure.at)).where(*treated))
     if last is None:
         return Condition("rested", True, "nothing was done to this customer before")
     days = (clock.now_us() - last) // clock.DAY_US

@@ -38,8 +38,9 @@ def best(settings: Settings, count: int = 1) -> list[str]:
 
 
 def acts() -> list[Exposure]:
+    """What stands of what was written down; what was voided does not."""
     with read_unit() as session:
-        return list(session.scalars(select(Exposure).order_by(Exposure.id)))
+        return list(session.scalars(select(Exposure).where(Exposure.stands()).order_by(Exposure.id)))
 
 
 @pytest.fixture
@@ -112,6 +113,14 @@ def test_an_end_writes_the_act_and_reopening_takes_back_exactly_that(
     )
     assert [act.source for act in acts()] == ["api"]
     with read_unit() as session:
+        listed = exposures.of_customer(session, task.user_id)[0].items
+        assert [act["voided_at"] is not None for act in listed] == [True, False]
+        assert exposures.treated(session)[0].tolist() == [task.customer_id]
+        assert [
+            entry.facts["kind"]
+            for entry in timeline.read(session, team.ada, task.user_id).entries
+            if entry.source == "exposure"
+        ] == ["email"]
         entry = session.scalars(select(AuditEntry).where(AuditEntry.action == "task.reopen")).one()
         assert "exposure_id" in entry.fields
 
