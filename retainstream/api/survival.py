@@ -19,8 +19,8 @@ from retainstream.services.cohorts import grids
 from retainstream.services.cohorts import present as present_cohorts
 from retainstream.services.survival import curves, present
 
-blueprint = ApiBlueprint("survival", "/survival", "How long customers stay, and who leaves when")
 cohorts_blueprint = ApiBlueprint("cohorts", "/cohorts", "Retention by month or week of coming")
+blueprint = ApiBlueprint("survival", "/survival", "How long customers stay, and who leaves when")
 NOT_YET = "Nothing to make it from, or not made yet; the message says which."
 
 

@@ -32,9 +32,9 @@ from retainstream.schemas.users import (
 from retainstream.security.permissions import Permission
 from retainstream.services.access import accounts
 
+reset_blueprint = ApiBlueprint("reset", "/auth/reset", "A new password by one-time token")
 blueprint = ApiBlueprint("users", "/users", "People who may sign in")
 _NO_USER = "There is no such user."
-reset_blueprint = ApiBlueprint("reset", "/auth/reset", "A new password by one-time token")
 
 
 def _shown_once(leave: accounts.Leave) -> Response:
