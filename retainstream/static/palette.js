@@ -2,8 +2,9 @@
 // Elements are looked up when they are needed: a page that comes back from the browser's history brings new ones.
 "use strict";
 
-// An Enter that comes before what was typed has its answer waits for it: it never takes what fitted an earlier text.
-const asking = { stale: true, entered: false };
+// What the hits answer, null while they are exchanged. An Enter that comes before what was typed has its answer waits for it: it never takes what
+// fitted an earlier text.
+const asking = { answered: null, entered: false };
 
 const palette = () => document.getElementById("palette");
 const field = () => document.getElementById("palette-q");
@@ -35,7 +36,7 @@ function openPalette() {
   closeMenus();
   palette().showModal();
   field().select();
-  asking.stale = true;
+  asking.answered = null;
   field().dispatchEvent(new Event("shown"));
 }
 
@@ -64,9 +65,7 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("input", (event) => {
-  if (!inField(event)) return;
-  asking.stale = true;
-  asking.entered = false;
+  if (inField(event)) asking.entered = false;
 });
 
 document.addEventListener("keydown", (event) => {
@@ -76,16 +75,21 @@ document.addEventListener("keydown", (event) => {
     walkHits(event.key === "ArrowDown" ? 1 : -1);
   } else if (event.key === "Enter" && !event.isComposing) {
     event.preventDefault();
-    if (asking.stale && field().value.trim()) asking.entered = true;
+    if (field().value.trim() && asking.answered !== field().value) asking.entered = true;
     else if (chosen()) chosen().click();
   }
 });
 
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.target.id === "palette-found") asking.answered = null;
+});
+
 document.addEventListener("htmx:afterSettle", (event) => {
   if (event.target.id !== "palette-found") return;
-  asking.stale = false;
+  asking.answered = event.detail.requestConfig.parameters.q;
   choose(field().value.trim() ? hits()[0] : null);
   tell();
+  if (asking.answered !== field().value) return;
   if (asking.entered && chosen()) chosen().click();
   asking.entered = false;
 });

@@ -53,7 +53,9 @@ def chromium() -> Iterator[object]:
         if os.environ.get("CI") == "true":
             pytest.fail(f"chromium is not installed at {CHROMIUM}; CI must run the browser tests")
         pytest.skip(f"chromium is not installed at {CHROMIUM}")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=30_000)
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)

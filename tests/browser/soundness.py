@@ -58,7 +58,8 @@ def overflow(page: Any) -> int:
 
 def is_sound(page: Any) -> None:
     """Check a page as it stands, in its theme."""
-    assert findings(page) == []
+    found = findings(page)
+    assert not found, "\n".join(found)
     assert overflow(page) <= 0
 
 
@@ -69,7 +70,7 @@ def is_sound_in_both_themes(page: Any, within: str | None = None) -> None:
     turn(page, "light" if theme == "dark" else "dark")
     found += findings(page, within, colours=True)
     turn(page, theme)
-    assert found == []
+    assert not found, "\n".join(found)
     assert overflow(page) <= 0
 
 

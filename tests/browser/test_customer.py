@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 from sqlalchemy import select
 
 from retainstream.config import Settings
@@ -49,7 +51,7 @@ def test_what_if_edit_with_undo_act_and_tag(open_tab: OpenTab, served: Served, w
     page.locator("#w-1").fill("0")
     page.keyboard.press("Tab")
     page.locator(".what-if__result").wait_for()
-    assert page.url.endswith("w.last_login_days=0")
+    expect(page).to_have_url(re.compile(re.escape("w.last_login_days=0") + "$"))
     page.reload()
     assert page.locator("#w-1").input_value() == "0"
     page.goto(f"/customer/edit/{worst}")
@@ -57,7 +59,7 @@ def test_what_if_edit_with_undo_act_and_tag(open_tab: OpenTab, served: Served, w
     page.locator("#plan").fill("Gold")
     page.get_by_role("button", name="Save").click()
     page.get_by_text("1 field changed.").wait_for()
-    assert page.get_by_text("Gold").first.is_visible()
+    expect(page.get_by_text("Gold").first).to_be_visible()
     page.get_by_role("button", name="Undo").click()
     page.get_by_text("Taken back").wait_for()
     assert page.locator(".head__lead").inner_text().startswith(before)
@@ -78,4 +80,4 @@ def test_page_reads_and_what_if_works_without_javascript(open_tab: OpenTab, serv
     page.get_by_role("button", name="Pick").click()
     page.locator("#w-1").fill("0")
     page.get_by_role("button", name="Try").click()
-    assert page.locator(".what-if__result").is_visible()
+    expect(page.locator(".what-if__result")).to_be_visible()

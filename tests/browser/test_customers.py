@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from retainstream.db import unit_of_work
 from retainstream.models import Customer
@@ -37,7 +38,7 @@ def test_typing_finds_and_the_address_stays_true(open_tab: OpenTab, served: Serv
     page.keyboard.type("Name 11", delay=20)
     page.locator("h1", has_text="9 customers").wait_for()
     page.wait_for_url("**/customers?q=Name+11")
-    assert page.evaluate("() => document.activeElement.id") == "q"
+    expect(page.locator("#q")).to_be_focused()
     page.locator("#sort-revenue").click()
     page.wait_for_url("**/customers?q=Name+11&sort=-revenue")
     assert page.locator("th[aria-sort=descending]").inner_text().startswith("Revenue")
@@ -67,7 +68,7 @@ def test_many_are_tagged_and_a_list_is_kept(open_tab: OpenTab, served: Served) -
     page: Any = open_tab().page
     sign_in(page, served)
     page.goto("/customers?plan=Basic")
-    assert page.locator("#bulk").is_hidden()
+    expect(page.locator("#bulk")).to_be_hidden()
     page.get_by_label("Tick all on this page").check()
     page.get_by_text("40 ticked").wait_for()
     is_sound_everywhere(page)

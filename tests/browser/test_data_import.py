@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from retainstream.jobs.inline import run_queued
 from tests.browser.conftest import OpenTab, Served
@@ -48,8 +49,8 @@ def test_a_file_goes_in_with_its_errors_and_is_taken_back(open_tab: OpenTab, ser
     page.wait_for_url("**/data/import")
     page.set_input_files("#file", str(people))
     page.wait_for_url(PREVIEW)
-    assert page.get_by_role("heading", name="Which value of churn means").is_visible()
-    assert page.get_by_role("button", name=re.compile("^Import")).count() == 0
+    expect(page.get_by_role("heading", name="Which value of churn means")).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("^Import"))).to_have_count(0)
     page.get_by_role("button", name=re.compile("“0” means left: 20.0%")).click()
     page.get_by_role("heading", name="80 customers, of whom 20.0% left.").wait_for()
     page.select_option("#c1-role", "feature")
@@ -85,7 +86,7 @@ def test_a_dropped_file_is_looked_at_at_once(open_tab: OpenTab, served: Served) 
     )
     page.dispatch_event("[data-drop]", "drop", {"dataTransfer": dropped})
     page.wait_for_url(PREVIEW)
-    assert page.get_by_role("heading", name="40 events.").is_visible()
+    expect(page.get_by_role("heading", name="40 events.")).to_be_visible()
 
 
 @pytest.mark.usefixtures("account")
@@ -99,4 +100,4 @@ def test_a_file_goes_in_without_a_script(open_tab: OpenTab, served: Served, peop
     page.get_by_role("button", name="Import 79 rows").click()
     work(served)
     page.goto("/data/imports/1")
-    assert page.get_by_role("heading", name="79 customers are in.").is_visible()
+    expect(page.get_by_role("heading", name="79 customers are in.")).to_be_visible()

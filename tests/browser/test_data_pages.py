@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from retainstream.db import unit_of_work
 from tests.browser.conftest import OpenTab, Served
@@ -26,10 +28,10 @@ def test_a_definition_is_found_changed_weighed_and_made(open_tab: OpenTab, serve
     page.goto("/data/definitions")
     page.get_by_role("button", name="Propose").click()
     page.get_by_role("heading", name="Proposed: silent for").wait_for()
-    assert "/data/definitions/propose?" in page.url
+    expect(page).to_have_url(re.compile(re.escape("/data/definitions/propose?")))
     page.get_by_role("row", name="30 days").get_by_role("link", name="Choose").click()
     page.get_by_role("heading", name="After 30 days of silence").wait_for()
-    assert "inactive_days=30" in page.url
+    expect(page).to_have_url(re.compile(re.escape("inactive_days=30")))
     page.get_by_label("Gone after").fill("33")
     page.get_by_text("is then silent for 33 days.").wait_for()
     page.get_by_label("Gone after").fill("none")
@@ -38,7 +40,7 @@ def test_a_definition_is_found_changed_weighed_and_made(open_tab: OpenTab, serve
     page.get_by_label("Name").fill("Gone quiet")
     page.get_by_role("button", name="Make it and put it in force").click()
     page.get_by_role("heading", name="“Gone quiet” is what counts as leaving.").wait_for()
-    assert page.get_by_role("button", name="Train").is_visible()
+    expect(page.get_by_role("button", name="Train")).to_be_visible()
     page.go_back()
     page.get_by_role("heading", name="Proposed: silent for").wait_for()
 
@@ -50,7 +52,7 @@ def test_a_feature_is_searched_previewed_and_declared(open_tab: OpenTab, served:
     page.goto("/data/features")
     page.get_by_label("Search", exact=True).fill("since log")
     page.get_by_text("1 to 1 of 1").wait_for()
-    assert "q=since%20log" in page.url
+    expect(page).to_have_url(re.compile(re.escape("q=since%20log")))
     page.get_by_role("link", name="Time since the last log-in").click()
     page.get_by_text("The middle half of the customers lies between").wait_for()
     page.goto("/data/features/new")
@@ -93,15 +95,15 @@ def test_everything_goes_without_javascript(open_tab: OpenTab, served: Served) -
     page.get_by_label("May pause for").first.fill("9")
     page.get_by_label("Unit of the pause").first.select_option("days")
     page.get_by_role("button", name="Save").first.click()
-    assert page.get_by_text("may pause for 9 days").is_visible()
+    expect(page.get_by_text("may pause for 9 days")).to_be_visible()
     page.goto("/data/findings")
-    assert page.get_by_text("Nothing is known to be wrong with the data.").is_visible()
+    expect(page.get_by_text("Nothing is known to be wrong with the data.")).to_be_visible()
     page.goto("/data/definitions")
     page.get_by_role("button", name="Propose").click()
     page.get_by_label("Gone after").fill("33")
     page.get_by_role("button", name="Work out the figures").click()
-    assert page.get_by_text("is then silent for 33 days.").is_visible()
+    expect(page.get_by_text("is then silent for 33 days.")).to_be_visible()
     page.goto("/data/features?q=login")
     page.get_by_role("link", name="Days with login in the last 30 days").click()
     page.get_by_role("link", name="Show the values of all customers").click()
-    assert page.get_by_text("80 customers, as of").is_visible()
+    expect(page.get_by_text("80 customers, as of")).to_be_visible()

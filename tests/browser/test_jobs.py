@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from retainstream.db import unit_of_work
 from retainstream.lib import clock
@@ -35,7 +36,7 @@ def test_running_work_is_followed_and_cancelled(open_tab: OpenTab, served: Serve
     with served.app.app_context(), unit_of_work() as session:
         session.get_one(JobRun, job_id).progress = 0.6
     page.locator("#job-list").get_by_text("60%").wait_for()
-    assert page.evaluate("() => document.activeElement.id") == f"job-{job_id}"
+    expect(page.locator(f"#job-{job_id}")).to_be_focused()
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/jobs/{job_id}")
     page.get_by_text("Cancel …").click()

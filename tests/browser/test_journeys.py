@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import expect
 
 from retainstream.db import unit_of_work
 from retainstream.jobs.inline import run_queued
@@ -100,8 +101,8 @@ def test_first_start_to_first_scores(open_tab: OpenTab, served: Served, own_file
     name = first.locator(".card__name").inner_text()
     first.click()
     page.get_by_role("heading", name=name, level=1).wait_for()
-    assert page.get_by_role("heading", name="Why this score").is_visible()
-    assert page.get_by_text("Days since visit is").first.is_visible()
+    expect(page.get_by_role("heading", name="Why this score")).to_be_visible()
+    expect(page.get_by_text("Days since visit is").first).to_be_visible()
 
 
 def asked(served: Served, token: str) -> tuple[int, Any]:
@@ -177,7 +178,7 @@ def test_viewer_meets_no_forbidden_button_and_a_readable_page_when_refused(open_
     for address in FORBIDDEN:
         page.goto("/")
         assert sent(page, address) == 403
-        assert page.get_by_role("heading", name="Not for your role").is_visible()
+        expect(page.get_by_role("heading", name="Not for your role")).to_be_visible()
         page.get_by_role("link", name="Back to Home").click()
         page.get_by_role("heading", name="resemble those who left.").wait_for()
     # The browser itself logs every refusal that was asked for here.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenTab, Served
 from tests.browser.people import sign_in
@@ -25,11 +26,11 @@ def test_question_mark_lists_the_keys_and_escape_gives_the_focus_back(open_tab: 
     page.keyboard.press("?")
     shown = page.get_by_role("dialog", name="Keys")
     shown.wait_for()
-    assert shown.get_by_text("Search customers").is_visible()
+    expect(shown.get_by_text("Search customers")).to_be_visible()
     assert page.evaluate("() => document.activeElement.closest('dialog') !== null")
     is_sound_in_both_themes(page, "#keys")
     page.keyboard.press("/")
-    assert shown.is_visible(), "what lies beneath does not listen"
+    expect(shown, "what lies beneath does not listen").to_be_visible()
     page.keyboard.press("Escape")
     shown.wait_for(state="hidden")
     assert page.evaluate(FOCUSED) == "rail__link"
@@ -39,7 +40,7 @@ def test_question_mark_lists_the_keys_and_escape_gives_the_focus_back(open_tab: 
         shown.wait_for(state="hidden")
     page.locator("#search").focus()
     page.keyboard.press("?")
-    assert shown.is_hidden(), "whoever types wants the character"
+    expect(shown, "whoever types wants the character").to_be_hidden()
     assert page.locator("#search").input_value() == "?"
 
 
@@ -54,16 +55,16 @@ def test_single_keys_can_be_turned_off_for_good(open_tab: OpenTab, served: Serve
     page.reload()
     page.keyboard.press("?")
     page.keyboard.press("/")
-    assert page.get_by_role("dialog").count() == 0
+    expect(page.get_by_role("dialog")).to_have_count(0)
     assert page.evaluate("() => document.activeElement.id") != "search"
     page.keyboard.press("Control+k")
-    assert page.evaluate("() => document.activeElement.id") == "palette-q"
+    expect(page.locator("#palette-q")).to_be_focused()
     page.keyboard.press("Escape")
     page.locator(".account__mark").click()
     page.get_by_role("link", name="Keys").click()
     page.get_by_label("Single keys work").check()
     page.keyboard.press("/")
-    assert page.evaluate("() => document.activeElement.id") == "search"
+    expect(page.locator("#search")).to_be_focused()
 
 
 @pytest.mark.usefixtures("account")
@@ -94,5 +95,5 @@ def test_the_keys_are_a_page_without_a_script(open_tab: OpenTab, served: Served)
     page.locator(".account__mark").click()
     page.get_by_role("link", name="Keys").click()
     assert page.get_by_role("heading", level=1).inner_text() == "Keys"
-    assert page.get_by_text("Next and previous row").is_visible()
-    assert page.get_by_label("Single keys work").is_hidden()
+    expect(page.get_by_text("Next and previous row")).to_be_visible()
+    expect(page.get_by_label("Single keys work")).to_be_hidden()

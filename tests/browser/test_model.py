@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from retainstream.db import unit_of_work
 from retainstream.models import JobRun
@@ -32,10 +34,10 @@ def test_slider_moves_the_figures_and_keeps_the_address_true(open_tab: OpenTab, 
     page.get_by_text("Reach 8 of 80").wait_for()
     page.get_by_label("We can reach").fill("24")
     page.get_by_text("Reach 24 of 80").wait_for()
-    assert "reach=24" in page.url
+    expect(page).to_have_url(re.compile(re.escape("reach=24")))
     page.get_by_label("Cost of a contact").fill("1000")
     page.get_by_text("At these costs no number pays").wait_for()
-    assert "contact=1000" in page.url
+    expect(page).to_have_url(re.compile(re.escape("contact=1000")))
     page.reload()
     page.get_by_text("At these costs no number pays").wait_for()
     assert page.get_by_label("We can reach").input_value() == "24"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from retainstream.db import unit_of_work
 from retainstream.models import JobRun
@@ -22,7 +24,7 @@ from tests.web.stocked import stock
 def test_set_up_leads_to_an_empty_home(open_tab: OpenTab, served: Served, size: str) -> None:
     page: Any = open_tab(size).page
     page.goto("/")
-    assert page.url.endswith("/set-up")
+    expect(page).to_have_url(re.compile(re.escape("/set-up") + "$"))
     # Once more, with the font at hand: what its coming does has a test below.
     page.reload()
     is_steady(page)
@@ -138,7 +140,7 @@ def test_score_button_toasts_and_running_work_is_followed(open_tab: OpenTab, ser
     with page.expect_navigation():
         change(state="succeeded", finished_at=1, progress=1.0)
     page.locator("#jobs").wait_for(state="attached")
-    assert page.locator("#jobs .chip").count() == 0
+    expect(page.locator("#jobs .chip")).to_have_count(0)
 
 
 @pytest.mark.usefixtures("account")
@@ -149,8 +151,8 @@ def test_pages_read_and_forms_post_without_javascript(open_tab: OpenTab, served:
     sign_in(page, served)
     page.goto("/")
     page.get_by_role("button", name="Train").click()
-    assert page.get_by_text("Training is queued").is_visible()
-    assert page.get_by_text("Training · waiting").is_visible()
+    expect(page.get_by_text("Training is queued")).to_be_visible()
+    expect(page.get_by_text("Training · waiting")).to_be_visible()
 
 
 @pytest.mark.usefixtures("account")

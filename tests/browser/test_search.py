@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.conftest import SIZES, OpenTab, Served
 from tests.browser.people import sign_in
@@ -53,14 +55,14 @@ def test_escape_and_ctrl_k_close_it_and_give_the_focus_back(page: Any) -> None:
     for key in ("Escape", "Control+k"):
         ask(page, "")
         page.locator("#palette-list .hit", has_text="Train now").wait_for()
-        assert page.locator(CHOSEN).count() == 0, "nothing is done by an Enter that nobody aimed"
+        expect(page.locator(CHOSEN), "nothing is done by an Enter that nobody aimed").to_have_count(0)
         page.keyboard.press("Enter")
-        assert page.locator("#palette").is_visible()
+        expect(page.locator("#palette")).to_be_visible()
         page.keyboard.press(key)
         page.locator("#palette").wait_for(state="hidden")
         assert page.evaluate(FOCUSED) == "rail__link"
     page.keyboard.press("/")
-    assert page.evaluate("() => document.activeElement.id") == "search"
+    expect(page.locator("#search")).to_be_focused()
 
 
 def test_an_enter_waits_for_the_answer_to_what_was_typed(page: Any) -> None:
@@ -75,7 +77,7 @@ def test_acts_are_done(page: Any) -> None:
     ask(page, "light").filter(has_text="Light theme").wait_for()
     page.keyboard.press("Enter")
     page.wait_for_selector("html[data-theme=light]")
-    assert page.url.endswith("/model/versions")
+    expect(page).to_have_url(re.compile(re.escape("/model/versions") + "$"))
     ask(page, "train now").filter(has_text="Train now").wait_for()
     page.keyboard.press("Enter")
     page.locator(".toast").wait_for()
@@ -86,7 +88,7 @@ def test_nothing_found_is_said(page: Any) -> None:
     page.get_by_text("Nothing here is called “zzzz”").wait_for()
     assert page.locator("#palette-said").inner_text() == "Nothing found"
     page.keyboard.press("Enter")
-    assert page.locator("#palette").is_visible()
+    expect(page.locator("#palette")).to_be_visible()
     is_sound_in_both_themes(page, "#palette")
 
 

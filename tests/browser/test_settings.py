@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from retainstream.db import unit_of_work
 from retainstream.models import User
@@ -68,7 +69,7 @@ def test_session_that_was_ended_leads_to_sign_in_with_a_sentence(open_tab: OpenT
     first.get_by_text("1 session has ended.").wait_for()
     second.goto("/jobs")
     assert "/sign-in" in second.url
-    assert second.get_by_text("Your session has ended").is_visible()
+    expect(second.get_by_text("Your session has ended")).to_be_visible()
     is_sound(second)
     second.get_by_label("E-mail").fill("ana@example.com")
     second.get_by_label("Password").fill("correct horse 42")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 from sqlalchemy import select
 
 from retainstream.db import read_unit, unit_of_work
@@ -88,9 +90,9 @@ def test_a_day_with_the_keyboard_alone(open_tab: OpenTab, desk: Served) -> None:
         press(key)
         opened(page, rows[place])
     assert page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle") != "none"
-    assert page.url.endswith(f"/today?open={rows[1]}")
+    expect(page).to_have_url(re.compile(re.escape(f"/today?open={rows[1]}") + "$"))
     press("Enter")
-    assert page.evaluate("() => document.activeElement.id") == "entry-title"
+    expect(page.locator("#entry-title")).to_be_focused()
     press("Escape")
     opened(page, rows[1])
 
@@ -119,7 +121,7 @@ def test_a_day_with_the_keyboard_alone(open_tab: OpenTab, desk: Served) -> None:
     # n writes a note; the keys are letters there.
     opened(page, here)
     press("n")
-    assert page.evaluate("() => document.activeElement.id") == "note"
+    expect(page.locator("#note")).to_be_focused()
     write("jk1 prefers the evening")
     press("Control+Enter")
     said(page, f"Noted about {here}.")
@@ -136,7 +138,7 @@ def test_a_day_with_the_keyboard_alone(open_tab: OpenTab, desk: Served) -> None:
 
     # 1 and a reason end it; it is an act. u takes both back.
     press("1")
-    assert page.evaluate("() => document.activeElement.id") == "reason"
+    expect(page.locator("#reason")).to_be_focused()
     write("took the smaller plan")
     press("Enter")
     said(page, f"{here}: stays. Written down as an act.")
@@ -151,7 +153,7 @@ def test_a_day_with_the_keyboard_alone(open_tab: OpenTab, desk: Served) -> None:
 
     # S asks for the day, e for the owner; Escape gives the keyboard back to the row.
     press("S")
-    assert page.evaluate("() => document.activeElement.id") == "until"
+    expect(page.locator("#until")).to_be_focused()
     press("Escape")
     press("?")
     page.get_by_role("dialog", name="Keys").get_by_text("Take it, or give those who are ticked to me").wait_for()
@@ -204,7 +206,9 @@ def test_a_day_without_a_script(open_tab: OpenTab, desk: Served) -> None:
     page.get_by_role("button", name="Take it").first.click()
     page.get_by_text(f"{user} is yours now.").wait_for()
     page.get_by_role("button", name="Done: Look what they used most, and when that stopped").click()
-    assert page.get_by_role("button", name="Take back: Look what they used most, and when that stopped").is_visible()
+    expect(
+        page.get_by_role("button", name="Take back: Look what they used most, and when that stopped")
+    ).to_be_visible()
     page.get_by_label("New note").fill("Calls back on Friday")
     page.get_by_role("button", name="Write it down").click()
     page.locator(".note-line__text", has_text="Calls back on Friday").wait_for()
@@ -231,7 +235,7 @@ def test_messages_menus_and_complaints_are_sound(open_tab: OpenTab, desk: Served
     page.locator("#until").fill("2001-01-01")
     page.get_by_role("button", name="Snooze", exact=True).click()
     page.get_by_text("later than now").wait_for()
-    assert page.evaluate("() => document.activeElement.id") == "until"
+    expect(page.locator("#until")).to_be_focused()
     is_sound_in_both_themes(page, "#entry")
     assert all("422" in complaint for complaint in tab.complaints)
     tab.complaints.clear()  # the browser itself logs a form that was refused
