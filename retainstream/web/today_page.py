@@ -68,7 +68,7 @@ class Page:
     kept: tuple[KeptRow, ...]
     empty: tuple[str, str]
     why_nobody: str
-    beyond: str
+    beyond: tuple[str, str] | None
     following: str
     first: str
     gain: str
@@ -124,7 +124,7 @@ def read(session: Session, person: Actor, settings: Settings, whose: str, cursor
         why_nobody=today_words.why_nobody(today) if whose == "team" else "",
         beyond=today_words.beyond(today, proposed)
         if whose == "team" and not cursor and not today.next_cursor and today.empty in ("", "capacity_used")
-        else "",
+        else None,
         following=today_view.address(whose, cursor=today.next_cursor) if today.next_cursor else "",
         first=today_view.address(whose),
         gain="–"

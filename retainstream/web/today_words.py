@@ -85,16 +85,17 @@ def why_nobody(today: Today) -> str:
     return f"{_EMPTY[today.empty][0]}: {_lower(_EMPTY[today.empty][1])}" if today.empty and today.total else ""
 
 
-def beyond(today: Today, proposed: int) -> str:
-    """Return how many more would be worth reaching than today's capacity has room for."""
+def beyond(today: Today, proposed: int) -> tuple[str, str] | None:
+    """Return how many more would be worth reaching than today's capacity has room for, and the rest of the sentence; None where it has room for all."""
     more = today.counts.proposed_total - proposed
     if more <= 0 or today.measure is None:
-        return ""
+        return None
     one = more == 1
-    return (
-        f"{more:,} more {'is' if one else 'are'} worth reaching, beyond what the team can do in a day. "
+    rest = (
+        f"{'is' if one else 'are'} worth reaching, beyond what the team can do in a day. "
         f"{'That one stands' if one else 'They stand'} here as soon as there is room."
     )
+    return f"{more:,} more", rest
 
 
 def kept(of: Kept) -> str:

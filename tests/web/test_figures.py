@@ -12,6 +12,7 @@ from flask import Flask
 from retainstream.config import Settings
 from retainstream.db import unit_of_work
 from retainstream.security.actor import SYSTEM
+from retainstream.services import exposures, preferences
 from retainstream.services.segments import saved
 from tests.shop import open_shop
 from tests.web.analysed import tell_past
@@ -67,6 +68,29 @@ def test_every_figure_opens_the_list_that_it_counts(
             assert listed(browser.get(address).text) == figure, f"{address} on {page}"
             followed += 1
     assert followed >= (12 if calibrated else 6)
+
+
+def test_what_today_counts_beside_its_list_opens_whom_it_counts(app: Flask, as_: Callable[[str], Browser]) -> None:
+    with app.app_context():
+        stock(60)
+        with unit_of_work() as session:
+            preferences.write(session, SYSTEM, {"hold_out_share": 0.0, "daily_capacity": 8})
+            for user in ("cus_00001", "cus_00003"):
+                exposures.record(session, SYSTEM, user, kind="call", source="api")
+    browser = as_("agent")
+    found = figures(browser.get("/today").text)
+    assert set(found) == {"/customers?cell=desk:resting&status=all", "/customers?cell=desk:beyond&status=all"}
+    for address, figure in found.items():
+        assert listed(browser.get(address).text) == figure > 0, address
+    # Neither the desk nor the preferences move the data's revisions, and still the list follows the figure.
+    before = found["/customers?cell=desk:beyond&status=all"]
+    browser.post("/today/assign", {"top": "8", "me": "1"}, page="/today")
+    with app.app_context(), unit_of_work() as session:
+        preferences.write(session, SYSTEM, {"daily_capacity": 9})
+    found = figures(browser.get("/today").text)
+    assert found["/customers?cell=desk:beyond&status=all"] == before - 1
+    for address, figure in found.items():
+        assert listed(browser.get(address).text) == figure, address
 
 
 def test_every_figure_of_a_segment_opens_the_list_that_it_counts(

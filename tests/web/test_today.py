@@ -44,7 +44,7 @@ def tasks(app: Flask) -> list[Task]:
 
 def acts(app: Flask) -> list[Exposure]:
     with app.app_context(), read_unit() as session:
-        return list(session.scalars(select(Exposure)))
+        return list(session.scalars(select(Exposure).where(Exposure.stands())))
 
 
 def entry(browser: Browser, user_id: str) -> str:

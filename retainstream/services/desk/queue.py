@@ -249,7 +249,7 @@ def _counts(desk: Standing) -> Counts:
     return Counts(
         proposed_total=len(desk.candidates),
         held_out=desk.held,
-        resting=desk.resting,
+        resting=len(desk.resting),
         open=len(desk.tasks),
         snoozed=desk.snoozed,
         overdue=states.count("overdue"),

@@ -46,9 +46,10 @@ class Standing:
         The instant, and where its day begins and the next one does, microseconds UTC.
     tasks : tuple of OpenTask
         Open tasks that are shown: awake, and not of the hold-out.
-    snoozed, resting, held, done_today : int
-        Tasks that sleep; customers worth reaching who were treated lately; those of the hold-out who are worth reaching, or have an open task;
-        tasks that were done today.
+    snoozed, held, done_today : int
+        Tasks that sleep; those of the hold-out who are worth reaching, or have an open task; tasks that were done today.
+    resting : int64 array
+        Places in the ranking of customers worth reaching who were treated lately, rising.
     capacity, used : int
         What the team can do today, and how much of it is done, due or taken today.
     candidates : int64 array
@@ -61,7 +62,7 @@ class Standing:
     ranking: Ranking
     tasks: tuple[OpenTask, ...]
     snoozed: int
-    resting: int
+    resting: np.ndarray
     held: int
     done_today: int
     capacity: int
@@ -72,6 +73,11 @@ class Standing:
     def proposals(self) -> np.ndarray:
         """Places of those whom today's capacity leaves room for."""
         return self.candidates[: max(0, self.capacity - self.used)]
+
+    @property
+    def beyond(self) -> np.ndarray:
+        """Return the places of those for whom today has no room."""
+        return self.candidates[len(self.proposals) :]
 
     def state_of(self, due_at: int | None) -> str:
         """Return `overdue`, `due_today` or `upcoming`."""
@@ -129,18 +135,17 @@ def _open(session: Session) -> list[OpenTask]:
     return [OpenTask(*row) for row in rows]
 
 
-def _candidates(order: Ranking, rested: np.ndarray, taken: list[int]) -> tuple[np.ndarray, int, int]:
-    """Return the places of those who may be proposed, how many of the others rest, and how many belong to the hold-out and have no task."""
+def _candidates(order: Ranking, rested: np.ndarray, taken: list[int]) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the places of those who may be proposed, those of the others who rest, and how many belong to the hold-out and have no task."""
     import numpy as np
 
     free = np.ones(order.worth, dtype=bool)
     free[_within(order.places(taken), order.worth)] = False
     alone = free & order.held[: order.worth]
     free &= ~alone
-    before = int(free.sum())
-    free[_within(order.places(rested), order.worth)] = False
-    candidates = np.flatnonzero(free)
-    return candidates, before - len(candidates), int(alone.sum())
+    resting = np.zeros(order.worth, dtype=bool)
+    resting[_within(order.places(rested), order.worth)] = True
+    return np.flatnonzero(free & ~resting), np.flatnonzero(free & resting), int(alone.sum())
 
 
 def _within(places: np.ndarray, end: int) -> np.ndarray:
