@@ -57,4 +57,5 @@ def run(context: jobs.JobContext) -> dict[str, object]:
             told[words] = make(context, part)
         except NotReady as nothing:
             told[words] = {"skipped": nothing.message}
+    runs.clean_up(context)
     return told

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import CursorResult, delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from retainstream.db import Base
+from retainstream.db import Base, read_unit
 from retainstream.lib import clock
-from retainstream.models import AnalysisRun, Customer
+from retainstream.models import AnalysisRun, Customer, HealthScore, LifetimeValue, RfmScore
 from retainstream.models.analysis import ANALYSES
 from retainstream.services import jobs, revisions
 
 KEPT_DAYS = 62
 """For how long every run is kept; of those before, the last of each month."""
 _WRITE = 5_000
+_TABLES = (RfmScore, HealthScore, LifetimeValue)
 
 
 def in_force(session: Session, kind: str) -> AnalysisRun | None:
@@ -101,32 +102,45 @@ def complete(session: Session, run_id: int, *, n: int, summary: dict[str, Any]) 
 
 
 def clean_up(context: jobs.JobContext) -> int:
-    """Remove what attempts that did not get to their end left, a part at a time; returns how many there were.
+    """Remove the runs that do not count, a part at a time so that nobody waits long to write; returns how many there were.
 
-    Only one job of analyses is open at any time, so what runs is this job's own earlier attempt, or that of a job that was killed.
+    They are those of attempts that did not get to their end, and those that are kept no longer. Only one job of analyses is open at any time,
+    so what runs is this job's own earlier attempt, or that of a job that was killed. A run goes after its rows: a kill half-way leaves the rest
+    to the next attempt.
     """
-    removed = 0
-    while True:
+    with read_unit() as session:
+        gone = session.scalars(select(AnalysisRun.id).where(AnalysisRun.state != "complete")).all()
+    for run_id in gone:
+        for table in _TABLES:
+            while _remove_part(context, table, run_id) == _WRITE:
+                pass
         with context.holding_unit() as session:
-            run = session.scalars(select(AnalysisRun.id).where(AnalysisRun.state != "complete").limit(1)).first()
-            if run is None:
-                return removed
-            session.execute(update(AnalysisRun).where(AnalysisRun.id == run).values(state="abandoned"))
-            session.execute(delete(AnalysisRun).where(AnalysisRun.id == run))
-            removed += 1
+            session.execute(delete(AnalysisRun).where(AnalysisRun.id == run_id))
+    return len(gone)
+
+
+def _remove_part(context: jobs.JobContext, table: type[RfmScore | HealthScore | LifetimeValue], run_id: int) -> int:
+    with context.holding_unit() as session:
+        part = select(table.customer_id).where(table.run_id == run_id).order_by(table.customer_id).limit(_WRITE)
+        doomed = delete(table).where(table.run_id == run_id, table.customer_id.in_(part))
+        result = session.execute(doomed, execution_options={"synchronize_session": False})
+        return int(cast("CursorResult[Any]", result).rowcount)
 
 
 def _thin(session: Session, kind: str) -> None:
+    """Let the runs go that are kept no longer; `clean_up` takes them away."""
     runs = session.execute(
         select(AnalysisRun.id, AnalysisRun.as_of)
         .where(AnalysisRun.kind == kind, AnalysisRun.state == "complete")
         .order_by(AnalysisRun.id.desc())
     ).all()
     kept: set[object] = set()
+    gone: list[int] = []
     for place, (run_id, as_of) in enumerate(runs):
         age = clock.now_us() - as_of
         # Of each past as-of only the newest run says anything that the others do not.
         sign: object = as_of if age < KEPT_DAYS * clock.DAY_US else clock.from_us(as_of - 1).strftime("%Y-%m")
         if place and sign in kept:
-            session.execute(delete(AnalysisRun).where(AnalysisRun.id == run_id))
+            gone.append(run_id)
         kept.add(sign)
+    session.execute(update(AnalysisRun).where(AnalysisRun.id.in_(gone)).values(state="abandoned"))
