@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,7 @@ def test_reason_holds_the_figures_as_json() -> None:
     assert (first.direction, first.share, first.contribution) == ("raises", 0.31, 0.31)
     assert last.feature == "watch"
     assert json.loads(json.dumps(first.to_dict()))["sentence"] == first.sentence
+    assert list(first.to_dict().items()) == list(asdict(first).items())
 
 
 @pytest.mark.parametrize("blank", [None, np.nan, pd.NA, pd.NaT, "", "  "])
