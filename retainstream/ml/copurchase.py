@@ -9,6 +9,7 @@ from retainstream.ml.metrics import wilson
 
 if TYPE_CHECKING:
     import numpy as np
+    from scipy.sparse import csr_matrix
 
 MIN_BOTH = 10
 """A pair that fewer customers bought is not told: such a share says little, and may tell who it was."""
@@ -98,7 +99,6 @@ def pairs(
     the product of the 0/1 matrix of customers by items with itself.
     """
     import numpy as np
-    from scipy import sparse
 
     if len(customer) != len(item):
         raise ValueError("Each customer needs an item: the two arrays differ in length.")
@@ -106,22 +106,13 @@ def pairs(
         raise ValueError("A pair takes at least one customer.")
     if not len(customer):
         return ()
-    people, rows = np.unique(customer, return_inverse=True)
-    items, columns = np.unique(item, return_inverse=True)
-    matrix = sparse.csr_matrix(
-        (np.ones(len(rows), dtype=np.int32), (rows.reshape(-1), columns.reshape(-1))), shape=(len(people), len(items))
-    )
-    matrix.data[:] = 1  # duplicates were added up
+    n, items, matrix = _who_bought_what(customer, item)
     counts = np.asarray(matrix.sum(axis=0)).reshape(-1)
     kept = np.flatnonzero(counts >= min_both)
     if len(kept) > most_items:
         kept = np.sort(kept[np.argsort(-counts[kept], kind="stable")[:most_items]])
-    chosen = matrix[:, kept]
-    together = (chosen.T @ chosen).tocoo()
-    first, other, both = together.row, together.col, together.data.astype(np.int64)
-    found = (first != other) & (both >= min_both)
-    first, other, both = first[found], other[found], both[found]
-    n_first, n_other, n = counts[kept[first]], counts[kept[other]], len(people)
+    first, other, both = _bought_by_the_same(matrix[:, kept], min_both)
+    n_first, n_other = counts[kept[first]], counts[kept[other]]
     low = _lower_ends(both, n_first)
     if most is not None and len(both) > most:
         best = np.argsort(-(low * n / n_other), kind="stable")[:most]
@@ -129,6 +120,30 @@ def pairs(
     order = np.lexsort((items[kept[other]], -low, items[kept[first]]))
     table = np.column_stack([items[kept[first]], items[kept[other]], both, n_first, n_other])[order]
     return tuple(Pair(a, b, count, n_a, n_b, n) for a, b, count, n_a, n_b in table.tolist())
+
+
+def _who_bought_what(customer: np.ndarray, item: np.ndarray) -> tuple[int, np.ndarray, csr_matrix]:
+    """Return how many customers there are, the items, and the matrix of 0 and 1 of customers by items."""
+    import numpy as np
+    from scipy import sparse
+
+    people, rows = np.unique(customer, return_inverse=True)
+    items, columns = np.unique(item, return_inverse=True)
+    matrix = sparse.csr_matrix(
+        (np.ones(len(rows), dtype=np.int32), (rows.reshape(-1), columns.reshape(-1))), shape=(len(people), len(items))
+    )
+    matrix.data[:] = 1  # duplicates were added up
+    return len(people), items, matrix
+
+
+def _bought_by_the_same(matrix: csr_matrix, min_both: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return both directions of each pair of columns that enough rows share: the one, the other, how many rows."""
+    import numpy as np
+
+    together = (matrix.T @ matrix).tocoo()
+    first, other, both = together.row, together.col, together.data.astype(np.int64)
+    found = (first != other) & (both >= min_both)
+    return first[found], other[found], both[found]
 
 
 def _lower_ends(successes: np.ndarray, n: np.ndarray) -> np.ndarray:

@@ -85,12 +85,8 @@ def record(
         raise InvalidInput("An act cannot lie in the future.", fields={"at": ["not later than now"]})
     share = preferences.read(session).hold_out_share
     arm = arm or TREATED
-    if arm == TREATED and not override and in_hold_out(salt(session), user_id, share):
-        raise Conflict(
-            "This customer belongs to the permanent hold-out, which no act may reach: what acts save is measured against it. "
-            "If it happened all the same, send override=true.",
-            detail={"held_out": True},
-        )
+    if arm == TREATED and not override:
+        _refuse_hold_out(session, user_id, share)
     found = Exposure(
         customer_id=customer_id,
         at=now if at is None else at,
@@ -105,6 +101,15 @@ def record(
     session.flush()
     audit.record(session, actor, "exposure.record", "customer", customer_id, fields=["kind", "arm"])
     return _present(found)
+
+
+def _refuse_hold_out(session: Session, user_id: str, share: float) -> None:
+    if in_hold_out(salt(session), user_id, share):
+        raise Conflict(
+            "This customer belongs to the permanent hold-out, which no act may reach: what acts save is measured against it. "
+            "If it happened all the same, send override=true.",
+            detail={"held_out": True},
+        )
 
 
 def void(session: Session, actor: Actor, found: Iterable[Exposure]) -> None:

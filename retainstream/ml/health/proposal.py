@@ -101,33 +101,43 @@ def propose_weights(
             f"{gone} customers left and {stayed} stayed on the earlier dates; weights are learnt from {_FEWEST} of each."
         )
     slopes, covariance = _fit(scheme, given[early], ~left[early], panel.customer[early])
-    drawn = np.random.default_rng(random_state).multivariate_normal(slopes, covariance, _SPREAD_DRAWS).clip(min=0)
-    shares = 100 * drawn / np.maximum(drawn.sum(axis=1, keepdims=True), 1e-12)
-    weights = 100 * slopes / slopes.sum()
-    bounds = np.quantile(shares, [0.025, 0.975], axis=0)
-    whole = whole_weights(weights)
-    kept = panel.only(later)
-    signals = {
-        "proposed": -from_points(scheme, given[later], np.array(whole, dtype=np.float64)).score,
-        "current": -from_points(scheme, given[later]).score,
-    }
-    rated = ~np.isnan(signals["proposed"])  # a row may know only parts that lost their weight
-    judged = compare({name: signal[rated] for name, signal in signals.items()}, kept.only(rated), random_state)
+    whole = whole_weights(slopes)
+    judged, rows = _judged(scheme, given[later], whole, panel.only(later), random_state)
     return Proposal(
         weights=whole,
-        intervals=tuple(
-            Estimate(float(w), min(float(a), float(w)), max(float(b), float(w)))
-            for w, a, b in zip(weights, *bounds, strict=True)
-        ),
+        intervals=_intervals(slopes, covariance, random_state),
         current=judged["current"],
         proposed=judged["proposed"],
         gain=judged["proposed - current"],
         learnt=int(early.sum()),
         learnt_left=gone,
-        judged=int(rated.sum()),
-        judged_left=int(kept.left[rated].sum()),
+        judged=len(rows.left),
+        judged_left=int(rows.left.sum()),
         purged=purged,
     )
+
+
+def _judged(
+    scheme: Scheme, given: np.ndarray, weights: tuple[int, ...], panel: HealthPanel, random_state: int
+) -> tuple[dict[str, Estimate], HealthPanel]:
+    """Return how the present weights, the new ones and both against each other rank the rows, and the rows that could be judged."""
+    signals = {
+        "proposed": -from_points(scheme, given, np.array(weights, dtype=np.float64)).score,
+        "current": -from_points(scheme, given).score,
+    }
+    rated = ~np.isnan(signals["proposed"])  # a row may know only parts that lost their weight
+    rows = panel.only(rated)
+    return compare({name: signal[rated] for name, signal in signals.items()}, rows, random_state), rows
+
+
+def _intervals(slopes: np.ndarray, covariance: np.ndarray, random_state: int) -> tuple[Estimate, ...]:
+    """Return the weights before rounding with the spread that the slopes' covariance gives them; each interval holds its weight."""
+    drawn = np.random.default_rng(random_state).multivariate_normal(slopes, covariance, _SPREAD_DRAWS).clip(min=0)
+    shares = 100 * drawn / np.maximum(drawn.sum(axis=1, keepdims=True), 1e-12)
+    weights = 100 * slopes / slopes.sum()
+    low, high = np.quantile(shares, [0.025, 0.975], axis=0)
+    bounds = zip(weights, np.minimum(low, weights), np.maximum(high, weights), strict=True)
+    return tuple(Estimate(*map(float, one)) for one in bounds)
 
 
 def whole_weights(weights: np.ndarray) -> tuple[int, ...]:

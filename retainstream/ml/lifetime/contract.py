@@ -146,12 +146,7 @@ def staying_by_curve(
         rows = np.flatnonzero(told & (which == place))
         hazard = _Hazard(curves[place], _TAIL * month)
         start, end = tenure[rows, None], tenure[rows, None] + ahead
-        more = hazard.passed(end) - hazard.passed(start)
-        spread = np.sqrt(np.maximum(hazard.variance(end) - hazard.variance(start), 0.0))
-        stretch = np.exp(z * np.divide(spread, more, out=np.zeros_like(more), where=more > 0))
-        missed = 3.0 / hazard.remaining(start)
-        passed[rows], low[rows] = more, more / stretch
-        high[rows] = np.where(more > 0, more * stretch, missed)
+        passed[rows], low[rows], high[rows] = hazard.between(start, end, z)
         carried[rows] = (end > hazard.until).mean(axis=1)
     return Staying(
         np.exp(-passed),
@@ -182,6 +177,14 @@ class _Hazard:
         begin = int(np.searchsorted(self._time, self.until - length, side="right"))
         self._rate = float(self._passed[-1] - self._passed[begin]) / length
         self._departures = float(left[begin:].sum())
+
+    def between(self, start: np.ndarray, end: np.ndarray, z: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Hazard passed between two times, and its interval, so many standard errors wide to each side on the log scale."""
+        more = self.passed(end) - self.passed(start)
+        spread = np.sqrt(np.maximum(self.variance(end) - self.variance(start), 0.0))
+        stretch = np.exp(z * np.divide(spread, more, out=np.zeros_like(more), where=more > 0))
+        missed = 3.0 / self.remaining(start)
+        return more, more / stretch, np.where(more > 0, more * stretch, missed)
 
     def passed(self, time: np.ndarray) -> np.ndarray:
         """Minus the logarithm of the share that stays beyond ``time``."""

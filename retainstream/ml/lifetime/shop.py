@@ -98,18 +98,7 @@ def value_buyers(
     factor = margin * np.divide(discounted, purchases, out=np.ones_like(purchases), where=purchases > 0)
     value = margin * discounted * spend
     world = _World(buying, spending, ahead, draws, np.random.default_rng(random_state))
-    n = len(value)
-    bounds, totals = np.zeros((4, n)), np.zeros(draws)
-    levels = [(1 - level) / 2, (1 + level) / 2]
-    x, money = known_spend(summary.frequency, average)
-    for start in range(0, n, step := max(1, _CELLS // draws)):
-        rows = slice(start, start + step)
-        bought, amounts = world.futures(summary, x, money, rows)
-        worth = amounts * factor[rows]
-        totals += worth.sum(axis=1)
-        bounds[:2, rows] = np.quantile(worth, levels, axis=0)
-        bounds[2:, rows] = np.quantile(bought, levels, axis=0, method="inverted_cdf")
-    low, high = (float(edge) for edge in np.quantile(totals, levels))
+    bounds, (low, high) = world.bounds(summary, average, factor, level)
     return BuyerValues(
         value=value,
         low=bounds[0],
@@ -137,6 +126,24 @@ class _World:
         self._r, self._alpha, self._a, self._b = buying.drawn(draws, rng).T[:, :, None]
         self._p, self._q, self._v = spending.drawn(draws, rng).T[:, :, None]
         self._ahead, self._draws, self._rng = ahead, draws, rng
+
+    def bounds(
+        self, summary: RepeatSummary, average: np.ndarray, factor: np.ndarray, level: float
+    ) -> tuple[np.ndarray, tuple[float, float]]:
+        """Return the lower and upper ends of each customer's value and purchases, shape (4, n), and those of the sum of values."""
+        n, draws = len(factor), self._draws
+        bounds, totals = np.zeros((4, n)), np.zeros(draws)
+        levels = [(1 - level) / 2, (1 + level) / 2]
+        x, money = known_spend(summary.frequency, average)
+        for start in range(0, n, step := max(1, _CELLS // draws)):
+            rows = slice(start, start + step)
+            bought, amounts = self.futures(summary, x, money, rows)
+            worth = amounts * factor[rows]
+            totals += worth.sum(axis=1)
+            bounds[:2, rows] = np.quantile(worth, levels, axis=0)
+            bounds[2:, rows] = np.quantile(bought, levels, axis=0, method="inverted_cdf")
+        low, high = np.quantile(totals, levels)
+        return bounds, (float(low), float(high))
 
     def futures(
         self, summary: RepeatSummary, spent: np.ndarray, money: np.ndarray, rows: slice
