@@ -10,8 +10,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from retainstream.db import unit_of_work
+from retainstream.models import Customer
+from retainstream.services import revisions
 from tests.conftest import Cast
 from tests.html_lint import lint
+from tests.web.stocked import stock
 
 
 class Browser:
@@ -64,3 +68,16 @@ def as_(app: Flask, cast: Cast) -> Callable[[str], Browser]:
         return browser
 
     return sign_in
+
+
+@pytest.fixture
+def filled(app: Flask) -> Flask:
+    """A box of 200 customers, 160 of them active and scored; some have tags."""
+    with app.app_context():
+        stock(200)
+        with unit_of_work() as session:
+            for number in (1, 2, 3):
+                session.get_one(Customer, number).tags = ["vip"]
+            session.get_one(Customer, 3).tags = ["call back", "vip"]
+            revisions.bump(session, "customers")
+    return app
