@@ -30,7 +30,7 @@ class ReportInputSchema(Schema):
     subject = ma.fields.String(
         required=True,
         validate=ma.validate.Length(min=1, max=40),
-        metadata={"description": "customers, home, model, revenue, lifetime, cohorts, survival or rfm"},
+        metadata={"description": "customers, home, model, revenue, lifetime, cohorts, survival, rfm or health"},
     )
     parameters = ma.fields.String(
         load_default="",

@@ -1,9 +1,8 @@
-"""A report as PDF, A4 across. The font is carried along; it has the letters of Europe's and the Near East's languages, and draws a box for others."""
+"""A report as PDF, A4 across. A font of European letters is carried along; which font draws the others is `letters`."""
 
 from __future__ import annotations
 
 from functools import lru_cache
-from html import escape
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,6 +12,7 @@ from retainstream.config import Settings
 from retainstream.lib.workbook import Heading
 from retainstream.services.reports import cells
 from retainstream.services.reports.documents import Document, Figure, Table, share
+from retainstream.services.reports.letters import EAST_ASIAN, lettered
 
 MOST_ROWS = 1000
 """Nobody leafs through more pages; CSV and Excel have all rows."""
@@ -28,36 +28,73 @@ _FIGURES_ABREAST = 5
 
 
 @lru_cache(maxsize=1)
-def _register_fonts() -> None:
+def _register_fonts() -> frozenset[int]:
+    """Make the fonts known, and return the code points that the ones which are carried along have in both weights.
+
+    Those beyond 16 bits are left out: reportlab writes them so that no reader finds or copies the words around them.
+    """
     from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.cidfonts import UnicodeCIDFont
     from reportlab.pdfbase.ttfonts import TTFont
 
-    for name in (_FONT, _BOLD):
-        pdfmetrics.registerFont(TTFont(name, str(_FONTS / f"{name}.ttf")))
+    own = [TTFont(name, str(_FONTS / f"{name}.ttf")) for name in (_FONT, _BOLD)]
+    for font in (*own, *(UnicodeCIDFont(name) for name in EAST_ASIAN)):
+        pdfmetrics.registerFont(font)
+    both = frozenset(own[0].face.charToGlyph) & frozenset(own[1].face.charToGlyph)
+    return frozenset(code for code in both if code <= 0xFFFF)
 
 
 @lru_cache(maxsize=64)
 def _style(
-    size: float = _SIZE, *, bold: bool = False, quiet: bool = False, right: bool = False, after: float = 0
+    size: float = _SIZE,
+    *,
+    bold: bool = False,
+    quiet: bool = False,
+    right: bool = False,
+    after: float = 0,
+    anywhere: bool = False,
 ) -> Any:
+    """Return how words look; `anywhere` lets a line end between any two letters."""
     from reportlab.lib.colors import HexColor
     from reportlab.lib.styles import ParagraphStyle
 
     return ParagraphStyle(
-        f"s{size}{bold}{quiet}{right}{after}",
+        f"s{size}{bold}{quiet}{right}{after}{anywhere}",
         fontName=_BOLD if bold else _FONT,
         fontSize=size,
         leading=size * _LEADING / _SIZE,
         textColor=HexColor(_QUIET if quiet else _INK),
         alignment=2 if right else 0,
         spaceAfter=after,
+        wordWrap="CJK" if anywhere else None,
     )
 
 
-def _words(text: str, **looks: Any) -> Any:
-    from reportlab.platypus import Paragraph
+class _Words:
+    """Makes paragraphs of texts, and remembers what a reader should know of how they were drawn."""
 
-    return Paragraph(escape(text, quote=False), _style(**looks))
+    def __init__(self) -> None:
+        self._own = _register_fonts()
+        self._told = self._right_to_left = self._east_asian = False
+
+    def __call__(self, text: str, **looks: Any) -> Any:
+        """Return a paragraph."""
+        from reportlab.platypus import Paragraph
+
+        found = lettered(text, self._own)
+        self._told |= found.told
+        self._east_asian |= found.east_asian
+        self._right_to_left |= found.right_to_left
+        return Paragraph(found.markup, _style(anywhere=found.east_asian, **looks))
+
+    def notes(self) -> list[str]:
+        """Return a sentence for each thing that the letters of this file cannot do."""
+        sentences = {
+            "Square brackets name letters and signs that the fonts of a PDF of ours lack; HTML, CSV and Excel have them.": self._told,
+            "Chinese, Japanese and Korean letters are drawn in a font of the program that shows this file; where it has none, they stay blank.": self._east_asian,
+            "Words that are written from right to left stand letter by letter from the left; HTML and Excel have them as they are written.": self._right_to_left,
+        }
+        return [sentence for sentence, holds in sentences.items() if holds]
 
 
 def write(document: Document, out: BinaryIO, settings: Settings) -> int:
@@ -65,7 +102,7 @@ def write(document: Document, out: BinaryIO, settings: Settings) -> int:
     from reportlab.lib.pagesizes import A4, landscape
     from reportlab.platypus import SimpleDocTemplate, Spacer
 
-    _register_fonts()
+    words = _Words()
     zone = ZoneInfo(settings.time_zone)
     page = landscape(A4)
     made = SimpleDocTemplate(
@@ -74,17 +111,17 @@ def write(document: Document, out: BinaryIO, settings: Settings) -> int:
     )  # fmt: skip
     width = page[0] - 2 * _MARGIN - 12  # the frame's own padding
     story: list[Any] = [
-        _words(document.title, size=17, bold=True, after=3),
-        _words(document.lead, size=9.5, quiet=True, after=8),
+        words(document.title, size=17, bold=True, after=3),
+        words(document.lead, size=9.5, quiet=True, after=8),
     ]
     if document.figures:
-        story += [_figures(document.figures, width), Spacer(1, 6)]
+        story += [_figures(document.figures, width, words), Spacer(1, 6)]
     written = 0
     for table in document.tables:
-        parts, rows = _table(table, width, zone, alone=len(document.tables) == 1)
+        parts, rows = _table(table, width, zone, words, alone=len(document.tables) == 1)
         story += parts
         written += rows
-    story += [_words(note, quiet=True, after=3) for note in document.notes]
+    story += [words(note, quiet=True, after=3) for note in (*document.notes, *words.notes())]
     foot = cells.stamp(document.as_of, zone)
 
     def footer(canvas: Any, template: Any) -> None:
@@ -97,12 +134,12 @@ def write(document: Document, out: BinaryIO, settings: Settings) -> int:
     return written
 
 
-def _figures(figures: tuple[Figure, ...], width: float) -> Any:
+def _figures(figures: tuple[Figure, ...], width: float, words: _Words) -> Any:
     from reportlab.platypus import Table as Grid
     from reportlab.platypus import TableStyle
 
     boxes = [
-        [_words(one.label, quiet=True), _words(one.value, size=15, bold=True), _words(one.detail, size=7.5, quiet=True)]
+        [words(one.label, quiet=True), words(one.value, size=15, bold=True), words(one.detail, size=7.5, quiet=True)]
         for one in figures
     ]
     lines = [boxes[at : at + _FIGURES_ABREAST] for at in range(0, len(boxes), _FIGURES_ABREAST)]
@@ -122,7 +159,7 @@ def _figures(figures: tuple[Figure, ...], width: float) -> Any:
     return grid
 
 
-def _table(table: Table, width: float, zone: ZoneInfo, *, alone: bool) -> tuple[list[Any], int]:
+def _table(table: Table, width: float, zone: ZoneInfo, words: _Words, *, alone: bool) -> tuple[list[Any], int]:
     """Return what the page shows of a table, and how many rows that is."""
     from reportlab.platypus import LongTable, Spacer
 
@@ -130,19 +167,19 @@ def _table(table: Table, width: float, zone: ZoneInfo, *, alone: bool) -> tuple[
     widths = _widths(table, headings, width)
     largest = table.longest
     rows = [row for block in table.blocks for row in islice(block, MOST_ROWS)][:MOST_ROWS]
-    parts: list[Any] = [] if alone else [Spacer(1, 8), _words(table.title, size=11, bold=True, after=2)]
+    parts: list[Any] = [] if alone else [Spacer(1, 8), words(table.title, size=11, bold=True, after=2)]
     notes = [cells.cut(len(rows), table.total, "PDF"), table.note]
     if len(table.headings) > len(headings):
         notes.append(f"The first {len(headings)} of {len(table.headings)} columns; CSV and Excel hold them all.")
     if not rows:
         notes.insert(0, "There is nobody in this list." if alone else "Nothing yet.")
     else:
-        lines = [_line(table, headings, row, zone, largest) for row in rows]
-        grid = LongTable([_heads(table, headings), *lines], colWidths=widths, repeatRows=1, hAlign="LEFT")
+        lines = [_line(table, headings, row, zone, largest, words) for row in rows]
+        grid = LongTable([_heads(table, headings, words), *lines], colWidths=widths, repeatRows=1, hAlign="LEFT")
         grid.setStyle(_looks())
         parts.append(grid)
     said = " ".join(note for note in notes if note)
-    return [*parts, *([Spacer(1, 3), _words(said, quiet=True, after=3)] if said else [])], len(rows)
+    return [*parts, *([Spacer(1, 3), words(said, quiet=True, after=3)] if said else [])], len(rows)
 
 
 def _looks() -> Any:
@@ -164,20 +201,22 @@ def _looks() -> Any:
     )
 
 
-def _heads(table: Table, headings: tuple[Heading, ...]) -> list[Any]:
+def _heads(table: Table, headings: tuple[Heading, ...], words: _Words) -> list[Any]:
     found: list[Any] = []
     for heading in headings:
-        found.append(_words(heading.said, bold=True, quiet=True, right=heading.kind in cells.RIGHT and bool(found)))
+        found.append(words(heading.said, bold=True, quiet=True, right=heading.kind in cells.RIGHT and bool(found)))
         if heading.name == table.bar:
             found.append("")
     return found
 
 
-def _line(table: Table, headings: tuple[Heading, ...], row: Any, zone: ZoneInfo, largest: float) -> list[Any]:
+def _line(
+    table: Table, headings: tuple[Heading, ...], row: Any, zone: ZoneInfo, largest: float, words: _Words
+) -> list[Any]:
     found: list[Any] = []
     for heading, value in zip(headings, row, strict=False):  # columns beyond the page's are left out
-        words = cells.shown(value, heading.kind, zone, heading.name)
-        found.append(_words(words, right=heading.kind in cells.RIGHT and bool(found)))
+        said = cells.shown(value, heading.kind, zone, heading.name)
+        found.append(words(said, right=heading.kind in cells.RIGHT and bool(found)))
         if heading.name == table.bar:
             found.append(_bar(share(value, largest)))
     return found

@@ -50,6 +50,9 @@ SUBJECTS = {
             "survival", "Survival", Permission.CUSTOMERS_READ, f"{_HERE}.groups:survival", address="/segments/survival"
         ),
         Subject("rfm", "RFM groups", Permission.CUSTOMERS_READ, f"{_HERE}.groups:rfm", address="/segments/rfm"),
+        Subject(
+            "health", "Health scores", Permission.DASHBOARD_READ, f"{_HERE}.health:health", address="/health-scores"
+        ),
     )
 }
 

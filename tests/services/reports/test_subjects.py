@@ -19,6 +19,8 @@ from retainstream.lib.money import to_major
 from retainstream.security.actor import COMMAND, Actor
 from retainstream.security.permissions import permissions_of
 from retainstream.services.cohorts import grids
+from retainstream.services.health import reading as health_reading
+from retainstream.services.health.schemes import BAND_NAMES
 from retainstream.services.reports import formats, subjects
 from retainstream.services.reports.documents import FIGURES, Asking, Document
 from retainstream.services.revenue import bridge
@@ -58,7 +60,7 @@ def told(settings: Settings, key: str, owner: Actor = COMMAND) -> Document:
         return subjects.make(subjects.known(key), Asking(session, settings, owner, "Report"))
 
 
-@pytest.mark.parametrize("key", ["revenue", "lifetime", "cohorts", "survival", "rfm"])
+@pytest.mark.parametrize("key", ["revenue", "lifetime", "cohorts", "survival", "rfm", "health"])
 @pytest.mark.parametrize("form", ["html", "pdf", "csv", "xlsx"])
 def test_every_analysis_is_made_in_every_form(box: Flask, past: Settings, key: str, form: str) -> None:
     document = told(past, key)
@@ -82,6 +84,11 @@ def test_their_figures_are_those_of_their_services(box: Flask, past: Settings) -
     assert row["closing"] == str(to_major(int(str(newest["closing"])), book.currency))
     groups = {line[0]: int(line[1]) for line in lines("rfm")[2 : 2 + len(standing.groups)]}
     assert groups == {one.name: one.n for one in standing.groups} and sum(groups.values()) == standing.n
+    health = lines("health")
+    with read_unit() as session:
+        scores = health_reading.standing(session)
+    bands = {line[0].lower(): int(line[1]) for line in health[2:6]}
+    assert bands == {name: int(scores.in_band(name).sum()) for name in BAND_NAMES} and sum(bands.values()) > 0
     cohorts = lines("cohorts")[1:]
     assert [int(line[1]) for line in cohorts] == grid.table.sizes.tolist()[-len(cohorts) :]
     assert "" in cohorts[-1], "a month that is not over is not shown"
