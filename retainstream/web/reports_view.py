@@ -12,7 +12,7 @@ from retainstream.services.reports.saved import ReportView
 from retainstream.web.current_jobs import JobView
 from retainstream.web.template_tools import moment
 
-STATES = {"made": ("made", "good"), "failed": ("failed", "bad"), "removed": ("removed", "")}
+STATES = {"made": ("Made", "good"), "failed": ("Failed", "bad"), "removed": ("Removed", "")}
 """State of a file -> its word, and the tone of its badge."""
 _UNITS = ("bytes", "kB", "MB", "GB")
 
