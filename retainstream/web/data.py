@@ -19,7 +19,7 @@ from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import dashboard, jobs
 from retainstream.services.imports import batches
-from retainstream.web import data_one_view, data_tabs, data_view, frame, next_step
+from retainstream.web import csv_files, data_one_view, data_tabs, data_view, frame, next_step
 from retainstream.web.browser_session import go
 from retainstream.web.guards import requires_page, signed_in_actor
 from retainstream.web.next_step import NextStep
@@ -49,6 +49,17 @@ def show() -> BaseResponse:
             may_import=person.may(Permission.IMPORTS_WRITE),
         )
         return frame.page(session, "data/data.html", here="data", view=view)
+
+
+@blueprint.get("/data/kinds.csv")
+@requires_page(Permission.IMPORTS_READ)
+def kinds_file() -> BaseResponse:
+    """Return all kinds of events with their counts."""
+    from retainstream.services.events import holdings
+
+    with read_unit() as session:
+        rows = [(kind.name, kind.events, kind.customers) for kind in holdings.read(session).kinds]
+    return csv_files.download("events-by-kind.csv", [("kind", "events", "customers"), *rows])
 
 
 @blueprint.get("/data/imports/<int:number>")

@@ -243,7 +243,11 @@ def test_events_are_known_as_such_and_lead_on_to_the_definition(as_: As, run_job
     result = page.get(done).text
     assert "90 events are in." in result and "/data/definitions" in result
     over = page.get("/data").text
-    assert "Events by kind" in over and "watch" in over
+    assert "Events by kind" in over and "watch" in over and 'href="/data/kinds.csv"' in over
+    kinds = page.get("/data/kinds.csv").text.splitlines()
+    assert kinds[0] == "kind,events,customers"
+    assert sum(int(line.split(",")[1]) for line in kinds[1:]) > 0
+    assert any(line.startswith("watch,") for line in kinds)
 
 
 def test_the_target_can_be_changed(as_: As) -> None:
