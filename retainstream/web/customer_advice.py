@@ -12,7 +12,7 @@ from retainstream.config import Settings
 from retainstream.lib.money import money
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
-from retainstream.services.recommendations import advice
+from retainstream.services.recommendations import advice, cross_sell
 from retainstream.services.recommendations.advice import Advice
 from retainstream.services.recommendations.offers import Condition, Offer
 from retainstream.web import today_words
@@ -58,11 +58,12 @@ def read(session: Session, person: Actor, settings: Settings, user_id: str) -> A
     """Return the panel; None for somebody who may not see scores."""
     if not person.may(Permission.PREDICTIONS_READ):
         return None
-    return present(advice.of_customer(session, person, settings, user_id), events=person.may(Permission.EVENTS_READ))
+    orders = person.may(Permission.EVENTS_READ) and cross_sell.has_orders(session)
+    return present(advice.of_customer(session, person, settings, user_id), orders=orders)
 
 
-def present(found: Advice, *, events: bool = True) -> AdviceView:
-    """Return the words; without `events` nothing is said of what was bought."""
+def present(found: Advice, *, orders: bool = True) -> AdviceView:
+    """Return the words; without `orders`, that the person may see and the box has, nothing is said of why no product is named."""
     action, offer, bought = found.action, found.offer, found.cross_sell
     items: Any = bought["items"]
     return AdviceView(
@@ -76,7 +77,7 @@ def present(found: Advice, *, events: bool = True) -> AdviceView:
         at_most="" if offer is None else _depth(offer),
         pairs=tuple(_pair(item) for item in items),
         as_of=day(bought["as_of"]),  # type: ignore[arg-type]
-        note=str(bought["note"]) if events else "",
+        note=str(bought["note"]) if orders else "",
     )
 
 

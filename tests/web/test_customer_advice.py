@@ -10,9 +10,10 @@ from flask import Flask
 
 from retainstream.db import unit_of_work
 from retainstream.lib import clock
-from retainstream.models import Play
+from retainstream.models import EventKind, Play
 from retainstream.security.actor import SYSTEM
 from retainstream.services import preferences
+from retainstream.services.analyses.purchases import BOUGHT
 from retainstream.services.desk import tried
 from retainstream.services.desk.plays import PlayView
 from retainstream.services.recommendations.advice import Advice, NextAction
@@ -67,6 +68,16 @@ def test_the_page_tells_play_reason_offer_and_what_is_not_known(page: Callable[[
     for words in ("This customer has left.", "An offer is not in order", "Has left", "There is no score in force"):
         assert words in gone
     assert "loses money" not in gone
+
+
+def test_a_box_without_orders_says_nothing_of_what_is_bought(app: Flask, page: Callable[[str, str], str]) -> None:
+    def said() -> str:
+        return page("agent", "cus_00000").split('id="advice"')[1].split("</section>")[0]
+
+    assert "bought together" not in said()
+    with app.app_context(), unit_of_work() as session:
+        session.add(EventKind(name=BOUGHT, created_at=0))
+    assert "What is bought together is counted with the other analyses" in said()
 
 
 def test_words_of_a_recommendation(app: Flask) -> None:

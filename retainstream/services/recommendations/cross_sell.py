@@ -27,7 +27,7 @@ MOST_PAIRS: Final = 20_000
 SHOWN: Final = 5
 NO_ORDERS: Final = (
     "There are no purchases with a product on record, so nothing can be said about what is bought together. "
-    "Send orders with `product`, by API or as a file."
+    "Send orders that name their product, by API or as a file."
 )
 TOO_FEW: Final = (
     "Nothing is bought surely more often by those who bought something else, "
@@ -166,6 +166,11 @@ def listing(session: Session, settings: Settings, most: int) -> dict[str, object
         "items": items,
         "note": lacking(session, found),
     }
+
+
+def has_orders(session: Session) -> bool:
+    """Tell whether this box was ever told of a purchase: where nothing is sold one by one, nothing is bought together either."""
+    return session.scalar(select(EventKind.id).where(EventKind.name == BOUGHT)) is not None
 
 
 def bought_by(session: Session, customer_id: int) -> frozenset[str]:
