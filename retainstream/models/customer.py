@@ -65,7 +65,10 @@ class Customer(Base):
 
 
 class Identity(Base):
-    """The owner's identifier and the personal details of a customer; erasing a person removes this row first."""
+    """The owner's identifier and the personal details of a customer; erasing a person removes this row first.
+
+    `updated_at` is when the details were changed: apart from the customer's own, since no score is made from a name.
+    """
 
     __tablename__ = "identities"
 
@@ -75,6 +78,7 @@ class Identity(Base):
     email: Mapped[str | None] = mapped_column(String(254))
     phone: Mapped[str | None] = mapped_column(String(60))
     other: Mapped[dict[str, str] | None] = mapped_column(JSON)
+    updated_at: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class IdentityChange(Base):

@@ -104,6 +104,9 @@ def test_personal_details_need_their_permission(client: FlaskClient, cast: Cast)
     changed = client.patch(f"{API}/{one}", json={"name": "Ada Secret"}, headers=cast.token("agent"))
     assert changed.status_code == 200 and changed.get_json()["name"] == "Ada Secret"
     assert "name" not in _get(client, cast, f"{API}/{one}", "viewer")
+    # No score is made from a name: the change has its moment, and the figures stay as up to date as they were.
+    assert changed.get_json()["updated_at"] > changed.get_json()["created_at"]
+    assert _get(client, cast, "/api/v1/dashboard/metrics")["stale"] is False
     assert _get(client, cast, f"{API}?q=Secret", "agent")["total"] == 1
     assert _get(client, cast, f"{API}?q=Secret", "viewer")["total"] == 0
     assert client.patch(f"{API}/{one}", json={"name": "x"}, headers=cast.token("viewer")).status_code == 403

@@ -174,6 +174,11 @@ def present(session: Session, actor: Actor, ids: Sequence[int]) -> list[dict[str
     return [found[one] for one in ids if one in found]
 
 
+def updated(customer: Customer, identity: Identity) -> str | None:
+    """Return when a customer or their personal details were changed last, ISO 8601: the version that an edit was made of."""
+    return clock.iso(max(customer.updated_at, identity.updated_at or 0))
+
+
 def _item(customer: Customer, identity: Identity, score: dict[str, object] | None, actor: Actor) -> dict[str, object]:
     item: dict[str, object] = {
         "user_id": identity.user_id,
@@ -184,7 +189,7 @@ def _item(customer: Customer, identity: Identity, score: dict[str, object] | Non
         "churned": customer.churned,
         "tags": customer.tags,
         "created_at": clock.iso(customer.created_at),
-        "updated_at": clock.iso(customer.updated_at),
+        "updated_at": updated(customer, identity),
         **(score or predictions.NO_SCORE),
     }
     if actor.may(Permission.CUSTOMERS_PERSONAL):

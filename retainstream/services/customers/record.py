@@ -110,7 +110,7 @@ def change(
     if wanted.personal:
         actor.require(Permission.CUSTOMERS_PERSONAL)
     customer, identity = require(session, user_id)
-    if unchanged_since is not None and clock.iso(customer.updated_at) != unchanged_since:
+    if unchanged_since is not None and lists.updated(customer, identity) != unchanged_since:
         raise Conflict("This customer was changed meanwhile: look at what it says now, and change it again if need be.")
     values = _cast(session, wanted.attributes)
     if wanted.profile or values:
@@ -118,11 +118,10 @@ def change(
         _let_subscriptions_speak(session, customer, wanted.profile)
     for name, value in wanted.personal.items():
         setattr(identity, name, value)
+        identity.updated_at = clock.now_us()  # apart from the customer's, since no name makes a score out of date
     if wanted.tags is not None:
         customer.tags = sorted(set(wanted.tags))
     if wanted.names():
-        if wanted.names() != ["tags"]:  # no tag makes a score out of date: see `tagging`
-            customer.updated_at = clock.now_us()
         audit.record(session, actor, "customer.change", "customer", customer.id, fields=wanted.names())
         revisions.bump(session, "customers")
     session.flush()

@@ -33,11 +33,8 @@ _KEEP_DETAILS = text(
     "WHERE identity_changes.batch_id = :batch AND i.customer_id = identity_changes.customer_id"
 )
 _SET_DETAILS = text(
-    f"UPDATE identities SET {', '.join(f'{name} = x.{name}' for name in PERSONAL_COLUMNS)} FROM identity_changes AS x "
+    f"UPDATE identities SET {', '.join(f'{name} = x.{name}' for name in PERSONAL_COLUMNS)}, updated_at = :now FROM identity_changes AS x "
     "WHERE x.batch_id = :batch AND x.customer_id = identities.customer_id"
-)
-_TOUCH_DETAILS = text(
-    "UPDATE customers SET updated_at = :now WHERE id IN (SELECT customer_id FROM identity_changes WHERE batch_id = :batch)"
 )
 
 # A customer that the batch made and that somebody touched since stays, and belongs to whoever touched it first: by a fact that another load
@@ -116,7 +113,7 @@ def activate(session: Session, batch_id: int, tally: Tally, written: set[str]) -
     if tally.labels:
         session.execute(_POINT_AT_LABELS, values)
     if tally.identities:
-        for statement in (_KEEP_DETAILS, _SET_DETAILS, _TOUCH_DETAILS):
+        for statement in (_KEEP_DETAILS, _SET_DETAILS):
             session.execute(statement, values)
 
 
