@@ -15,7 +15,7 @@ from retainstream.lib import clock
 from retainstream.ml.features import FeatureSpec, Recipe
 from retainstream.models import EventKind, FeatureDefinition
 from retainstream.security.actor import Actor
-from retainstream.services import audit
+from retainstream.services import audit, revisions
 
 _PROPERTY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ .\-]{0,63}")
 _WORDS = ("unit", "wording_up", "wording_down", "actionable", "sensitive")
@@ -63,6 +63,7 @@ def declare(
     )
     session.add(row)
     session.flush()
+    revisions.bump(session, "analyses")  # rules of segments may ask for it
     audit.record(session, actor, "feature.declare", "feature", row.id, fields=wanted)
     return row
 
@@ -98,6 +99,7 @@ def withdraw(session: Session, actor: Actor, name: str) -> None:
     if row is None:
         raise NotFound(f"There is no declared feature called {name[:80]!r}.")
     row.enabled = False
+    revisions.bump(session, "analyses")
     audit.record(session, actor, "feature.withdraw", "feature", row.id, fields=["enabled"])
     session.flush()
 

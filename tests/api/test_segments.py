@@ -107,3 +107,25 @@ def test_fields_come_with_what_customers_have(client: FlaskClient, cast: Cast) -
     assert found["revenue"]["type"] == "money"
     assert found["events.count"]["missing"]
     assert found["attribute.watch_time_hours"]["unit"] == "hours"
+
+
+def test_a_declared_feature_is_a_field_with_unit_and_group(client: FlaskClient, cast: Cast) -> None:
+    owner = cast.token("owner")
+    known: Any = client.get("/api/v1/customers?limit=1&status=all", headers=owner).json
+    user_id = known["items"][0]["user_id"]
+    events = [
+        {"user_id": user_id, "kind": "login", "occurred_at": f"2026-03-0{day}T10:00:00Z", "received_at": f"2026-03-0{day}T10:00:00Z"}
+        for day in (1, 2, 3)
+    ]  # fmt: skip
+    sent = client.post("/api/v1/events", json={"source": "app", "events": events, "known_at_time": True}, headers=owner)  # fmt: skip
+    assert sent.status_code == 200, sent.text
+    body = {"name": "logins", "title": "Log-ins", "aggregate": "count", "event": "login", "window_days": 5, "unit": "visits"}  # fmt: skip
+    assert client.post("/api/v1/features", json=body, headers=owner).status_code == 201
+    answer: Any = client.get(f"{URL}/fields", headers=owner).json
+    field = next(item for item in answer["items"] if item["key"] == "feature.logins")
+    assert (field["title"], field["group"], field["unit"], field["missing"]) == ("Log-ins", "Declared features", "visits", None)  # fmt: skip
+    # The third one is of the day that has not ended in the data.
+    found: Any = client.post(
+        TRY, json={"rule": {"field": "feature.logins", "op": "eq", "value": 2}}, headers=owner
+    ).json
+    assert [item["user_id"] for item in found["items"]] == [user_id]

@@ -6,6 +6,7 @@
     facts      what kinds of event there are, and the features that this box can make
     singly     the features of one customer
     spread     how one feature spreads over all customers
+    everybody  one feature, or the events of one kind, for every customer
 
 numpy is imported on use, so that a web worker starts without it. Nothing here trains, scores, or writes to the database.
 """

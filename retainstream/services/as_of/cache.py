@@ -101,13 +101,29 @@ def read(session: Session, settings: Settings, known: Kinds, properties: Sequenc
     )
     after = 0 if held is None else held.header.last_id
     fresh = read_events(session, known, carried, after=after)
-    log = _joined([*([] if held is None else held.parts), fresh], known.names)
+    log = joined([*([] if held is None else held.parts), fresh], known.names)
     with _turn(settings) as mine, contextlib.suppress(OSError):
         if mine:
             _sweep(folder, held)
             if len(fresh) >= WORTH_KEEPING:
                 _keep(session, settings, known, held, log, carried)
     return replace(log, properties={name: log.properties[name] for name in properties})
+
+
+def parts(session: Session, settings: Settings, known: Kinds, properties: Sequence[str]) -> list[EventLog]:
+    """Return the same events as `read` in several logs, each sorted, and nothing copied that lies on disk; nothing is kept, either."""
+    held = _load(session, settings, known, properties)
+    fresh = read_events(session, known, properties, after=0 if held is None else held.header.last_id)
+    kept = [] if held is None else held.parts
+    narrow = [replace(part, properties={name: part.properties[name] for name in properties}) for part in kept]
+    return [*narrow, EventLog.of(fresh)]
+
+
+def lacking(session: Session, settings: Settings, known: Kinds, properties: Sequence[str]) -> int:
+    """Return how many events, at most, a reader would have to take from the tables."""
+    held = _load(session, settings, known, properties)
+    newest = session.scalar(select(Event.id).order_by(Event.id.desc()).limit(1)) or 0
+    return newest - (0 if held is None else held.header.last_id)
 
 
 def forget(settings: Settings) -> None:
@@ -212,7 +228,7 @@ def _first_hidden(session: Session, after: int) -> int | None:
     return session.scalar(query)
 
 
-def _joined(parts: list[EventLog], names: tuple[str, ...]) -> EventLog:
+def joined(parts: list[EventLog], names: tuple[str, ...]) -> EventLog:
     """Return parts with rising, separate ranges of ids as one log, sorted. A single one that is sorted is not copied."""
     full = [part for part in parts if len(part)] or parts[-1:]
     if len(full) == 1:

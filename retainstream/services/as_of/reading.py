@@ -68,6 +68,16 @@ def read(
     )
 
 
+def beside_events(
+    session: Session, people: Array, *, subscriptions: bool, profiles: bool
+) -> tuple[SubscriptionLog, ProfileLog]:
+    """Return the statements and the profiles of some visible customers; what is not wanted is not read, and empty."""
+    return (
+        _of_visible(_subscriptions(session, None if subscriptions else ()), people),
+        _of_visible(_profiles(session, None if profiles else ()), people),
+    )
+
+
 def kinds(session: Session) -> Kinds:
     """Return the kinds of event on record."""
     found = session.execute(select(EventKind.id, EventKind.name).order_by(EventKind.id)).all()

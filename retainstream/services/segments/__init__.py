@@ -3,6 +3,8 @@
     rules        the tree of a rule: read from JSON, checked, written back, said in words
     fields       what a rule can ask for, and why something cannot be asked for
     columns      the values of a field for everybody, kept until the data changes
+    behaviour    those of events and features, from the columns of events on disk
+    arrivals     whether anything came in that these would see
     matching     a rule's answer for everybody, and its figures
     saved        segments under a name
     membership   the dated looks at who is in a segment

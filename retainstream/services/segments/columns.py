@@ -13,10 +13,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
-from sqlalchemy import ColumnElement, Select, String, func, select, type_coerce
+from sqlalchemy import ColumnElement, String, select, type_coerce
 from sqlalchemy.orm import Session
 
-from retainstream import dialect
 from retainstream.db import db
 from retainstream.errors import NotReady
 from retainstream.lib import clock
@@ -24,8 +23,6 @@ from retainstream.lib.kept import Kept
 from retainstream.models import (
     AttributeVersion,
     Customer,
-    Event,
-    EventKind,
     HealthScore,
     LatestScore,
     LifetimeValue,
@@ -33,8 +30,8 @@ from retainstream.models import (
 )
 from retainstream.services import as_of, revisions
 from retainstream.services.analyses import runs
-from retainstream.services.events.listing import visible
 from retainstream.services.preferences import BAND_NAMES
+from retainstream.services.segments import arrivals, behaviour
 from retainstream.services.segments.fields import ATTRIBUTES, EVENTS, HEALTH, LIFETIME, RFM, SCORE, Field, catalogue
 
 KEPT = 48
@@ -138,9 +135,11 @@ class Population:
         """Return the values of a field for everybody; `kind` and `days` are those of a condition about events."""
         session, ids = self.session, self.ids
         if field.group == EVENTS:
-            name = (field.key, kind, days, self.moment)
-            make = partial(_of_events, session, ids, field.key, str(kind), days, self.moment)
-            return self._kept(name, (*_MOVED_BY, "events"), make)
+            figures = partial(behaviour.figures, session, ids, field.key, str(kind), days, self.moment)
+            return self._kept((field.key, kind, days, *self._behind()), _MOVED_BY, lambda: Numbers(figures()))
+        if field.spec is not None:
+            name = (field.spec.recipe, field.spec.kind, *self._behind())
+            return self._kept(name, _MOVED_BY, partial(_of_feature, session, ids, field, self.moment))
         if field.group in (RFM, HEALTH, LIFETIME):
             return self._kept((field.key,), (*_MOVED_BY, "analyses"), lambda: _of_run(session, ids, field))
         counters = (*_MOVED_BY, "scores") if field.group == SCORE else _MOVED_BY
@@ -161,6 +160,9 @@ class Population:
     def state(self) -> tuple[object, ...]:
         """Return what a figure of any rule depends on: while it stays, so does the figure."""
         return (db.engine.url.database, self.moment, *self._counters.values())
+
+    def _behind(self) -> tuple[object, ...]:
+        return arrivals.state(self.session, self.moment, self._counters)
 
     def _kept(self, name: tuple[Any, ...], counters: Sequence[str], make: Callable[[], Made]) -> Made:
         key = (db.engine.url.database, *name, *(self._counters[one] for one in counters))
@@ -246,30 +248,7 @@ def _of_run(session: Session, ids: np.ndarray, field: Field) -> Column:
     return _column(field, [found.get(one) for one in ids.tolist()])
 
 
-def _of_events(session: Session, ids: np.ndarray, key: str, kind: str, days: int | None, end: int) -> Numbers:
-    """Return what was known before the as-of of the events of a kind: none is a count and a sum of 0, and no last one."""
-    values = np.full(len(ids), np.nan if key == "events.days_since" else 0.0)
-    rows = session.execute(_events(key, kind, days, end)).all()
-    if rows:
-        whose = np.array([row[0] for row in rows], np.int64)
-        figures = np.array([row[1] for row in rows], np.float64)
-        places = np.minimum(np.searchsorted(ids, whose), max(0, len(ids) - 1))
-        there = ids[places] == whose if len(ids) else np.zeros(len(whose), np.bool_)
-        values[places[there]] = figures[there]
-    return Numbers(values)
-
-
-def _events(key: str, kind: str, days: int | None, end: int) -> Select[tuple[int, Any]]:
-    of_kind = select(EventKind.id).where(EventKind.name == kind).scalar_subquery()
-    figure: dict[str, ColumnElement[Any]] = {
-        "events.count": func.count(),
-        "events.sum": func.coalesce(func.sum(Event.value), 0.0),
-        "events.days_since": (end - func.max(Event.occurred_at)) / float(clock.DAY_US),
-    }
-    query = select(Event.customer_id, figure[key]).where(
-        Event.kind_id == of_kind, Event.occurred_at < end, Event.received_at < end, visible(Event)
-    )
-    if days is not None:
-        query = query.where(Event.occurred_at >= end - days * clock.DAY_US)
-    # A kind is in no index: all rows one after the other take a tenth of the time that the order of customers does.
-    return query.group_by(dialect.unindexed(Event.customer_id))
+def _of_feature(session: Session, ids: np.ndarray, field: Field, end: int) -> Column:
+    assert field.spec is not None
+    values, levels = behaviour.feature(session, ids, field.spec, field.title, end)
+    return Words(values, levels) if field.type == "category" else Numbers(values)

@@ -1,11 +1,11 @@
-"""What a rule can ask for: columns of customers, attributes, scores, derived figures and events, each with its type, unit and operators.
+"""What a rule can ask for: columns of customers, attributes, scores, derived figures, events and features, each with its type, unit and operators.
 
 A field that nothing is on record for says why (`missing`). The values themselves are `columns`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from retainstream.db import db
-from retainstream.models import Event, EventKind, LatestScore
-from retainstream.services import attributes, registry, revisions
+from retainstream.ml.features import FeatureSpec
+from retainstream.models import Event, EventKind, FeatureSet, LatestScore, Subscription
+from retainstream.services import attributes, feature_dictionary, registry, revisions
 from retainstream.services.analyses import runs
 from retainstream.services.customers import counted
 
-CUSTOMER, ATTRIBUTES, SCORE, RFM, HEALTH, LIFETIME, EVENTS, FEATURES = (
+CUSTOMER, ATTRIBUTES, SCORE, RFM, HEALTH, LIFETIME, EVENTS, FEATURES, DECLARED = (
     "Customer",
     "Attributes",
     "Risk score",
@@ -27,6 +28,7 @@ CUSTOMER, ATTRIBUTES, SCORE, RFM, HEALTH, LIFETIME, EVENTS, FEATURES = (
     "Lifetime value",
     "Events",
     "Features of the model",
+    "Declared features",
 )
 PRESENCE = ("known", "unknown")
 _NUMERIC = ("ge", "gt", "le", "lt", "between", "eq", *PRESENCE)
@@ -75,6 +77,8 @@ class Field:
         Kinds of event that a condition may name.
     windowed : bool
         Whether a condition names how many days are looked at.
+    spec : FeatureSpec or None
+        For a feature what it is and how it is made, in the version that is meant.
     """
 
     key: str
@@ -87,6 +91,7 @@ class Field:
     instant: bool = False
     kinds: tuple[str, ...] = ()
     windowed: bool = False
+    spec: FeatureSpec | None = None
 
     @property
     def operators(self) -> tuple[str, ...]:
@@ -181,12 +186,33 @@ def _events(session: Session) -> list[Field]:
 
 
 def _features(session: Session) -> list[Field]:
-    """Return one field that says where the model's features are: those of a table are attributes, the others are not kept."""
-    current = registry.champion(session)
-    if current is None:
-        return []
-    if current.kind == registry.SNAPSHOT:
+    """Return the features of the model in service, as it has them, and those that a person declared and it has not learnt from.
+
+    What is made of attributes is not among them: rules ask for the attributes.
+    """
+    current, found = registry.champion(session), dict[str, Field]()
+    if current is not None and not current.forward:
         missing = "they are the attributes above: ask for those"
-    else:
-        missing = "they are worked out when customers are scored and not kept for everybody; ask for events, attributes or the score"
-    return [Field("features", "Values that the model saw", FEATURES, "number", missing=missing)]
+        found["features"] = Field("features", "Values that the model saw", FEATURES, "number", missing=missing)
+    elif current is not None:
+        specs = session.get_one(FeatureSet, current.feature_set_id).features
+        found |= _of_specs(session, FEATURES, [FeatureSpec.from_dict(spec) for spec in specs])
+    declared = _of_specs(session, DECLARED, feature_dictionary.declared(session))
+    return [*found.values(), *(field for key, field in declared.items() if key not in found)]
+
+
+def _of_specs(session: Session, group: str, specs: Sequence[FeatureSpec]) -> dict[str, Field]:
+    nothing = {
+        source: "" if session.execute(select(table.id).limit(1)).first() is not None else why
+        for source, table, why in (
+            ("events", Event, _NO_EVENTS),
+            ("subscriptions", Subscription, "no subscription is on record yet"),
+        )
+    }
+    return {
+        (key := f"feature.{spec.name}"): Field(
+            key, spec.title, group, _OF_KIND[spec.kind], spec.unit, nothing[spec.recipe.source], spec=spec
+        )
+        for spec in specs
+        if spec.recipe is not None and spec.recipe.source in nothing
+    }

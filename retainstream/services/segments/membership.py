@@ -5,6 +5,7 @@ A step of the analyse job, and a job of its own after a rule was saved. Times ar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -18,7 +19,7 @@ from retainstream.errors import NotReady
 from retainstream.lib import clock
 from retainstream.models import Customer, Segment, SegmentMember, SegmentSize
 from retainstream.services import jobs, revisions
-from retainstream.services.segments import saved
+from retainstream.services.segments import rules, saved
 from retainstream.services.segments.saved import SegmentView
 
 CHUNK = 5_000
@@ -42,8 +43,9 @@ def make(context: jobs.JobContext, part: tuple[float, float]) -> dict[str, Any]:
     """Look at every segment: a step of the analyse job."""
     with read_unit() as session:
         segments = saved.listed(session)
-    if not segments:
-        raise NotReady("There is no segment yet.")
+        if not segments:
+            raise NotReady("There is no segment yet.")
+        _prepare(session, segments)
     told: dict[str, Any] = {"segments": len(segments), "entered": 0, "left": 0}
     skipped: dict[str, str] = {}
     for place, segment in enumerate(segments):
@@ -66,6 +68,14 @@ def run(context: jobs.JobContext) -> dict[str, object]:
         return make(context, (0.0, 1.0))
     except NotReady as nothing:
         return {"skipped": nothing.message}
+
+
+def _prepare(session: Session, segments: Sequence[SegmentView]) -> None:
+    """Have the columns of events at hand, without which rules about features would have to be passed over."""
+    from retainstream.services.segments import behaviour
+
+    if any(leaf.field.startswith(("feature.", "events.")) for one in segments for leaf in rules.leaves(one.node)):
+        behaviour.prepare(session)
 
 
 def look(context: jobs.JobContext, segment: SegmentView) -> Size:
