@@ -12,6 +12,7 @@ from retainstream.services.cohorts import grids as cohorts
 from retainstream.services.customers import counted, groups
 from retainstream.services.customers.filters import CustomerFilter
 from retainstream.services.desk import standing
+from retainstream.services.health import business
 from retainstream.services.health import reading as health
 from retainstream.services.lifetime import reading as lifetime
 from retainstream.services.revenue import bridge
@@ -47,6 +48,6 @@ def figures(settings: Settings) -> None:
         rfm.standing(session)
     with contextlib.suppress(NotReady), read_unit() as session:
         health.standing(session)
-    for made in (cohorts.read, survival.read, bridge.read, rfm.migration, lifetime.standing):
+    for made in (cohorts.read, survival.read, bridge.read, rfm.migration, lifetime.standing, business.read):
         with contextlib.suppress(NotReady), read_unit() as session:
             made(session, settings)

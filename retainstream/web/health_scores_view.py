@@ -308,7 +308,7 @@ def business_view(found: Business) -> BusinessView:
         note += f"; not known: {', '.join(missing)}"
     return BusinessView(
         figure="–" if score is None else f"{score:.0f}",
-        title=_business_title(found),
+        title=business_title(found),
         note=note,
         parts=tuple(
             BusinessLine(
@@ -329,11 +329,12 @@ def business_view(found: Business) -> BusinessView:
     )
 
 
-def _business_title(found: Business) -> str:
+def business_title(found: Business) -> str:
+    """Return the health of the business as a sentence."""
     known = [part for part in found.health.parts if part.points is not None]
     if found.health.score is None or not known:
         return "The health of the business is not known yet"
-    worst = min(known, key=lambda part: (part.points or 0.0) / 1.0)
+    worst = min(known, key=lambda part: part.points or 0.0)
     return f"The business has {found.health.score:.0f} of 100 points; {worst.title.lower()} is the weakest part"
 
 

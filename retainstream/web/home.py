@@ -75,7 +75,7 @@ def read(session: Session, settings: Settings, person: Actor, current: JobsView)
         if stage != "empty":
             view = replace(view, kpis=home_view.known_kpis(metrics, refused))
         return _before_scores(session, settings, person, view, home_view.waited_for(current.open))
-    return _with_scores(session, person, view, past, metrics)
+    return _with_scores(session, settings, person, view, past, metrics)
 
 
 def _before_scores(
@@ -89,7 +89,7 @@ def _before_scores(
 
 
 def _with_scores(
-    session: Session, person: Actor, view: HomeView, past: Sequence[Moment], metrics: dict[str, Any]
+    session: Session, settings: Settings, person: Actor, view: HomeView, past: Sequence[Moment], metrics: dict[str, Any]
 ) -> HomeView:
     found = groups.read(session)
     names = [name for name in groups.TITLES if found.members[name]]
@@ -102,12 +102,24 @@ def _with_scores(
     features = dashboard.features(session)
     return replace(
         view,
+        business=_business(session, settings),
         rows=rows,
         chart=home_charts.chart(dashboard.distribution(session)),
         trend=home_charts.trend(past),
         drivers=home_view.drivers(features),
         drivers_note=f"share of what moves the scores, version {features['model_version']}",
     )
+
+
+def _business(session: Session, settings: Settings) -> str:
+    """Return the health of the business as a sentence; nothing before the analyses were made."""
+    from retainstream.services.health import business
+    from retainstream.web.health_scores_view import business_title
+
+    try:
+        return business_title(business.read(session, settings))
+    except NotReady:
+        return ""
 
 
 def _row(session: Session, person: Actor, found: Groups, name: str, shown: int) -> Row:

@@ -109,6 +109,7 @@ class HomeView:
     headline: str
     lead: str
     kpis: tuple[Kpi, ...] = ()
+    business: str = ""
     rows: tuple[Row, ...] = ()
     trend: TrendChart | None = None
     chart: Chart | None = None

@@ -15,6 +15,7 @@ from retainstream.services import jobs, revisions
 from retainstream.services.customers.filters import CustomerFilter, count
 from retainstream.web import current_jobs
 from tests.web.conftest import Browser
+from tests.web.healthy import add_health
 from tests.web.stocked import add_customers, add_model, stock
 
 SignIn = Callable[[str], Browser]
@@ -43,6 +44,19 @@ def test_the_running_work_is_read_once(app: Flask, as_: SignIn, monkeypatch: pyt
     monkeypatch.setattr(current_jobs, "read", lambda session: reads.append(session) or read(session))
     assert browser.get("/").status_code == 200
     assert len(reads) == 1
+
+
+def test_the_health_of_the_business_is_one_line_that_leads_to_its_parts(app: Flask, as_: SignIn) -> None:
+    with app.app_context():
+        stock(60)
+    browser = as_("viewer")
+    assert "The business has" not in browser.get("/").text
+    with app.app_context(), unit_of_work() as session:
+        add_health(session)
+    home, parts = browser.get("/").text, browser.get("/health-scores").text
+    said = re.search(r"The business has \d+ of 100 points; [a-z ]+ is the weakest part", home)
+    assert said and said[0] in parts
+    assert 'href="/health-scores#business"' in home and 'id="business"' in parts
 
 
 def test_viewer_of_an_empty_box_is_told_whom_to_ask(as_: SignIn) -> None:
@@ -256,11 +270,14 @@ def test_running_job_is_followed_by_polling(app: Flask, as_: SignIn) -> None:
     assert (again.status_code, again.text) == (304, "")
 
 
-def test_page_reloads_when_the_work_that_it_saw_has_ended(app: Flask, as_: SignIn) -> None:
+def test_a_page_is_told_when_the_work_that_it_saw_has_ended(app: Flask, as_: SignIn) -> None:
     browser = as_("viewer")
     _job(app, state="succeeded", finished_at=2)
-    assert browser.get("/jobs/current?was=open").headers["HX-Refresh"] == "true"
-    assert "HX-Refresh" not in browser.get("/jobs/current").headers
+    for was in ("open", "ended"):
+        told = browser.get(f"/jobs/current?was={was}").text
+        assert "data-ended" in told
+        assert "was=ended" in told, "it stays said until the page is loaded anew"
+    assert "data-ended" not in browser.get("/jobs/current").text
 
 
 def test_failed_job_says_what_happened(app: Flask, as_: SignIn) -> None:
