@@ -154,6 +154,30 @@ def test_a_later_correction_names_only_what_came_since(box: Settings) -> None:
     )
 
 
+def test_another_price_counts_from_when_it_was_stated_and_corrects_no_closed_month(box: Settings) -> None:
+    close(box, "2024-03")
+    billed.state((("a", "basic", 1300, 110, None, 415), ("f", "basic", 400, 303, None, 416)))
+    assert look(box) == {"closed": 1, "changed": 0, "corrections": 0}
+    found = rows(box)
+    assert {name: found["2024-03"][name] for name in bridge.FIGURES} == {
+        name: billed.BRIDGE["2024-03"].get(name, 0) for name in bridge.FIGURES
+    }
+    april = found["2024-04"]
+    assert (april["expansion"], april["contraction"], april["closing"]) == (300, -1800, 5700)
+    with read_unit() as session:
+        assert len(cells.make(session, "2024-04.expansion").ids) == 1
+        assert len(cells.make(session, "2024-04.contraction").ids) == 2
+
+
+def test_a_late_end_and_another_price_at_once_are_one_correction(box: Settings) -> None:
+    close(box, "2024-03")
+    billed.state((("b", "basic", 1200, 115, 210, 311),), batch=billed.load("subscriptions.csv"))
+    look(box)
+    (correction,) = closed(box)["2024-03"].corrections
+    assert correction.reason.startswith("1 subscription stated late: import subscriptions.csv on ")
+    assert closed(box)["2024-03"].now["opening"] == 4000
+
+
 def test_what_is_taken_away_is_named(box: Settings) -> None:
     batch = billed.load("more.csv")
     billed.state((("z", "basic", 300, 302, None, None),), batch=batch)

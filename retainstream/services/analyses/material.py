@@ -17,24 +17,23 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from retainstream.config import Settings
 from retainstream.db import db, read_unit
 from retainstream.errors import NotReady
 from retainstream.lib import clock
-from retainstream.models import AnalysisRun, Customer, Subscription
+from retainstream.models import AnalysisRun, Customer
 from retainstream.services import as_of, churn_definitions, jobs, revisions
-from retainstream.services.analyses import runs
-from retainstream.services.events.listing import visible
+from retainstream.services.analyses import runs, spans
 
 if TYPE_CHECKING:
     from retainstream.ml.asof.columns import EventLog, History
     from retainstream.ml.asof.rules import ChurnRule
 
 FOLDER = "analyses"
-NEVER = int(np.iinfo(np.int64).max)
+NEVER = spans.NEVER
 SNAPSHOT, FORWARD = "snapshot", "forward"
 _MONTH_ZERO, _EPOCH_MONDAY = 12 * 1970, 4  # 1970-01-01 was a Thursday: day 4 of the epoch is a Monday
 
@@ -56,7 +55,8 @@ class Material:
     stay_customer, stay_start, stay_end, stay_counts
         Unbroken times of being a customer; `stay_end` is NEVER while it lasts; `stay_counts` (bool) whether it ended in the way of the definition.
     span_customer, span_start, span_end, span_revenue, span_plan
-        Subscriptions as the newest statement known has them: monthly revenue in minor units, place in `plans` (-1: none).
+        Subscriptions at one plan and price each: monthly revenue in minor units, place in `plans` (-1: none). A change of price ends one span
+        and begins another in the same moment.
     month_customer, month_period : and week_customer, week_period
         In which calendar months (12 x year + month - 1) and weeks (Mondays since 1970-01-05) of the box's time zone a customer did something.
     tenure_customer, tenure_months (float64), tenure_left (bool)
@@ -154,9 +154,9 @@ def _made(
     found = stays(rule, history, end)
     arrays |= {"stay_customer": found.customer, "stay_start": found.start, "stay_end": found.end}
     arrays["stay_counts"] = found.counts
-    spans, told = _spans(session, settings, end)
+    known, told = spans.read(session, settings, end)
     header |= told
-    return arrays | spans | _activity(history.events, ZoneInfo(settings.time_zone), end), header
+    return arrays | known | _activity(history.events, ZoneInfo(settings.time_zone), end), header
 
 
 def _tenures(session: Session) -> dict[str, np.ndarray]:
@@ -170,39 +170,6 @@ def _tenures(session: Session) -> dict[str, np.ndarray]:
         "tenure_months": np.array([row[1] for row in rows], np.float64),
         "tenure_left": np.array([bool(row[2]) for row in rows], np.bool_),
     }
-
-
-def _spans(session: Session, settings: Settings, end: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return each subscription as the newest statement known before the end of the data has it; a void one, or one without a price, is left out."""
-    newest = func.row_number().over(
-        partition_by=Subscription.key, order_by=(Subscription.received_at.desc(), Subscription.id.desc())
-    )
-    ranked = (
-        select(Subscription, newest.label("place"))
-        .where(Subscription.received_at < end, visible(Subscription))
-        .subquery()
-    )
-    one = ranked.c
-    rows = session.execute(
-        select(one.customer_id, one.started_at, one.ended_at, one.revenue_minor, one.currency, one.plan)
-        .where(one.place == 1, one.revenue_minor.is_not(None), one.started_at < end)
-        .where((one.ended_at.is_(None)) | (one.ended_at > one.started_at))
-        .order_by(one.customer_id, one.started_at, one.ended_at)
-    ).all()
-    held = [row.currency or settings.currency for row in rows]
-    currency = max(sorted(set(held)), key=held.count) if held else settings.currency
-    kept = [row for row, its in zip(rows, held, strict=True) if its == currency]
-    plans = sorted({row.plan for row in kept if row.plan})
-    place = {plan: at for at, plan in enumerate(plans)}
-    spans = {
-        "span_customer": [row.customer_id for row in kept],
-        "span_start": [row.started_at for row in kept],
-        "span_end": [NEVER if row.ended_at is None or row.ended_at >= end else row.ended_at for row in kept],
-        "span_revenue": [row.revenue_minor for row in kept],
-        "span_plan": [place.get(row.plan, -1) for row in kept],
-    }
-    told = {"currency": currency, "other_currency": len(rows) - len(kept), "plans": plans}
-    return {name: np.array(column, np.int64) for name, column in spans.items()}, told
 
 
 def _activity(events: EventLog, zone: ZoneInfo, end: int) -> dict[str, np.ndarray]:

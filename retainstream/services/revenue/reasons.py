@@ -6,7 +6,7 @@ Late is what arrived late, whatever time it says of itself: a load of history ma
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from retainstream.config import Settings
 from retainstream.lib import clock
 from retainstream.models import Customer, ErasureEntry, Feed, ImportBatch, Subscription
+from retainstream.services.analyses import spans
 from retainstream.services.events.listing import visible
 from retainstream.services.revenue import calendar
 from retainstream.services.revenue.bridge import Book
@@ -29,10 +30,10 @@ Figures = Mapping[str, int]
 
 @dataclass(frozen=True)
 class _Restated:
-    """A subscription as it was known (None: not at all) and as it is; where the newest statement about it came from."""
+    """The statements about a subscription that were known (perhaps none) and those that are; where the newest of them came from."""
 
-    before: Subscription | None
-    after: Subscription
+    before: list[Subscription]
+    after: list[Subscription]
     source: str
 
 
@@ -71,16 +72,14 @@ class Reasons:
         said = "; ".join(parts)
         return said[:1].upper() + said[1:]
 
-    def _paid(self, said: Subscription | None, opening: int, closing: int) -> tuple[int, int, bool]:
-        """Revenue at the beginning and the end of a month, and whether it ever paid before."""
-        if said is None or not said.revenue_minor or (said.currency or self._settings.currency) != self._book.currency:
-            return 0, 0, False
-        ended = said.ended_at if said.ended_at is not None and said.ended_at < self._book.as_of else None
+    def _paid(self, said: Sequence[Subscription], opening: int, closing: int) -> tuple[int, int, bool]:
+        """Revenue at the beginning and the end of a month, and whether it ever paid before, by these statements about one subscription."""
+        found = [] if not said else spans.of_one(said, self._settings.currency, self._book.as_of)
+        paying = [span for span in found if span.revenue and span.currency == self._book.currency]
         first, last = (
-            said.revenue_minor if said.started_at < moment and (ended is None or moment <= ended) else 0
-            for moment in (opening, closing)
+            sum(span.revenue for span in paying if span.start < moment <= span.end) for moment in (opening, closing)
         )
-        return first, last, said.started_at < opening and (ended is None or ended > said.started_at)
+        return first, last, any(span.start < opening for span in paying)
 
     def _late(self, seen: Mapping[str, Any]) -> list[_Restated]:
         key = (seen["as_of"], seen["at"], seen["statement"])
@@ -115,7 +114,7 @@ class Reasons:
             ]  # fmt: skip
             if len(known) < len(said):
                 newest = max((row for row in said if row not in known), key=lambda row: row.id)
-                found.append(_Restated(known[-1] if known else None, said[-1], names(newest)))
+                found.append(_Restated(known, said, names(newest)))
         return found
 
     def _names(self, as_of: int) -> Callable[[Subscription], str]:

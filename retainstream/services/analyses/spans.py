@@ -1,0 +1,107 @@
+"""Subscriptions as spans at one plan and one price, from all that was stated about each: an analysis sees a change of price when it came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from retainstream.config import Settings
+from retainstream.models import Subscription
+from retainstream.services.events.listing import visible
+
+NEVER = int(np.iinfo(np.int64).max)
+
+
+@dataclass(frozen=True)
+class Span:
+    """Part of a subscription at one plan and price: it holds `start`, not `end`; times in microseconds UTC, `revenue` a month in minor units."""
+
+    customer: int
+    start: int
+    end: int
+    revenue: int
+    currency: str
+    plan: str | None
+    key: bytes
+
+
+def read(session: Session, settings: Settings, end: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return the spans of all subscriptions that began before `end`, by what was known then.
+
+    Returns
+    -------
+    (dict, dict)
+        Arrays `span_customer`, `span_start`, `span_end`, `span_revenue` and `span_plan`, int64, sorted by the first three, of the currency of most
+        spans; and as JSON that `currency`, the `plans` in the order of their numbers, and how many subscriptions are in an `other_currency`.
+
+    Notes
+    -----
+    When a subscription begins and ends is what its newest statement says; a void one is left out. The first statement's plan and price hold from its
+    start, a later one's from its arrival, as in the features. A statement without a price, or a plan, leaves that as it was; a subscription without any
+    price is left out.
+    """
+    one = Subscription
+    rows = session.execute(
+        select(
+            one.key, one.customer_id, one.plan, one.revenue_minor, one.currency, one.started_at, one.ended_at, one.received_at
+        )
+        .where(one.received_at < end, visible(one))
+        .order_by(one.key, one.received_at, one.id)
+    )  # fmt: skip
+    found = [
+        span for _, said in groupby(rows, attrgetter("key")) for span in of_one(list(said), settings.currency, end)
+    ]
+    found.sort(key=attrgetter("customer", "start", "end"))
+    held = [span.currency for span in found]
+    currency = max(sorted(set(held)), key=held.count) if held else settings.currency
+    kept = [span for span in found if span.currency == currency]
+    plans = sorted({span.plan for span in kept if span.plan})
+    place = {plan: at for at, plan in enumerate(plans)}
+    columns = {
+        "span_customer": [span.customer for span in kept],
+        "span_start": [span.start for span in kept],
+        "span_end": [span.end for span in kept],
+        "span_revenue": [span.revenue for span in kept],
+        "span_plan": [place.get(span.plan or "", -1) for span in kept],
+    }
+    others = len({span.key for span in found if span.currency != currency})
+    told = {"currency": currency, "other_currency": others, "plans": plans}
+    return {name: np.array(column, np.int64) for name, column in columns.items()}, told
+
+
+def of_one(said: Sequence[Any], usual: str, end: int) -> Iterator[Span]:
+    """Yield the spans of one subscription that began before `end`, from its statements in the order of their arrival; `usual` is the currency of those that name none."""
+    newest = said[-1]
+    start, stop = newest.started_at, newest.ended_at
+    prices = [row for row in said if row.revenue_minor is not None]
+    if not prices or start >= end or (stop is not None and stop <= start):
+        return
+    stop = NEVER if stop is None or stop >= end else stop
+    plans = [row for row in said if row.plan]
+
+    def held(moment: int, until: int) -> Span:
+        price, plan = _holding(prices, moment), _holding(plans, moment)
+        named = plan.plan if plan else None
+        return Span(newest.customer_id, moment, until, price.revenue_minor, price.currency or usual, named, newest.key)
+
+    moments = sorted({start} | {row.received_at for row in said[1:] if start < row.received_at < stop})
+    running = held(start, stop)
+    for moment in moments[1:]:
+        now = held(moment, stop)
+        if replace(now, start=running.start) != running:
+            yield replace(running, end=moment)
+            running = now
+    yield running
+
+
+def _holding(said: Sequence[Any], moment: int) -> Any:
+    """Return the newest of some statements that had arrived by a moment, the first of all where none had; None of none."""
+    arrived = [row for row in said if row.received_at <= moment]
+    return arrived[-1] if arrived else next(iter(said), None)
