@@ -95,12 +95,38 @@ document.addEventListener("submit", (event) => {
 
 // A page that comes back from the browser's history must not keep its button busy.
 window.addEventListener("pageshow", () => {
+  hand.leaving = false;
   document.querySelectorAll("button[aria-busy=true]").forEach((button) => button.removeAttribute("aria-busy"));
+});
+
+// What a page asks for by itself does not exchange what somebody is just pressing (a press that ends on something new is no click), and does not come
+// between a click and the page that it leads to. The next round brings it.
+const hand = { pressed: false, leaving: false, changed: false };
+const LEAVING_MS = 10000;
+document.addEventListener("pointerdown", () => (hand.pressed = true), true);
+["pointerup", "pointercancel"].forEach((end) => document.addEventListener(end, () => (hand.pressed = false), true));
+window.addEventListener("beforeunload", () => {
+  // A download leaves the page where it is.
+  hand.leaving = true;
+  window.setTimeout(() => (hand.leaving = false), LEAVING_MS);
+});
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  if (!event.detail.requestConfig.triggeringEvent && (hand.pressed || hand.leaving)) event.preventDefault();
+});
+
+// Work that has ended leaves new figures. The page shows them at once, unless that would throw away what somebody is writing: then there is a link.
+document.addEventListener("input", (event) => {
+  if (event.target.form && event.target.form.method === "post") hand.changed = true;
+});
+document.addEventListener("htmx:afterSettle", () => {
+  const ended = document.querySelector("#jobs[data-ended]");
+  if (ended && !hand.changed && !document.querySelector("dialog[open], details.menu[open]")) window.location.reload();
 });
 
 document.addEventListener("htmx:afterSwap", mindAllToasts);
 document.addEventListener("htmx:afterRequest", (event) => {
   const form = event.target.closest("form");
+  if (form && form === event.target && event.detail.successful) hand.changed = false;
   if (form) form.querySelectorAll("button[aria-busy=true]").forEach((button) => button.removeAttribute("aria-busy"));
 });
 document.addEventListener("DOMContentLoaded", () => {

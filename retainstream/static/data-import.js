@@ -35,6 +35,9 @@
   }
 
   input.addEventListener("change", send);
+  // A file may have been chosen before this script came; whoever came back by history is not sent away again.
+  const [arrival] = performance.getEntriesByType("navigation");
+  if (arrival && arrival.type === "navigate") send();
 
   let depth = 0;
   form.addEventListener("dragenter", (event) => {

@@ -84,16 +84,16 @@ def _view(job: dict[str, object]) -> JobView:
 @blueprint.get("/jobs/current")
 @requires_page(Permission.JOBS_READ)
 def current() -> Response:
-    """Answer the strip; 304 while nothing changed. `was=open` tells that the page saw work that may have ended since: then the page reloads."""
+    """Answer the strip; 304 while nothing changed. `was` tells that the page saw work: when that has ended, the strip says so.
+
+    The page loads itself anew then, unless somebody is in the middle of something on it.
+    """
     with read_unit() as session:
         view = read(session)
-    response = current_app.make_response(render_template("_jobs.html", jobs=view))
+    ended = bool(request.args.get("was")) and not view.open
+    response = current_app.make_response(render_template("_jobs.html", jobs=view, ended=ended))
     response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32])
     response.headers["Cache-Control"] = "private, no-cache"
     response.vary.add("HX-Request")
-    if request.args.get("was") == "open" and not view.open:
-        # Figures changed with the work that just ended.
-        response.headers["HX-Refresh"] = "true"
-        return response
     response.make_conditional(request)
     return response

@@ -43,3 +43,32 @@ def test_running_work_is_followed_and_cancelled(open_tab: OpenTab, served: Serve
     page.get_by_role("button", name="Cancel this job").click()
     page.get_by_text(f"Job {job_id} is asked to stop.").wait_for()
     assert page.get_by_role("heading", level=1).inner_text() == "Training is stopping."
+
+
+def end(served: Served, job_id: int) -> None:
+    with served.app.app_context(), unit_of_work() as session:
+        job = session.get_one(JobRun, job_id)
+        job.state, job.finished_at = "succeeded", clock.now_us()
+
+
+@pytest.mark.usefixtures("account")
+def test_a_page_loads_itself_when_work_has_ended_but_never_while_somebody_writes(
+    open_tab: OpenTab, served: Served
+) -> None:
+    page: Any = open_tab().page
+    sign_in(page, served)
+    first = add(served, "train", "running")
+    page.goto("/segments/new")
+    page.get_by_text("Training · 0%").wait_for()
+    page.evaluate("() => { window.seen = true; }")
+    end(served, first)
+    page.wait_for_function("() => !window.seen")
+    second = add(served, "train", "running")
+    page.reload()
+    page.get_by_text("Training · 0%").wait_for()
+    page.get_by_label("Name", exact=True).fill("Half a name")
+    end(served, second)
+    page.get_by_role("link", name="Work has ended").wait_for()
+    assert page.get_by_label("Name", exact=True).input_value() == "Half a name"
+    page.get_by_role("link", name="Work has ended").click()
+    expect(page.get_by_role("link", name="Work has ended")).to_have_count(0)
