@@ -10,7 +10,7 @@ from flask import Flask, Response, request
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.routing import Rule
+from werkzeug.routing import IntegerConverter, Rule
 
 from retainstream import models
 from retainstream.config import ROOT, Settings, load_settings
@@ -34,6 +34,12 @@ class LateRule(Rule):
             return cast(tuple[str, str], made(**values))
 
         return build
+
+
+class RowIdConverter(IntegerConverter):
+    """`<int:...>` of an address: a row's id, of as many digits as fit into 64 bits. With more the address names nothing, and is not found."""
+
+    regex = r"\d{1,18}"
 
 
 def create_minimal_app(settings: Settings) -> Flask:
@@ -65,6 +71,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or load_settings(os.environ)
     app = create_minimal_app(settings)
     app.url_rule_class = LateRule
+    app.url_map.converters["int"] = RowIdConverter
     app.url_map.merge_slashes = False  # the redirect that it answers would be built from the caller's Host header
     app.config.update(
         SECRET_KEY=settings.resolved_secret_key(),

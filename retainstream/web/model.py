@@ -85,7 +85,7 @@ def show() -> BaseResponse:
         return _card(session, int(current["version"]), address="/model", status=told)
 
 
-@blueprint.get(f"/model/versions/<int(max={LARGEST_ID}):version_id>")
+@blueprint.get("/model/versions/<int:version_id>")
 @requires_page(Permission.MODEL_READ)
 def show_version(version_id: int) -> BaseResponse:
     """Show the card of a version."""
@@ -93,7 +93,7 @@ def show_version(version_id: int) -> BaseResponse:
         return _card(session, version_id, address=f"/model/versions/{version_id}")
 
 
-@blueprint.get(f"/model/versions/<int(max={LARGEST_ID}):version_id>/<table>.csv")
+@blueprint.get("/model/versions/<int:version_id>/<table>.csv")
 @requires_page(Permission.MODEL_READ)
 def table(version_id: int, table: str) -> Response:
     """Return a table of a version's card."""
@@ -104,7 +104,7 @@ def table(version_id: int, table: str) -> Response:
     return csv_files.download(f"model-{version_id}-{table}.csv", rows)
 
 
-@blueprint.get(f"/model/versions/<int(max={LARGEST_ID}):version_id>/reach.csv")
+@blueprint.get("/model/versions/<int:version_id>/reach.csv")
 @requires_page(Permission.MODEL_READ)
 def reach(version_id: int) -> Response:
     """Return what reaching customers finds and brings, at the costs of the address."""

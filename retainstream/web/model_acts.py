@@ -16,7 +16,6 @@ from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import Conflict, InvalidInput, NotFound, NotReady
 from retainstream.lib.pagination import PageRequest
 from retainstream.schemas.model import TrainSchema
-from retainstream.schemas.paging import LARGEST_ID
 from retainstream.security.permissions import Permission
 from retainstream.services import churn_definitions, jobs, model_card, registry, training
 from retainstream.web import frame, model_job_view, model_versions_view, model_view
@@ -116,7 +115,7 @@ def _form(session: Session, form: TrainForm, status: int = 200) -> BaseResponse:
     )  # fmt: skip
 
 
-@blueprint.get(f"/model/jobs/<int(max={LARGEST_ID}):job_id>")
+@blueprint.get("/model/jobs/<int:job_id>")
 @requires_page(Permission.JOBS_READ)
 def follow(job_id: int) -> BaseResponse:
     """Show how a training or replay goes, and at its end what came of it; a replay's findings have a page of their own."""
@@ -135,7 +134,7 @@ def follow(job_id: int) -> BaseResponse:
         )
 
 
-@blueprint.post(f"/model/jobs/<int(max={LARGEST_ID}):job_id>/cancel")
+@blueprint.post("/model/jobs/<int:job_id>/cancel")
 @requires_page(Permission.JOBS_CANCEL)
 def cancel(job_id: int) -> BaseResponse:
     """Stop a training or replay."""
@@ -192,7 +191,7 @@ def _line(session: Session, version_id: int) -> dict[str, object]:
     return model_card.summary(version, registry.auc_of(session, version_id), registry.champion(session))
 
 
-@blueprint.get(f"/model/versions/<int(max={LARGEST_ID}):version_id>/promote")
+@blueprint.get("/model/versions/<int:version_id>/promote")
 @requires_page(Permission.MODEL_PROMOTE)
 def ask_to_promote(version_id: int) -> BaseResponse:
     """Say what putting a version into service will do, and ask."""
@@ -205,7 +204,7 @@ def ask_to_promote(version_id: int) -> BaseResponse:
         return frame.page(session, "model/confirm.html", here=HERE, step=step, already=bool(target["champion"]))
 
 
-@blueprint.post(f"/model/versions/<int(max={LARGEST_ID}):version_id>/promote")
+@blueprint.post("/model/versions/<int:version_id>/promote")
 @requires_page(Permission.MODEL_PROMOTE)
 def promote(version_id: int) -> BaseResponse:
     """Put a version into service and queue the scoring."""

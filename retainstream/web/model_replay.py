@@ -15,7 +15,6 @@ from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import Conflict, InvalidInput, NotFound, NotReady
 from retainstream.lib import clock
 from retainstream.lib.pagination import PageRequest
-from retainstream.schemas.paging import LARGEST_ID
 from retainstream.schemas.predictions import ReplaySchema
 from retainstream.security.permissions import Permission
 from retainstream.services import as_of, churn_definitions, jobs, model_card, registry, replay, training
@@ -68,7 +67,7 @@ def start() -> BaseResponse:
     return go(f"/model/jobs/{job_id}")
 
 
-@blueprint.get(f"/model/replay/<int(max={LARGEST_ID}):job_id>")
+@blueprint.get("/model/replay/<int:job_id>")
 @requires_page(Permission.PREDICTIONS_READ)
 def found(job_id: int) -> BaseResponse:
     """Show what a replay found."""

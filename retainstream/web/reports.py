@@ -95,7 +95,7 @@ def create() -> BaseResponse:
     return go(f"/reports/{report.id}")
 
 
-@blueprint.get("/reports/<int(max=9223372036854775807):report_id>")
+@blueprint.get("/reports/<int:report_id>")
 @requires_page(Permission.DASHBOARD_READ)
 def one(report_id: int) -> BaseResponse:
     """Show a report and its files; while it is being made, HTMX asks for its progress again."""
@@ -126,7 +126,7 @@ def _said(session: Session, view: ReportView) -> str:
         return gone.message
 
 
-@blueprint.get("/reports/<int(max=9223372036854775807):report_id>/edit")
+@blueprint.get("/reports/<int:report_id>/edit")
 @requires_page(Permission.CUSTOMERS_EXPORT)
 def edit(report_id: int) -> BaseResponse:
     """Show the form of a report on record."""
@@ -137,7 +137,7 @@ def edit(report_id: int) -> BaseResponse:
         return _form(session, reports_form.of(view.report), view)
 
 
-@blueprint.post("/reports/<int(max=9223372036854775807):report_id>/edit")
+@blueprint.post("/reports/<int:report_id>/edit")
 @requires_page(Permission.CUSTOMERS_EXPORT)
 def change(report_id: int) -> BaseResponse:
     """Change a report."""
@@ -162,7 +162,7 @@ def change(report_id: int) -> BaseResponse:
     return go(f"/reports/{report_id}")
 
 
-@blueprint.post("/reports/<int(max=9223372036854775807):report_id>/make")
+@blueprint.post("/reports/<int:report_id>/make")
 @requires_page(Permission.CUSTOMERS_EXPORT)
 def make(report_id: int) -> BaseResponse:
     """Have a report made now."""
@@ -176,7 +176,7 @@ def make(report_id: int) -> BaseResponse:
     return go(f"/reports/{report_id}")
 
 
-@blueprint.post("/reports/<int(max=9223372036854775807):report_id>/pause")
+@blueprint.post("/reports/<int:report_id>/pause")
 @requires_page(Permission.CUSTOMERS_EXPORT)
 def pause(report_id: int) -> BaseResponse:
     """Let a schedule rest, or go on."""
@@ -187,7 +187,7 @@ def pause(report_id: int) -> BaseResponse:
     return go(f"/reports/{report_id}")
 
 
-@blueprint.post("/reports/<int(max=9223372036854775807):report_id>/delete")
+@blueprint.post("/reports/<int:report_id>/delete")
 @requires_page(Permission.CUSTOMERS_EXPORT)
 def delete(report_id: int) -> BaseResponse:
     """Delete a report with its files."""
@@ -199,7 +199,7 @@ def delete(report_id: int) -> BaseResponse:
     return go("/reports")
 
 
-@blueprint.get("/reports/<int(max=9223372036854775807):report_id>/files/<int(max=9223372036854775807):file_id>")
+@blueprint.get("/reports/<int:report_id>/files/<int:file_id>")
 @requires_page(Permission.DASHBOARD_READ)
 def download(report_id: int, file_id: int) -> BaseResponse:
     """Send a file."""
