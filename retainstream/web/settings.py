@@ -1,4 +1,4 @@
-"""Your account: name, password and open sessions. Tokens, people, preferences and the trail have pages of their own."""
+"""Your account: name, password, and what you are signed in with. Tokens, people, preferences and the trail have pages of their own."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from werkzeug.wrappers import Response as BaseResponse
 from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import Conflict, InvalidInput, NotFound, TooManyRequests, Unauthenticated
+from retainstream.lib.pagination import PageRequest
 from retainstream.security.permissions import Permission, Role
-from retainstream.services.access import accounts, login, sessions
+from retainstream.services.access import accounts, log_ins, login
 from retainstream.web import browser_session, frame, settings_view
 from retainstream.web.account import name_of
 from retainstream.web.browser_session import go
@@ -21,6 +22,7 @@ from retainstream.web.sign_in import login_gate
 
 blueprint = Blueprint("web_settings", __name__)
 Problems = Mapping[str, Sequence[str]]
+SHOWN = 50
 
 
 @blueprint.get("/settings")
@@ -34,12 +36,10 @@ def _page(problems: Problems | None = None, message: str = "", status: int = 200
     person = signed_in_actor()
     with read_unit() as session:
         user = accounts.present(accounts.get(session, person.user_id or 0))
-        found = sessions.open_sessions(session, person.user_id or 0)
-        rows = [
-            item | {"device": settings_view.device(str(item["user_agent"])), "here": item["id"] == person.session_id}
-            for item in found
-        ]
-        rows.sort(key=lambda item: not item["here"])
+        cursor = request.args.get("cursor") or None
+        found = log_ins.listed(session, person, PageRequest(limit=SHOWN, cursor=cursor))
+        rows = [item | {"device": settings_view.signed_in_by(item)} for item in found.items]
+        rows.sort(key=lambda item: not item["current"])
         return frame.page(
             session,
             "settings/account.html",
@@ -50,6 +50,9 @@ def _page(problems: Problems | None = None, message: str = "", status: int = 200
             role=settings_view.ROLES[Role(str(user["role"]))],
             name=request.form.get("name", user["name"]),
             sessions=rows,
+            total=found.total,
+            following=f"/settings?cursor={found.next_cursor}#sessions" if found.next_cursor else "",
+            first="/settings#sessions" if cursor else "",
             problems=problems or {},
             message=message,
         )
@@ -100,17 +103,17 @@ def change_password() -> BaseResponse:
     return go("/settings")
 
 
-@blueprint.post("/settings/sessions/<int:session_id>/end")
+@blueprint.post("/settings/sessions/<string:name>/end")
 @requires_page(Permission.TOKENS_OWN)
-def end_session(session_id: int) -> BaseResponse:
-    """End one of your sessions; the one that you are in leads to the sign-in."""
+def end_session(name: str) -> BaseResponse:
+    """End one of your sessions or log-ins by the API; the session that you are in leads to the sign-in."""
     person = signed_in_actor()
-    if session_id == person.session_id:
+    if name == str(person.session_id):
         browser_session.end()
         return go("/sign-in")
     try:
         with unit_of_work() as session:
-            sessions.revoke(session, person, session_id)
+            log_ins.end(session, person, name)
     except NotFound as refusal:
         flash(refusal.message, "bad")
     else:
@@ -121,9 +124,9 @@ def end_session(session_id: int) -> BaseResponse:
 @blueprint.post("/settings/sessions/end-others")
 @requires_page(Permission.TOKENS_OWN)
 def end_other_sessions() -> BaseResponse:
-    """End all of your sessions but this one."""
+    """End all of your sessions but this one, and your log-ins by the API."""
     person = signed_in_actor()
     with unit_of_work() as session:
-        ended = sessions.revoke_others(session, person)
+        ended = log_ins.end_others(session, person)
     flash(f"{ended} {'session has' if ended == 1 else 'sessions have'} ended.", "good")
     return go("/settings")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from retainstream.security.permissions import Permission, Role
@@ -150,6 +150,11 @@ def device(user_agent: str) -> str:
     if browser and system:
         return f"{browser} on {system}"
     return browser or system or "Unknown device"
+
+
+def signed_in_by(item: Mapping[str, object]) -> str:
+    """Return what somebody is signed in with: a device, or a script or tool that logged in by the API."""
+    return "Log-in by the API" if item["kind"] == "api" else device(str(item["user_agent"]))
 
 
 def scope_choices(held: Iterable[Permission], chosen: Iterable[str] | None) -> list[ScopeChoice]:

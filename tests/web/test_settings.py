@@ -83,10 +83,39 @@ def test_sessions_are_ended_one_by_one_or_all_others(app: Flask, as_: SignIn, ca
     first.post("/settings/sessions/end-others", {}, page="/settings")
     assert third.get("/").status_code == 303
     page = first.get("/settings").text
-    assert "1 session has ended." in page
+    assert "2 sessions have ended." in page  # the third, and the log-in by the API that every test's person has
     assert "End all others" not in page
     assert first.post(f"/settings/sessions/{mine}/end", {}, page="/settings").location == "/sign-in"
     assert first.get("/").status_code == 303
+
+
+def test_log_ins_by_the_api_are_listed_beside_sessions_and_ended(app: Flask, as_: SignIn, cast: Cast) -> None:
+    def logged_in() -> dict[str, str]:
+        answer = app.test_client().post(
+            "/api/v1/auth/login", json={"email": cast.emails["viewer"], "password": cast.password}
+        )
+        return {"Authorization": f"Bearer {answer.json['access_token']}"}
+
+    def may(headers: dict[str, str]) -> int:
+        return int(app.test_client().get("/api/v1/auth/sessions", headers=headers).status_code)
+
+    def named() -> set[str]:
+        page = browser.get("/settings").text
+        found = re.findall(r'action="/settings/sessions/([0-9a-f]{32})/end"', page)
+        assert len(found) == page.count("Log-in by the API<") + page.count("Log-in by the API <")
+        return set(found)
+
+    browser = as_("viewer")
+    before = named()
+    one, another = logged_in(), logged_in()
+    name, *rest = sorted(named() - before)
+    assert len(rest) == 1
+    as_("agent").post(f"/settings/sessions/{name}/end", {}, page="/settings")
+    assert (may(one), may(another)) == (200, 200)
+    browser.post(f"/settings/sessions/{name}/end", {}, page="/settings")
+    assert sorted((may(one), may(another))) == [200, 401]
+    browser.post("/settings/sessions/end-others", {}, page="/settings")
+    assert (may(one), may(another), named()) == (401, 401, set())
 
 
 def test_token_is_shown_once_and_works(app: Flask, as_: SignIn) -> None:
