@@ -86,8 +86,6 @@ def entries(
         conditions.append(AuditEntry.target_kind == target_kind)
     if target_id is not None:
         conditions.append(AuditEntry.target_id == str(target_id))
-    if target_id:
-        conditions.append(AuditEntry.target_id == target_id)
     if since is not None:
         conditions.append(AuditEntry.at >= since)
     if until is not None:
