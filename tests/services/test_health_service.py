@@ -29,7 +29,8 @@ from retainstream.models import (
 )
 from retainstream.security.actor import SYSTEM, Actor
 from retainstream.security.permissions import permissions_of
-from retainstream.services import revisions
+from retainstream.services import jobs, revisions
+from retainstream.services.analyses import job as analyses
 from retainstream.services.customers import cells, erasure
 from retainstream.services.events.rows import EventRows
 from retainstream.services.health import backtest, business, ground, parts, reading, schemes
@@ -213,6 +214,22 @@ def test_an_edit_is_a_new_row_whose_scores_have_a_past_again(made: Settings) -> 
     with unit_of_work() as session:
         back = schemes.undone(session, SYSTEM, new.id)
         assert [part.weight for part in back.parts] == [part.weight for part in scheme.parts]
+
+
+def test_a_scheme_that_is_changed_while_the_scores_are_made_has_them_made_once_more(made: Settings) -> None:
+    (scheme,) = active()
+    with unit_of_work() as session:
+        job = analyses.request(session, SYSTEM).id
+        claimed = jobs.claim(session, "test", 600, job)
+        assert claimed is not None
+    with unit_of_work() as session:
+        new = schemes.change(session, SYSTEM, scheme.id, {"parts": edited(scheme, wanted(scheme))})
+        newest = schemes.change(session, SYSTEM, new.id, {"name": "Once more"})
+    with unit_of_work() as session:
+        assert jobs.finish(session, claimed, {})
+    assert _queued() > job
+    run_job(made, "analyse", job=_queued())
+    assert set(standing().scheme.tolist()) == {newest.id} and _queued() == 0
 
 
 def _queued() -> int:

@@ -71,6 +71,32 @@ def test_the_same_work_is_queued_once_until_it_ended() -> None:
     assert queue(dedupe_key="train") != first
 
 
+def test_work_that_must_see_a_change_is_queued_once_behind_the_run_that_began_before() -> None:
+    def anew() -> int | None:
+        with unit_of_work() as session:
+            found = jobs.enqueue_anew(session, COMMAND, "analyse", {}, "analyse")
+            return None if found is None else found.id
+
+    def ended(claimed: jobs.Claim) -> None:
+        with unit_of_work() as session:
+            jobs.finish(session, claimed, {})
+
+    first = anew()
+    assert first is not None and anew() is None, "one that waits sees the change"
+    running = taken()
+    second = anew()
+    assert second not in (None, first) and anew() is None
+    ended(running)
+    assert anew() is None
+    running = taken()
+    assert running.job_id == second
+    third = anew()
+    assert third is not None
+    ended(running)
+    ended(taken())
+    assert claim() is None
+
+
 def test_the_oldest_is_claimed_and_nothing_beside_it() -> None:
     older, newer = queue(), queue()
     claimed = taken()

@@ -37,6 +37,11 @@ def request(session: Session, actor: Actor) -> JobRun:
     return jobs.enqueue(session, actor, KIND, {}, dedupe_key=KIND)
 
 
+def request_anew(session: Session, actor: Actor) -> JobRun | None:
+    """Queue the job so that it sees what was just changed, also behind one that runs; None where one waits already."""
+    return jobs.enqueue_anew(session, actor, KIND, {}, dedupe_key=KIND)
+
+
 def run(context: jobs.JobContext) -> dict[str, object]:
     """Make every analysis anew.
 

@@ -334,13 +334,10 @@ def _kept(
 
 
 def _moved(session: Session, actor: Actor) -> None:
-    """Tell whoever keeps answers, and have the scores made anew; a run that is under way still goes by the schemes of its beginning."""
+    """Tell whoever keeps answers, and have the scores made anew: a run that is under way goes by the schemes of its beginning, so one more follows it."""
     revisions.bump(session, "analyses")
     session.flush()
-    try:
-        analyses.request(session, actor)
-    except Conflict:
-        return
+    analyses.request_anew(session, actor)
 
 
 def _query() -> Any:

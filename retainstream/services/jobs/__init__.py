@@ -21,7 +21,7 @@ from retainstream.services.jobs.lease import (
     retry_or_fail,
     standing,
 )
-from retainstream.services.jobs.queue import cancel, enqueue, get, list_jobs, present
+from retainstream.services.jobs.queue import cancel, enqueue, enqueue_anew, get, list_jobs, present
 from retainstream.services.jobs.timetable import queue_due, seed_schedules
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "claim",
     "end_cancelled",
     "enqueue",
+    "enqueue_anew",
     "fail",
     "finish",
     "get",

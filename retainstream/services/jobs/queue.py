@@ -55,6 +55,21 @@ def enqueue(
     return job
 
 
+def enqueue_anew(
+    session: Session, actor: Actor, kind: str, payload: dict[str, object], dedupe_key: str
+) -> JobRun | None:
+    """Queue a job that must see what the caller's unit of work changes; None where one waits that will.
+
+    One that runs already has read what it works on, so one more is queued behind it, under a key of its own.
+    """
+    keys = (dedupe_key, f"{dedupe_key}:next")
+    states = select(JobRun.dedupe_key, JobRun.state).where(JobRun.dedupe_key.in_(keys), JobRun.state.in_(OPEN_STATES))
+    open_now: dict[str | None, str] = dict(session.execute(states).all())
+    if "queued" in open_now.values():
+        return None
+    return enqueue(session, actor, kind, payload, next(key for key in keys if key not in open_now))
+
+
 def present(job: JobRun) -> dict[str, object]:
     """Return the form of a job that the API, the pages and the command line show."""
     return {
