@@ -29,6 +29,8 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE_MS = 90_000
+"""How long a page may take on a busy machine. What never comes is waited for that long, so a test that fails is slow, and one that passes is not."""
 AXE = ROOT / "tests" / "vendor" / "axe-core-4.14.1" / "axe.min.js"
 SIZES = {"desk": (1440, 900), "phone": (390, 844)}
 WATCH = """(() => {
@@ -55,7 +57,7 @@ def chromium() -> Iterator[object]:
         pytest.skip(f"chromium is not installed at {CHROMIUM}")
     from playwright.sync_api import expect, sync_playwright
 
-    expect.set_options(timeout=30_000)
+    expect.set_options(timeout=PATIENCE_MS)
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
@@ -107,6 +109,7 @@ def new_context(chromium: Any, served: Served, size: str, **options: object) -> 
     context = chromium.new_context(
         viewport={"width": width, "height": height}, base_url=served.address, reduced_motion="reduce", **options
     )
+    context.set_default_timeout(PATIENCE_MS)
     context.add_init_script(WATCH)
     return context
 
