@@ -19,6 +19,7 @@ from retainstream.lib.kept import Kept
 from retainstream.lib.money import exponent
 from retainstream.models import Customer, Identity, LatestScore, ScoringRun
 from retainstream.services import exposures, preferences, revisions
+from retainstream.services.desk import worth
 from retainstream.services.training import economics_of
 
 if TYPE_CHECKING:
@@ -37,13 +38,15 @@ class Ranking:
     ids : int64 array, shape (n,)
         Customers.
     values : float64 array, shape (n,)
-        What they are ranked by, falling: net gain in the currency's minor unit, or percentile times relative revenue where probabilities are withheld.
+        What they are ranked by, falling: net gain in the currency's minor unit, or percentile times relative worth where probabilities are withheld.
     gains : int64 array, shape (n,), or None
         Expected net gain of reaching each, minor units; None where probabilities are withheld.
     held : bool array, shape (n,)
         Who belongs to the permanent hold-out.
     worth : int
         How many of the first are worth reaching: those with a net gain above 0, or all where it is not known.
+    valued_by : str
+        What customers' worth is told from: see `worth.Worth.by`.
     run_id, as_of : int or None
         The newest complete run of the champion; None before anybody was scored.
     customers : bool
@@ -55,6 +58,7 @@ class Ranking:
     gains: np.ndarray | None
     held: np.ndarray
     worth: int
+    valued_by: str
     run_id: int | None
     as_of: int | None
     customers: bool
@@ -88,8 +92,9 @@ _kept_held: Kept[frozenset[int]] = Kept(_KEPT)
 
 def read(session: Session, settings: Settings) -> Ranking:
     """Return the ranking of the present state."""
-    counters = revisions.read(session)
-    key = (db.engine.url.database, settings.currency, *(counters[name] for name in _COUNTERS))
+    counters, values = revisions.read(session), worth.run_in_force(session)
+    run = None if values is None else (values.id, values.made_at)
+    key = (db.engine.url.database, settings.currency, run, *(counters[name] for name in _COUNTERS))
     return _kept.of(key, lambda: _made(session, settings))
 
 
@@ -125,7 +130,9 @@ def _made(session: Session, settings: Settings) -> Ranking:
         .order_by(ScoringRun.id.desc())
         .limit(1)
     ).first()
-    ids, margin, probability, percentile, ratio = _scored(session, settings) if run else _nobody()
+    ids, margin, probability, percentile = _scored(session) if run else _nobody()
+    known = worth.read(session, settings)
+    ratio = known.of(ids)
     withheld = bool(np.isnan(probability).any())
     if withheld:
         values, gains = percentile * ratio, None
@@ -142,6 +149,7 @@ def _made(session: Session, settings: Settings) -> Ranking:
         gains=None if gains is None else gains[order],
         held=np.fromiter((one in held for one in ids.tolist()), dtype=bool, count=len(ids)),
         worth=len(ids) if gains is None else int((gains > 0).sum()),
+        valued_by=known.by,
         run_id=run.id if run else None,
         as_of=run.as_of if run else None,
         customers=bool(session.scalar(select(Customer.id).where(Customer.visible()).limit(1))),
@@ -152,38 +160,20 @@ def _made(session: Session, settings: Settings) -> Ranking:
 def _nobody() -> tuple[np.ndarray, ...]:
     import numpy as np
 
-    return np.empty(0, dtype=np.int64), *(np.empty(0) for _ in range(4))
+    return np.empty(0, dtype=np.int64), *(np.empty(0) for _ in range(3))
 
 
-def _scored(session: Session, settings: Settings) -> tuple[np.ndarray, ...]:
-    """Return ids, margins, probabilities (NaN: withheld), percentiles and relative revenues of active scored customers, each of shape (n,)."""
+def _scored(session: Session) -> tuple[np.ndarray, ...]:
+    """Return ids, margins, probabilities (NaN: withheld) and percentiles of active scored customers, each of shape (n,)."""
     import numpy as np
 
-    active = (Customer.visible(), Customer.churned.is_not(True))
-    currency = func.coalesce(Customer.currency, settings.currency)
+    score = LatestScore
     rows = session.execute(
-        select(
-            LatestScore.customer_id,
-            LatestScore.margin,
-            LatestScore.probability,
-            LatestScore.percentile,
-            Customer.revenue_minor,
-            currency,
-        )
-        .join(Customer, Customer.id == LatestScore.customer_id)
-        .where(*active)
+        select(score.customer_id, score.margin, score.probability, score.percentile)
+        .join(Customer, Customer.id == score.customer_id)
+        .where(Customer.visible(), Customer.churned.is_not(True))
     ).all()
     if not rows:
         return _nobody()
-    priced = select(currency, func.avg(Customer.revenue_minor)).where(*active, Customer.revenue_minor.is_not(None))
-    means = {name: float(mean) for name, mean in session.execute(priced.group_by(currency)) if mean > 0}
-    ids, margin, probability, percentile, revenue, money = zip(*rows, strict=True)
-    mean = np.array([means.get(name, np.nan) for name in money])
-    ratio = np.array(revenue, dtype=np.float64) / mean
-    return (
-        np.array(ids, dtype=np.int64),
-        np.array(margin, dtype=np.float64),
-        np.array(probability, dtype=np.float64),
-        np.array(percentile, dtype=np.float64),
-        np.where(np.isnan(ratio), 1.0, ratio),
-    )
+    ids, *figures = zip(*rows, strict=True)
+    return np.array(ids, dtype=np.int64), *(np.array(column, dtype=np.float64) for column in figures)
