@@ -36,7 +36,7 @@ class HealthQuerySchema(PageQuerySchema):
     band = WordsField(
         load_default=(), metadata={"type": "string", "description": "critical, weak, fair, good; separated by commas"}
     )
-    segment = id_field(load_default=None)
+    segment = id_field(strict=False, load_default=None)
     sort = ma.fields.String(load_default="score", validate=ma.validate.OneOf(SORTS))
 
     @ma.validates("band")

@@ -32,9 +32,9 @@ def secret_field(longest: int = 200, shortest: int = 1, **options: object) -> ma
     return ma.fields.String(load_only=True, validate=ma.validate.Length(min=shortest, max=longest), **options)  # type: ignore[arg-type]
 
 
-def id_field(**options: object) -> ma.fields.Integer:
-    """Return a field for a row's id."""
-    return ma.fields.Integer(strict=True, validate=ma.validate.Range(min=1, max=LARGEST_ID), **options)  # type: ignore[arg-type]
+def id_field(*, strict: bool = True, **options: object) -> ma.fields.Integer:
+    """Return a field for a row's id; not strict for a parameter of an address, where a number is written as text."""
+    return ma.fields.Integer(strict=strict, validate=ma.validate.Range(min=1, max=LARGEST_ID), **options)  # type: ignore[arg-type]
 
 
 class TrueOrFalse(ma.fields.Boolean):

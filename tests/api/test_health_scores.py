@@ -61,6 +61,20 @@ def test_scores_come_page_by_page_the_worst_first(client: FlaskClient, cast: Cas
 
 
 @pytest.mark.usefixtures("scored")
+def test_a_segment_narrows_the_scores(client: FlaskClient, cast: Cast) -> None:
+    rule = {"field": "plan", "op": "in", "value": ["Basic"]}
+    kept: Any = client.post("/api/v1/segments", json={"name": "Basic", "rule": rule}, headers=cast.token("owner")).json
+    analyst = cast.token("analyst")
+    within: Any = client.get(f"{URL}?segment={kept['id']}", headers=analyst).json
+    whole: Any = client.get(f"{URL}?limit=500", headers=analyst).json
+    assert 0 < within["total"] < whole["total"]
+    file = client.get(f"{URL}/export.csv?segment={kept['id']}", headers=analyst).text
+    assert len(file.splitlines()) == within["total"] + 1
+    assert client.get(f"{URL}?segment=9999", headers=analyst).status_code == 404
+    assert "segment" in client.get(f"{URL}?segment=basic", headers=analyst).get_json()["error"]["fields"]
+
+
+@pytest.mark.usefixtures("scored")
 def test_the_file_holds_the_same_for_those_who_may_export(client: FlaskClient, cast: Cast) -> None:
     answer = client.get(f"{URL}/export.csv", headers=cast.token("analyst"))
     rows = answer.text.splitlines()

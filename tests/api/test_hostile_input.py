@@ -9,9 +9,13 @@ from urllib.parse import quote
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
+from retainstream.db import read_unit
 from retainstream.lib.pagination import encode_cursor
+from retainstream.models import AttributeDefinition
 from tests.conftest import Cast
+from tests.web.stocked import stock
 
 MONSTERS = {
     "lists in lists": "[" * 50_000 + "]" * 50_000,
@@ -98,3 +102,41 @@ def test_a_person_with_any_identifier_can_be_erased(
     assert (changed.status_code, changed.get_json()["user_id"]) == (200, user_id)
     assert client.delete(address, headers=cast.token("owner")).status_code == 200
     assert client.delete(address, headers=cast.token("owner")).status_code == 404
+
+
+HUGE = 10**400
+"""A whole number that JSON and Python hold, but no float."""
+_PARTS = [{"key": "feature.last_login_days", "weight": 100, "worst": 60, "best": 0}]
+
+
+@pytest.mark.parametrize("value", [HUGE, -HUGE, float("inf"), float("nan")], ids=["huge", "-huge", "inf", "nan"])
+def test_a_number_that_no_float_holds_is_told_by_its_field(
+    app: Flask, client: FlaskClient, cast: Cast, value: float
+) -> None:
+    with app.app_context():
+        stock(10)
+    rule = {"field": "churn_probability", "op": "gt", "value": value}
+    within = {"field": "churn_probability", "op": "between", "value": [0, value]}
+    sent: list[tuple[str, str, dict[str, object], str]] = [
+        ("POST", "customers/segment", {"rule": rule}, "rule.value"),
+        ("POST", "customers/segment", {"rule": within}, "rule.value"),
+        ("POST", "segments", {"name": "x", "rule": {"all": [rule]}}, "rule.all.0.value"),
+        ("POST", "health-schemes", {"name": "x", "parts": [{**_PARTS[0], "weight": value}]}, "parts.0.weight"),
+        ("POST", "health-schemes", {"name": "x", "parts": [{**_PARTS[0], "best": value}]}, "parts.0.best"),
+        ("POST", "health-schemes", {"name": "x", "parts": _PARTS, "bands": [1, 2, value]}, "bands.2"),
+        *(
+            ("PATCH", "customers/cus_00001", {"attributes": {name: value}}, f"attributes.{name}")
+            for name in _kinds(app)
+        ),
+    ]
+    for method, path, body, field in sent:
+        answer = client.open(f"/api/v1/{path}", method=method, json=body, headers=cast.token("owner"))
+        assert answer.status_code == 422, f"{method} {path} {field}: {answer.text[:300]}"
+        assert field in answer.get_json()["error"]["fields"], answer.text[:300]
+
+
+def _kinds(app: Flask) -> list[str]:
+    """Return an attribute of each kind that takes numbers or days."""
+    with app.app_context(), read_unit() as session:
+        rows = session.execute(select(AttributeDefinition.kind, AttributeDefinition.name))
+        return list({kind: name for kind, name in rows if kind in ("number", "integer", "date", "boolean")}.values())

@@ -177,7 +177,7 @@ def cast_value(definition: AttributeDefinition, value: object) -> attributes.Val
             return int(value)
         raise ValueError("true or false")
     if definition.kind == "integer":
-        if number and float(value).is_integer() and abs(value) < 2**53:  # type: ignore[arg-type]
+        if number and abs(value) < 2**53 and float(value).is_integer():  # type: ignore[arg-type]
             return int(value)  # type: ignore[call-overload,no-any-return]
         raise ValueError("a whole number")
     if definition.kind == "number":
@@ -196,6 +196,6 @@ def _date(value: object) -> int:
 
     try:
         moment = datetime.fromisoformat(str(value))
-    except ValueError:
+        return clock.to_us(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
         raise ValueError("a date such as 2026-03-31 or 2026-03-31T12:00:00Z") from None
-    return clock.to_us(moment if moment.tzinfo else moment.replace(tzinfo=UTC))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ BAND_NAMES = ("critical", "weak", "fair", "good")
 EDGES = (40.0, 60.0, 80.0)
 DEFAULT_NAME = "Default"
 MOST_PARTS, MOST_SCHEMES, LONGEST_NAME = 12, 20, 80
+_LARGEST = 1e300
 FIELDS = ("name", "segment_id", "parts", "bands")
 _PART_FIELDS = ("key", "weight", "worst", "best")
 
@@ -292,7 +292,7 @@ def _parts(
 
 
 def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _LARGEST:
         return None
     return float(value)
 
