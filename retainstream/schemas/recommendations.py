@@ -77,7 +77,12 @@ class RecommendationsSchema(Schema):
 
     user_id = ma.fields.String(required=True)
     next_action = ma.fields.Nested(NextActionSchema, required=True, allow_none=True)
-    no_action_because = ma.fields.String(required=True)
+    no_action_because = ma.fields.String(
+        required=True,
+        metadata={
+            "description": "Such as that the customer belongs to the hold-out, or rests after an act; empty with an action"
+        },
+    )
     offer = ma.fields.Nested(OfferSchema, required=True, allow_none=True)
     cross_sell = ma.fields.Nested(CustomerCrossSellSchema, required=True)
 

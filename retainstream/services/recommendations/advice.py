@@ -9,9 +9,10 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from retainstream.config import Settings
+from retainstream.models import Customer
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
-from retainstream.services import predictions
+from retainstream.services import exposures, predictions, preferences
 from retainstream.services.customers import record
 from retainstream.services.desk import board, plays, tried
 from retainstream.services.desk.plays import PlayView
@@ -20,6 +21,7 @@ from retainstream.services.recommendations import cross_sell, offers
 from retainstream.services.recommendations.offers import Offer
 
 NOT_CAUSAL: Final = "Counts of what followed, not a causal figure: whoever got the play was chosen for being at risk."
+_HELD_OUT: Final = "This customer belongs to the permanent hold-out, which is kept apart to measure what acts save: nothing is proposed."
 _NO_EVENTS: Final = "What this customer bought is seen with the permission events:read."
 
 
@@ -67,14 +69,8 @@ def of_customer(session: Session, actor: Actor, settings: Settings, user_id: str
     customer, _ = record.require(session, user_id)
     score = predictions.scores_of(session, [customer.id]).get(customer.id, predictions.NO_SCORE)
     reasons: Any = score["reasons"] or ()
-    action, why_not = None, ""
-    if not actor.may(Permission.TASKS_READ):
-        why_not = "Plays are seen with the permission tasks:read."
-    elif customer.churned is True:
-        why_not = "This customer has left."
-    elif board.open_of(session, customer.id) is not None:
-        why_not = "Somebody is on it: there is an open task."
-    else:
+    action, why_not = None, _alone_because(session, actor, customer, user_id)
+    if not why_not:
         action = _fitting(session, actor, reasons)
         why_not = "" if action else _nothing_fits(reasons)
     may_score, may_events = actor.may(Permission.PREDICTIONS_READ), actor.may(Permission.EVENTS_READ)
@@ -87,6 +83,20 @@ def of_customer(session: Session, actor: Actor, settings: Settings, user_id: str
         if may_events
         else {"as_of": None, "items": [], "note": _NO_EVENTS},
     )
+
+
+def _alone_because(session: Session, actor: Actor, customer: Customer, user_id: str) -> str:
+    """Return why nothing is proposed whatever the reasons say; nothing where something may be."""
+    if not actor.may(Permission.TASKS_READ):
+        return "Plays are seen with the permission tasks:read."
+    if customer.churned is True:
+        return "This customer has left."
+    if exposures.held_out(session, user_id):
+        return _HELD_OUT
+    if board.open_of(session, customer.id) is not None:
+        return "Somebody is on it: there is an open task."
+    rest = offers.rested(session, customer.id, preferences.read(session).rest_days)
+    return "" if rest.met else f"This customer is left alone for now: {rest.words}."
 
 
 def _fitting(session: Session, actor: Actor, reasons: Sequence[Mapping[str, Any]]) -> NextAction | None:

@@ -70,7 +70,7 @@ def of_customer(session: Session, settings: Settings, customer: Customer, user_i
         conditions=(
             _active(customer),
             _free(session, user_id),
-            _rested(session, customer.id, chosen.rest_days),
+            rested(session, customer.id, chosen.rest_days),
             _worth(gain, scored=place is not None),
             _bounded(bound, chosen.incentive_minor),
         ),
@@ -92,7 +92,8 @@ def _free(session: Session, user_id: str) -> Condition:
     )
 
 
-def _rested(session: Session, customer_id: int, rest_days: int) -> Condition:
+def rested(session: Session, customer_id: int, rest_days: int) -> Condition:
+    """Return whether the last act lies as far back as acts on one customer shall lie apart."""
     treated = (Exposure.customer_id == customer_id, Exposure.arm == exposures.TREATED, Exposure.stands())
     last = session.scalar(select(func.max(Exposure.at)).where(*treated))
     if last is None:

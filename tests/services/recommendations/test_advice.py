@@ -15,7 +15,18 @@ from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import NotFound, NotReady
 from retainstream.lib import clock
-from retainstream.models import AnalysisRun, Customer, Event, EventKind, Exposure, Feed, LatestScore, Play, Task
+from retainstream.models import (
+    AnalysisRun,
+    Customer,
+    Event,
+    EventKind,
+    Exposure,
+    Feed,
+    LatestScore,
+    Play,
+    Setting,
+    Task,
+)
 from retainstream.security.actor import SYSTEM, Actor
 from retainstream.security.permissions import ROLE_PERMISSIONS, Role
 from retainstream.services import exposures, preferences, revisions
@@ -160,6 +171,27 @@ def test_whoever_is_held_out_gets_no_offer(settings: Settings) -> None:
     for names, wanted in ((alone, False), (others, True)):
         for name in names:
             assert met(advise(settings, name))["not_held_out"] is wanted
+
+
+def test_nothing_is_proposed_for_whoever_is_held_out(settings: Settings) -> None:
+    assert advise(settings).action is not None
+    with unit_of_work() as session:
+        session.get_one(Setting, "hold_out_salt").value = next(
+            salt for salt in map(str, range(99)) if exposures.in_hold_out(salt, "cus_00000", 0.5)
+        )
+        preferences.write(session, SYSTEM, {"hold_out_share": 0.5})
+    found = advise(settings)
+    assert found.action is None
+    assert "permanent hold-out, which is kept apart to measure what acts save" in found.why_not
+
+
+def test_nothing_is_proposed_within_the_days_of_rest(settings: Settings) -> None:
+    spoil_by_an_act()
+    found = advise(settings)
+    assert (found.action, "3 days ago" in found.why_not) == (None, True)
+    with unit_of_work() as session:
+        preferences.write(session, SYSTEM, {"rest_days": 3})
+    assert advise(settings).action is not None
 
 
 def test_without_shown_probabilities_the_gain_is_not_known(settings: Settings) -> None:
