@@ -17,7 +17,7 @@ from retainstream.schemas.customer_insight import (
     WhatIfSchema,
 )
 from retainstream.security.permissions import Permission
-from retainstream.services import explanations, peers, timeline, what_if
+from retainstream.services import explanations, peers, timeline, timeline_scores, what_if
 from retainstream.services.customers import portrait, record
 
 blueprint = ApiBlueprint("customer_insight", "/customers", "What is known about one customer")
@@ -38,7 +38,8 @@ def read_timeline(query: dict[str, Any], user_id: str) -> Response:
         page = timeline.read(
             session, actor(), user_id, cursor=query["cursor"], limit=query["limit"], sources=query["source"]
         )
-    items = [{"at": entry.at, "source": entry.source, "facts": entry.facts} for entry in page.entries]
+        entries = timeline_scores.told(session, current_app.config["RETAINSTREAM"], user_id, page.entries)
+    items = [{"at": entry.at, "source": entry.source, "facts": entry.facts} for entry in entries]
     return with_etag({"items": items, "next_cursor": page.next_cursor})
 
 

@@ -80,7 +80,7 @@ def who_needs_somebody() -> Response:
                 "name": name,
                 "title": title,
                 "total": len(found.members[name]),
-                "customers": lists.present(session, caller, found.members[name][:SHOWN_IN_GROUP]),
+                "customers": lists.present(session, caller, found.members[name][:SHOWN_IN_GROUP], analysed=True),
             }
             for name, title in groups.TITLES.items()
         ]

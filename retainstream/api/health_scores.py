@@ -27,6 +27,8 @@ from retainstream.lib.spreadsheet import safe_cell
 from retainstream.schemas.health import (
     BackTestSchema,
     BusinessHealthSchema,
+    CustomerHealthSchema,
+    HealthDatesSchema,
     HealthQuerySchema,
     HealthScoresSchema,
     SchemeChangeSchema,
@@ -37,7 +39,7 @@ from retainstream.schemas.health import (
 )
 from retainstream.schemas.paging import page_request
 from retainstream.security.permissions import Permission
-from retainstream.services.health import business, listing, reading, schemes
+from retainstream.services.health import business, customer, listing, reading, schemes
 from retainstream.services.health.listing import Wanted
 
 blueprint = ApiBlueprint(
@@ -45,6 +47,7 @@ blueprint = ApiBlueprint(
 )
 schemes_blueprint = ApiBlueprint("health_schemes", "/health-schemes", "What health scores are made of")
 business_blueprint = ApiBlueprint("business_health", "/analytics", "The health of the business")
+customer_blueprint = ApiBlueprint("customer_health", "/customers", "The health of one customer")
 _UNCHANGED = "Nothing changed since the ETag that was sent."
 _NOT_YET = "Health scores have not been made yet."
 _NO_SCHEME = "There is no such health scheme."
@@ -86,6 +89,28 @@ def _csv(rows: Iterator[list[object]]) -> Iterator[str]:
         out = io.StringIO()
         csv.writer(out).writerow([safe_cell(cell) for cell in row])
         yield out.getvalue()
+
+
+@blueprint.route("/history", methods=["GET"])
+@requires(Permission.DASHBOARD_READ)
+@blueprint.response(200, HealthDatesSchema)
+@blueprint.alt_response(304, description=_UNCHANGED)
+def bands_by_date() -> Response:
+    """How customers spread over the bands on each date on record, oldest first; one date a day, then the last of each month."""
+    with read_unit() as session:
+        return with_etag({"items": customer.bands(session)})
+
+
+@customer_blueprint.route("/<path:user_id>/health", methods=["GET"])
+@requires(Permission.CUSTOMERS_READ)
+@customer_blueprint.response(200, CustomerHealthSchema)
+@customer_blueprint.alt_response(304, description=_UNCHANGED)
+@customer_blueprint.alt_response(404, schema=ErrorSchema, description="There is no such customer.")
+@customer_blueprint.alt_response(409, schema=ErrorSchema, description=_NOT_YET)
+def of_customer(user_id: str) -> Response:
+    """The health of one customer: the score in force with its parts, its change, and every score on record."""
+    with read_unit() as session:
+        return with_etag(customer.read(session, user_id))
 
 
 @blueprint.route("/backtest", methods=["GET"])

@@ -66,7 +66,7 @@ def whom(sent: dict[str, Any]) -> Response:
         if sent["limit"]:
             wanted = CustomerFilter(status="all", extra=(standing.condition(found.ids),))
             ids, cursor = lists.page_of_ids(session, wanted, sent["sort"], PageRequest(sent["limit"], sent["cursor"]))
-            answer |= {"items": lists.present(session, actor(), ids), "next_cursor": cursor}
+            answer |= {"items": lists.present(session, actor(), ids, analysed=True), "next_cursor": cursor}
         return json_response(answer | {"summary": standing.presented(found.look, settings.currency)})
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import marshmallow as ma
 
 from retainstream.schemas.base import Schema
-from retainstream.schemas.customers import RISK_WORDS, CustomerRecordSchema, MoneySchema, ReasonSchema, WordsField
+from retainstream.schemas.customers import (
+    RISK_WORDS,
+    CustomerRecordSchema,
+    HealthInShortSchema,
+    LifetimeInShortSchema,
+    ReasonSchema,
+    WordsField,
+)
 from retainstream.schemas.events import EventSchema, SubscriptionSchema
 from retainstream.schemas.exposures import ExposureSchema
 from retainstream.schemas.paging import MOMENT
@@ -37,7 +44,8 @@ class TimelineEntrySchema(Schema):
         metadata={
             "description": "Of an event: kind, feed, value, properties, late_us (microseconds from happening to arrival). Of a subscription: plan,"
             " revenue, started_at, ended_at, end_reason, feed. Of a version of the attributes: origin, file, first, plan. Of a score: run_id, role,"
-            " model_version (figures are in the history). Of an exposure: kind, origin, arm."
+            " model_version, churn_probability, risk_band, margin, hindsight, and move (from_run_id, from_as_of, from_risk_band, probability, margin: the"
+            " differences to the score before under the same definition; null for a first one; what moved it is in the history). Of an exposure: kind, origin, arm."
             " Of a task: task_id, state, kind, outcome, reason, owner, play, taken_at. Of a note: text, author, task_id, pinned."
         },
     )
@@ -77,22 +85,6 @@ class PortraitNoteSchema(Schema):
     text = ma.fields.String(required=True)
 
 
-class PortraitValueSchema(Schema):
-    """What the person is expected to bring, with its interval."""
-
-    value = ma.fields.Nested(MoneySchema, required=True)
-    low = ma.fields.Nested(MoneySchema, required=True, allow_none=True)
-    high = ma.fields.Nested(MoneySchema, required=True, allow_none=True)
-
-
-class PortraitHealthSchema(Schema):
-    """The person's health score, 0 to 100, and which share of its parts is known."""
-
-    score = ma.fields.Float(required=True, allow_none=True)
-    band = ma.fields.String(required=True, allow_none=True)
-    confidence = ma.fields.Float(required=True)
-
-
 class PortraitSchema(Schema):
     """Everything on record about one person."""
 
@@ -103,9 +95,9 @@ class PortraitSchema(Schema):
     exposures = ma.fields.List(ma.fields.Nested(ExposureSchema), required=True)
     tasks = ma.fields.List(ma.fields.Nested(PortraitTaskSchema), required=True)
     notes = ma.fields.List(ma.fields.Nested(PortraitNoteSchema), required=True)
-    lifetime_value = ma.fields.Nested(PortraitValueSchema, required=True, allow_none=True)
+    lifetime_value = ma.fields.Nested(LifetimeInShortSchema, required=True, allow_none=True)
     rfm_group = ma.fields.String(required=True, allow_none=True)
-    health = ma.fields.Nested(PortraitHealthSchema, required=True, allow_none=True)
+    health = ma.fields.Nested(HealthInShortSchema, required=True, allow_none=True)
 
 
 class StandingSchema(Schema):

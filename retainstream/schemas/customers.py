@@ -95,6 +95,22 @@ class ScoreFieldsSchema(Schema):
     )
 
 
+class HealthInShortSchema(Schema):
+    """The health score in force, and which share of its parts' weight is known. All of it: GET /customers/{user_id}/health."""
+
+    score = ma.fields.Float(required=True, allow_none=True, metadata={"description": "0 to 100"})
+    band = ma.fields.String(required=True, allow_none=True)
+    confidence = ma.fields.Float(required=True)
+
+
+class LifetimeInShortSchema(Schema):
+    """What the customer is expected to bring, with its interval."""
+
+    value = ma.fields.Nested(MoneySchema, required=True)
+    low = ma.fields.Nested(MoneySchema, required=True, allow_none=True)
+    high = ma.fields.Nested(MoneySchema, required=True, allow_none=True)
+
+
 class CustomerSchema(ScoreFieldsSchema):
     """A customer as lists show it. Name, e-mail and phone come only with their permission."""
 
@@ -107,6 +123,9 @@ class CustomerSchema(ScoreFieldsSchema):
     tags = ma.fields.List(ma.fields.String(), required=True)
     created_at = ma.fields.String(required=True, metadata=MOMENT)
     updated_at = ma.fields.String(required=True, metadata=MOMENT)
+    health = ma.fields.Nested(HealthInShortSchema, required=True, allow_none=True)
+    rfm_group = ma.fields.String(required=True, allow_none=True)
+    lifetime_value = ma.fields.Nested(LifetimeInShortSchema, required=True, allow_none=True)
     name = ma.fields.String(allow_none=True)
     email = ma.fields.String(allow_none=True)
     phone = ma.fields.String(allow_none=True)

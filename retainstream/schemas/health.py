@@ -77,6 +77,62 @@ class HealthScoresSchema(ListSchema):
     compared_with = _moment()
 
 
+class CustomerPartSchema(PartPointsSchema):
+    """One part of a customer's score, as their scheme has it."""
+
+    title = ma.fields.String(required=True)
+    unit = ma.fields.String(required=True)
+    weight = ma.fields.Integer(required=True, metadata={"description": "0 to 100; all of a scheme add up to 100"})
+
+
+class PastHealthSchema(Schema):
+    """A customer's health at one time; another `scheme_id` means other parts, so that the figures do not compare."""
+
+    as_of = _moment()
+    scheme_id = ma.fields.Integer(required=True)
+    score = _figure(metadata=_POINTS)
+    band = ma.fields.String(required=True, allow_none=True, validate=ma.validate.OneOf(BANDS))
+    confidence = _figure()
+    parts = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.Nested(PartPointsSchema), required=True)
+
+
+class CustomerHealthSchema(HealthScoreSchema):
+    """The health of one customer with what it was; the figures are null for one who is not in the scores in force."""
+
+    scheme_id = ma.fields.Integer(required=True, allow_none=True)
+    scheme = ma.fields.String(required=True, allow_none=True, metadata={"description": "Its name"})
+    parts = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.Nested(CustomerPartSchema), required=True)
+    as_of = _moment()
+    data_as_of = _moment()
+    made_at = _moment()
+    compared_with = _moment()
+    history = ma.fields.List(
+        ma.fields.Nested(PastHealthSchema),
+        required=True,
+        metadata={"description": "Every date on record, oldest first, the newest 60"},
+    )
+
+
+class HealthDateSchema(Schema):
+    """How customers spread over the bands at one time."""
+
+    as_of = _moment()
+    customers = ma.fields.Integer(required=True)
+    mean = _figure(metadata=_POINTS)
+    bands = ma.fields.Dict(
+        keys=ma.fields.String(validate=ma.validate.OneOf(BANDS)), values=ma.fields.Integer(), required=True
+    )
+    unknown_ = ma.fields.Integer(
+        required=True, allow_none=True, data_key="unknown", metadata={"description": "Of whom no part was known"}
+    )
+
+
+class HealthDatesSchema(Schema):
+    """The dates on record."""
+
+    items = ma.fields.List(ma.fields.Nested(HealthDateSchema), required=True)
+
+
 class SchemePartInputSchema(Schema):
     """One part of a scheme."""
 

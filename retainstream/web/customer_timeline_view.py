@@ -11,6 +11,7 @@ from retainstream.lib import clock
 from retainstream.ml.features import title_of
 from retainstream.services.timeline import Entry
 from retainstream.services.timeline_days import Day
+from retainstream.services.timeline_scores import earlier
 from retainstream.web.customer_history_view import main_reasons
 from retainstream.web.template_tools import cash, day, moment, percent
 
@@ -89,7 +90,7 @@ class DayView:
 
 def days(entries: Sequence[Entry], history: Sequence[Answer]) -> tuple[DayView, ...]:
     """Return a page of the timeline by local day, newest first; `history` has the figures of the scores, newest first."""
-    scores = {item["run_id"]: (item, _earlier(history, place)) for place, item in enumerate(history)}
+    scores = {item["run_id"]: (item, earlier(history, place)) for place, item in enumerate(history)}
     return tuple(
         DayView(word, tuple(_entry(entry, scores) for entry in found))
         for word, found in groupby(entries, key=lambda entry: day(entry.at))
@@ -98,7 +99,7 @@ def days(entries: Sequence[Entry], history: Sequence[Answer]) -> tuple[DayView, 
 
 def by_day(found: Sequence[Day], history: Sequence[Answer], addresses: Addresses) -> tuple[DayView, ...]:
     """Return whole days, newest first, with the events of each as one entry that can be opened."""
-    scores = {item["run_id"]: (item, _earlier(history, place)) for place, item in enumerate(history)}
+    scores = {item["run_id"]: (item, earlier(history, place)) for place, item in enumerate(history)}
     return tuple(_day(one, scores, addresses) for one in found)
 
 
@@ -132,16 +133,6 @@ def _events(one: Day, addresses: Addresses) -> EntryView:
     shown = tuple(_entry(entry, {}) for entry in one.events[:_SHOWN_OF_A_DAY])
     more = addresses.day(one.start) if one.event_count > len(shown) else ""
     return EntryView("", f"{one.event_count:,} events", counts, tone, shown, more)
-
-
-def _earlier(history: Sequence[Answer], place: int) -> Answer | None:
-    item = history[place]
-    same = (
-        one
-        for one in history[place + 1 :]
-        if one["definition"]["id"] == item["definition"]["id"] and one["hindsight"] == item["hindsight"]
-    )
-    return next(same, None)
 
 
 def _entry(entry: Entry, scores: Mapping[int, tuple[Answer, Answer | None]]) -> EntryView:

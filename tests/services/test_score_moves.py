@@ -31,7 +31,7 @@ from retainstream.models import (
 )
 from retainstream.schemas.performance import HistorySchema
 from retainstream.security.actor import SYSTEM
-from retainstream.services import registry, score_moves
+from retainstream.services import registry, score_moves, timeline, timeline_scores
 from retainstream.services.customers import erasure, record
 from retainstream.services.scoring import single
 from tests.history import DAY, Past
@@ -145,6 +145,30 @@ def test_parts_are_those_of_the_stated_order_by_hand(box: Settings) -> None:
     for one in newer["move"]["features"]:
         assert one["sentence"].startswith(one["title"])
         assert ("raises" if one["margin"] > 0 else "lowers") in one["sentence"]
+
+
+def test_a_timeline_tells_each_score_and_how_far_it_moved(box: Settings) -> None:
+    customer_id = _scored_in(6)[0]
+    items = {item["run_id"]: item for item in _items(box, customer_id)}
+    with read_unit() as session:
+        user_id = session.scalar(select(Identity.user_id).where(Identity.customer_id == customer_id)) or ""
+        page = timeline.read(session, SYSTEM, user_id, limit=200)
+        entries = timeline_scores.told(session, box, user_id, page.entries)
+    assert [entry.moment for entry in entries] == [entry.moment for entry in page.entries]
+    scores = [entry.facts for entry in entries if entry.source == "score"]
+    assert [facts["run_id"] for facts in scores] == list(items)
+    for facts in scores:
+        item, move = items[facts["run_id"]], facts["move"]
+        assert {name: facts[name] for name in timeline_scores.FACTS} == {
+            name: item[name] for name in timeline_scores.FACTS
+        }
+        if item["move"] is None:
+            assert move is None
+            continue
+        before = items[move["from_run_id"]]
+        assert (move["from_as_of"], move["from_risk_band"]) == (before["as_of"], before["risk_band"])
+        assert move["margin"] == pytest.approx(item["move"]["margin"]["total"], abs=1e-9)
+        assert move["probability"] == pytest.approx(item["move"]["probability"]["total"], abs=1e-9)
 
 
 def _rule(session: Any, definition_id: int) -> Any:

@@ -59,6 +59,31 @@ def values(session: Session, ids: Sequence[int], keys: Collection[str]) -> dict[
     return found
 
 
+def presented(session: Session, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Return what the API's items say of each customer: `health`, `rfm_group` and `lifetime_value`, each None where there is no figure."""
+    found: dict[int, dict[str, Any]] = {one: {"health": None, "rfm_group": None, "lifetime_value": None} for one in ids}
+    run = runs.in_force(session, "health")
+    if run is not None:
+        of_health = select(HealthScore.customer_id, HealthScore.score, HealthScore.band, HealthScore.confidence)
+        of_health = of_health.where(HealthScore.run_id == run.id, HealthScore.customer_id.in_(ids))
+        for one, score, band, confidence in session.execute(of_health):
+            found[one]["health"] = {"score": score, "band": band, "confidence": confidence}
+    run = runs.in_force(session, "rfm")
+    if run is not None:
+        of_rfm = select(RfmScore.customer_id, RfmScore.name)
+        for one, name in session.execute(of_rfm.where(RfmScore.run_id == run.id, RfmScore.customer_id.in_(ids))):
+            found[one]["rfm_group"] = name
+    run = runs.in_force(session, "lifetime")
+    if run is not None:
+        value = LifetimeValue
+        for row in session.scalars(select(value).where(value.run_id == run.id, value.customer_id.in_(ids))):
+            amounts = {"value": row.value_minor, "low": row.low_minor, "high": row.high_minor}
+            found[row.customer_id]["lifetime_value"] = {
+                name: money(minor, row.currency) for name, minor in amounts.items()
+            }
+    return found
+
+
 def _lifetime(row: LifetimeValue) -> dict[str, Any]:
     def major(minor: int | None) -> Any:
         return None if minor is None else to_major(minor, row.currency)

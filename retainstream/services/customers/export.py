@@ -19,13 +19,17 @@ from retainstream.models import AttributeDefinition, Customer, Identity
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import attributes, audit, predictions
-from retainstream.services.customers import sheet
+from retainstream.services.customers import derived, sheet
 from retainstream.services.customers.filters import CustomerFilter
 from retainstream.services.customers.lists import page_of_ids
 
 BLOCK = 500
 FIXED = ("user_id", "plan", "monthly_revenue", "currency", "signup_at", "tenure_months", "churned", "tags")
 SCORED = ("churn_probability", "confidence", "risk_band", "risk_percentile", "model_version", "scored_at", "reasons")
+DERIVED = (
+    "health_score", "health_band", "rfm", "lifetime_value", "lifetime_low", "lifetime_high", "lifetime_currency",
+)  # fmt: skip
+"""What analyses say; empty cells before they were made."""
 PERSONAL = ("name", "email", "phone")
 
 
@@ -64,7 +68,7 @@ def workbook(
 
 
 def _headings(actor: Actor, defined: list[AttributeDefinition]) -> list[Heading]:
-    fixed = [*FIXED, *SCORED, *_personal(actor)]
+    fixed = [*FIXED, *SCORED, *DERIVED, *_personal(actor)]
     own = [
         Heading(
             item.name if item.name not in fixed else f"attribute_{item.name}", sheet.OWN_KINDS.get(item.kind, "text")
@@ -108,6 +112,7 @@ def _rows(
     }
     values = attributes.current_values(session, ids)
     scores = predictions.scores_of(session, ids)
+    made = derived.values(session, ids, (derived.HEALTH, derived.RFM, derived.LIFETIME))
     rows: list[list[object]] = []
     for one in ids:
         customer, identity = found[one]
@@ -129,7 +134,8 @@ def _rows(
         reasons = " ".join(str(reason["sentence"]) for reason in score["reasons"])  # type: ignore[attr-defined]
         scored = [score[name] for name in SCORED[:-1]] + [reasons]
         shown = [_shown(own.get(name), kind) for name, kind in defined]
-        rows.append([*fixed, *scored, *(getattr(identity, name) for name in personal), *shown])
+        analysed = [made[one][name] for name in DERIVED]
+        rows.append([*fixed, *scored, *analysed, *(getattr(identity, name) for name in personal), *shown])
     return rows
 
 

@@ -30,7 +30,7 @@ from retainstream.models import Customer, Identity, LatestScore
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import predictions, preferences
-from retainstream.services.customers import counted
+from retainstream.services.customers import counted, derived
 from retainstream.services.customers.filters import CustomerFilter
 from retainstream.services.paging import reading_cursor
 
@@ -164,14 +164,18 @@ def _size(session: Session, query: Select[Any]) -> int:
     return session.execute(select(func.count()).select_from(query.subquery())).scalar_one()
 
 
-def present(session: Session, actor: Actor, ids: Sequence[int]) -> list[dict[str, object]]:
-    """Return the API's items for customers, in the order of `ids`. Personal details need their permission."""
+def present(session: Session, actor: Actor, ids: Sequence[int], *, analysed: bool = False) -> list[dict[str, object]]:
+    """Return the API's items for customers, in the order of `ids`. Personal details need their permission.
+
+    `analysed` adds what the runs in force say: health, RFM group and lifetime value, which pages read for the columns that they show.
+    """
     rows = session.execute(
         select(Customer, Identity).join(Identity, Identity.customer_id == Customer.id).where(Customer.id.in_(ids))
     ).all()
     scores = predictions.scores_of(session, list(ids))
     found = {customer.id: _item(customer, identity, scores.get(customer.id), actor) for customer, identity in rows}
-    return [found[one] for one in ids if one in found]
+    told = derived.presented(session, ids) if analysed else {}
+    return [found[one] | told.get(one, {}) for one in ids if one in found]
 
 
 def updated(customer: Customer, identity: Identity) -> str | None:
@@ -198,9 +202,9 @@ def _item(customer: Customer, identity: Identity, score: dict[str, object] | Non
 
 
 def page(session: Session, actor: Actor, wanted: CustomerFilter, sort: str, request: PageRequest) -> Page:
-    """Return one page of customers with scores and reasons, and the count of the whole list."""
+    """Return one page of customers with scores, reasons and what analyses say of them, and the count of the whole list."""
     found, cursor = page_of_ids(session, wanted, sort, request)
-    return Page(present(session, actor, found), cursor, counted.total(session, wanted))
+    return Page(present(session, actor, found, analysed=True), cursor, counted.total(session, wanted))
 
 
 def high_value_threshold(session: Session) -> int | None:

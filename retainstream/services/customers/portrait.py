@@ -10,17 +10,13 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from retainstream.lib import clock
-from retainstream.lib.money import money
 from retainstream.lib.pagination import PageRequest
 from retainstream.models import (
     AttributeVersion,
     Event,
     Exposure,
-    HealthScore,
     Label,
-    LifetimeValue,
     Note,
-    RfmScore,
     ScoreHistory,
     ScoringRun,
     Subscription,
@@ -29,8 +25,7 @@ from retainstream.models import (
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import audit, exposures
-from retainstream.services.analyses import runs
-from retainstream.services.customers import record
+from retainstream.services.customers import derived, record
 from retainstream.services.events import listing
 
 _PAGE = 500
@@ -96,7 +91,7 @@ def export(session: Session, actor: Actor, user_id: str) -> dict[str, object]:
         "exposures": _all(lambda request: exposures.of_customer(session, user_id, request)[0].to_dict()),
         "tasks": [_task(row) for row in _theirs(session, Task, customer.id)],
         "notes": [_note(row) for row in _theirs(session, Note, customer.id)],
-        **_derived(session, customer.id),
+        **derived.presented(session, [customer.id])[customer.id],
     }
     audit.record(session, actor, "customer.export", "customer", customer.id)
     return found
@@ -116,21 +111,6 @@ def _all(page: Callable[[PageRequest], dict[str, Any]]) -> list[object]:
 
 def _theirs(session: Session, model: Any, customer_id: int) -> list[Any]:
     return list(session.scalars(select(model).where(model.customer_id == customer_id).order_by(model.id.desc())))
-
-
-def _derived(session: Session, customer_id: int) -> dict[str, object]:
-    """Return what analyses say of the customer now: the value with its interval, the group, and health."""
-    value_run, rfm_run = runs.in_force(session, "lifetime"), runs.in_force(session, "rfm")
-    value = None if value_run is None else session.get(LifetimeValue, (value_run.id, customer_id))
-    scores = None if rfm_run is None else session.get(RfmScore, (rfm_run.id, customer_id))
-    told = None
-    if value is not None:
-        amounts = {"value": value.value_minor, "low": value.low_minor, "high": value.high_minor}
-        told = {name: money(minor, value.currency) for name, minor in amounts.items()}
-    health_run = runs.in_force(session, "health")
-    row = None if health_run is None else session.get(HealthScore, (health_run.id, customer_id))
-    health = None if row is None else {"score": row.score, "band": row.band, "confidence": row.confidence}
-    return {"lifetime_value": told, "rfm_group": None if scores is None else scores.name, "health": health}
 
 
 def _task(row: Task) -> dict[str, object]:

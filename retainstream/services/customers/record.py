@@ -65,7 +65,7 @@ def require(session: Session, user_id: str) -> tuple[Customer, Identity]:
 def read(session: Session, actor: Actor, user_id: str) -> dict[str, object]:
     """Return everything about a customer: the list's item plus all attributes."""
     customer, identity = require(session, user_id)
-    (item,) = lists.present(session, actor, [customer.id])
+    (item,) = lists.present(session, actor, [customer.id], analysed=True)
     values = attributes.current_values(session, [customer.id]).get(customer.id, {})
     described: list[dict[str, object]] = []
     for definition in attributes.definitions(session):
