@@ -166,8 +166,13 @@ def change(sent: dict[str, Any], segment_id: str) -> Response:
 @requires(Permission.SEGMENTS_WRITE)
 @blueprint.response(200, SegmentDeletedSchema)
 @blueprint.alt_response(404, schema=ErrorSchema, description=_NO_SEGMENT)
+@blueprint.alt_response(
+    409,
+    schema=ErrorSchema,
+    description="A health scheme, a report or a saved view builds on it; `detail.used_by` names them.",
+)
 def delete(segment_id: str) -> Response:
-    """Delete a segment with the record of who was in it; the customers stay."""
+    """Delete a segment that nothing builds on, with the record of who was in it; the customers stay."""
     with unit_of_work() as session:
         name = saved.delete(session, actor(), path_id(segment_id, "segment"))
     return json_response({"deleted": True, "name": name})

@@ -8,11 +8,12 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
+from retainstream.errors import Conflict
 from retainstream.lib import clock
 from retainstream.lib.money import to_major
 from retainstream.security.permissions import Permission
 from retainstream.services import dashboard
-from retainstream.services.segments import membership, saved, standing
+from retainstream.services.segments import membership, saved, standing, usage
 from retainstream.services.segments.fields import catalogue
 from retainstream.services.segments.standing import Standing
 from retainstream.web import csv_files, frame, segments_view
@@ -86,6 +87,7 @@ def one(segment_id: int) -> BaseResponse:
             "segments/segment.html",
             here="segments",
             view=view,
+            used_by=usage.in_words(usage.of_segment(session, person, segment_id)),
             may_write=person.may(Permission.SEGMENTS_WRITE),
         )
 
@@ -104,9 +106,13 @@ def history(segment_id: int) -> BaseResponse:
 @blueprint.post(f"{PAGE}/<int:segment_id>/delete")
 @requires_page(Permission.SEGMENTS_WRITE)
 def delete(segment_id: int) -> BaseResponse:
-    """Delete a segment; the customers stay."""
-    with unit_of_work() as session:
-        name = saved.delete(session, signed_in_actor(), segment_id)
+    """Delete a segment; the customers stay. Back to it, with who they are, when others build on it."""
+    try:
+        with unit_of_work() as session:
+            name = saved.delete(session, signed_in_actor(), segment_id)
+    except Conflict as used:
+        flash(used.message, "bad")
+        return go(f"{PAGE}/{segment_id}")
     flash(f"Deleted the segment “{name}”.", "good")
     return go(PAGE)
 

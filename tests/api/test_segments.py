@@ -9,6 +9,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from retainstream.config import Settings
+from retainstream.db import unit_of_work
+from retainstream.models import SavedView
+from retainstream.security.actor import SYSTEM
+from retainstream.services.segments import usage
 from tests.conftest import Cast
 from tests.web.stocked import stock
 from tests.work import run_job
@@ -129,3 +133,58 @@ def test_a_declared_feature_is_a_field_with_unit_and_group(client: FlaskClient, 
         TRY, json={"rule": {"field": "feature.logins", "op": "eq", "value": 2}}, headers=owner
     ).json
     assert [item["user_id"] for item in found["items"]] == [user_id]
+
+
+def test_a_segment_that_others_build_on_is_not_deleted(client: FlaskClient, cast: Cast) -> None:
+    kept, other = keep(client, cast), keep(client, cast, RISKY, "Risky")
+    analyst, path, cell = cast.token("analyst"), f"{URL}/{kept['id']}", f"cell={kept['cell']}"
+    scheme = {
+        "name": "Of Basic",
+        "segment_id": kept["id"],
+        "parts": [{"key": "feature.payment_failures", "weight": 100, "worst": 3, "best": 0}],
+    }
+    report = {"name": "Basic weekly", "subject": "customers", "parameters": f"{cell}&band=high", "format": "csv"}
+    made = [
+        client.post("/api/v1/health-schemes", json=scheme, headers=analyst),
+        client.post("/api/v1/reports", json=report, headers=analyst),
+        client.post("/api/v1/customers/views", json={"name": "Mine", "parameters": cell}, headers=analyst),
+        client.post(
+            "/api/v1/customers/views", json={"name": "Theirs", "parameters": cell}, headers=cast.token("owner")
+        ),
+    ]
+    assert [answer.status_code for answer in made] == [201] * 4, [answer.text for answer in made]
+    refused = client.delete(path, headers=analyst)
+    assert refused.status_code == 409
+    error: Any = refused.get_json()["error"]
+    used: Any = [(one["kind"], one["name"]) for one in error["detail"]["used_by"]]
+    assert used == [("health_scheme", "Of Basic"), ("report", "Basic weekly"), ("view", "Mine")]
+    for words in ("“Of Basic”", "“Basic weekly”", "“Mine”"):
+        assert words in error["message"]
+    assert client.delete(f"{URL}/{other['id']}", headers=analyst).status_code == 200
+    schemes: Any = client.get("/api/v1/health-schemes", headers=analyst).json
+    (mine,) = (one["id"] for one in schemes["items"] if one["segment_id"] == kept["id"])
+    gone = (f"health-schemes/{mine}", f"reports/{made[1].json['id']}", f"customers/views/{made[2].json['id']}")  # type: ignore[index] # fmt: skip
+    for address in gone:
+        assert client.delete(f"/api/v1/{address}", headers=analyst).status_code == 200, address
+    assert (
+        client.delete(path, headers=analyst).status_code == 200
+    )  # another's own view cannot be seen, and holds nothing up
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("cell=segment%3A7", True),
+        ("cell=rfm:at_risk;segment:7", True),
+        ("cell=segment:7@2026-01-01", True),
+        ("by=segment.7", True),
+        ("segment=3,7", True),
+        ("cell=segment:71&min_tenure=7", False),
+        ("q=segment+7&plan=7", False),
+    ],
+)
+def test_a_query_names_a_segment_however_it_is_written(cast: Cast, app: Flask, query: str, named: bool) -> None:
+    with app.app_context(), unit_of_work() as session:
+        session.add(SavedView(owner_id=cast.users["owner"], name="x", query=query, shared=True, created_at=1))
+        session.flush()
+        assert bool(usage.of_segment(session, SYSTEM, 7)) is named

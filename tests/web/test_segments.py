@@ -160,6 +160,18 @@ def test_a_segment_is_changed_looked_at_and_deleted(
     assert browser.get(f"/segments/{one}").status_code == 404
 
 
+def test_what_others_build_on_is_not_deleted(box: Flask, as_: Callable[[str], Browser]) -> None:
+    one, browser = keep(box), as_("analyst")
+    page = f"/segments/{one}"
+    assert "Delete this segment" in browser.get(page).text
+    saved_list = {"name": "Basic ones", "of": f"cell=segment:{one}"}
+    assert browser.post("/customers/views", saved_list, page="/customers").status_code == 303
+    shown = browser.get(page).text
+    assert "It is used by the saved view “Basic ones”" in shown and "Delete this segment" not in shown
+    assert browser.post(f"{page}/delete", {}, page=page).headers["Location"].endswith(page)
+    assert "Change or delete what builds on it first" in browser.get(page).text
+
+
 def test_a_rule_that_cannot_be_told_says_so(box: Flask, as_: Callable[[str], Browser]) -> None:
     one = keep(box, {"field": "attribute.payment_failures", "op": "ge", "value": 1})
     with box.app_context(), unit_of_work() as session:

@@ -15,7 +15,7 @@ from retainstream.models import Segment, User
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import audit, jobs, revisions
-from retainstream.services.segments import rules
+from retainstream.services.segments import rules, usage
 from retainstream.services.segments.fields import catalogue
 from retainstream.services.segments.rules import Node
 
@@ -135,10 +135,11 @@ def change(
 
 
 def delete(session: Session, actor: Actor, segment_id: int) -> str:
-    """Delete a segment with the record of who was in it, and return its name; raises NotFound."""
+    """Delete a segment with the record of who was in it, and return its name; raises NotFound, and Conflict naming what builds on it."""
     actor.require(Permission.SEGMENTS_WRITE)
     found = _require(session, segment_id)
     name = found.name
+    usage.insist_on_unused(session, actor, segment_id, name)
     session.delete(found)
     audit.record(session, actor, "segment.delete", "segment", segment_id)
     revisions.bump(session, "analyses")
