@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qs, parse_qsl
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
@@ -14,7 +14,6 @@ from retainstream.errors import Conflict
 from retainstream.models import HealthScheme, Report, SavedView
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
-from retainstream.services.reports import saved as reports
 
 _SHOWN = 3
 _ONE_AND_MANY = {
@@ -76,7 +75,8 @@ def _schemes(session: Session, actor: Actor, segment_id: int) -> Iterator[Use]:
 def _reports(session: Session, actor: Actor, segment_id: int) -> Iterator[Use]:
     for report in session.scalars(select(Report).where(Report.query.contains("segment")).order_by(Report.name)):
         if _names(report.query, segment_id):
-            yield _use("report", report.id, report.name, seen=reports.may_read(actor, report))
+            personal = not parse_qs(report.query).get("q") or actor.may(Permission.CUSTOMERS_PERSONAL)
+            yield _use("report", report.id, report.name, seen=actor.may(Permission.CUSTOMERS_EXPORT) and personal)
 
 
 def _views(session: Session, actor: Actor, segment_id: int) -> Iterator[Use]:
