@@ -150,10 +150,11 @@ def queue_file(
     from retainstream.services.events.preview import Asked, preview
 
     asked = Asked(kind, feed, unknown, known_at_time)
+    accepted = files.allowed(settings(), source)
     with file.open("rb") as stream:
-        upload = files.receive(stream, file.name, settings())
+        upload = files.receive(stream, file.name, accepted)
     try:
-        found = preview(upload.path, upload.filename, settings(), target, asked, mapping)
+        found = preview(upload.path, upload.filename, accepted, target, asked, mapping)
         found.require_answers()
         with unit_of_work() as session:
             batch, job = batches.queue(

@@ -97,10 +97,11 @@ def queue_file(
     """
     from retainstream.services.imports.preview import preview
 
+    accepted = files.allowed(settings(), source)
     with file.open("rb") as stream:
-        upload = files.receive(stream, file.name, settings())
+        upload = files.receive(stream, file.name, accepted)
     try:
-        found = preview(upload.path, upload.filename, settings(), mapping, label=label, known_at_time=known_at_time)
+        found = preview(upload.path, upload.filename, accepted, mapping, label=label, known_at_time=known_at_time)
         _require_answers(found)
         with unit_of_work() as session:
             batch, job = batches.queue(

@@ -32,9 +32,10 @@ from retainstream.models import (
 from retainstream.security.actor import Actor
 from retainstream.services import churn_definitions, preferences, replay
 from retainstream.services.access import accounts
+from retainstream.services.imports import files
 from retainstream.services.segments import examples
 
-SOURCE = "demo"
+SOURCE = files.MADE_HERE
 EMAIL = "owner@example.com"
 LOGIN_NAME = "demo-login"
 SETTING = "demo"
@@ -196,20 +197,22 @@ def define(session: Session, actor: Actor) -> None:
 
 def write_file(settings: Settings, made: Made, target: str) -> Path:
     """Write one of the simulated service's files into the instance folder; the same service, the same rows."""
-    from retainstream.ml.simulator import Service, Simulation, files
+    from retainstream.ml.simulator import Service, Simulation
+    from retainstream.ml.simulator.files import write_customers, write_events, write_subscriptions
+    from retainstream.ml.simulator.turns import Turns
 
-    simulation = Simulation(Service(customers=made.customers, months=made.months, end=made.end, seed=made.seed))
+    played = Turns(Simulation(Service(customers=made.customers, months=made.months, end=made.end, seed=made.seed)))
     write = {
-        "customers": files.write_customers,
+        "customers": write_customers,
         # In the box's own currency, so that prices and costs can be compared, if it has cents as the made-up prices do.
-        "subscriptions": partial(files.write_subscriptions, currency=settings.currency)
+        "subscriptions": partial(write_subscriptions, currency=settings.currency)
         if exponent(settings.currency) == 2
-        else files.write_subscriptions,
-        "events": files.write_events,
+        else write_subscriptions,
+        "events": write_events,
     }[target]
     path = settings.instance_path / "uploads" / f"demo-{target}.csv{'.gz' if target == 'events' else ''}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write(simulation, path)
+    write(played, path)
     return path
 
 

@@ -108,7 +108,7 @@ def _receive(settings: Settings, made: Made, target: str) -> Upload:
     path = demo.write_file(settings, made, target)
     try:
         with path.open("rb") as stream:
-            return files.receive(stream, path.name, settings)
+            return files.receive(stream, path.name, files.allowed(settings, demo.SOURCE))
     finally:
         path.unlink()
 
@@ -118,7 +118,7 @@ def _queue_load(session: Session, context: jobs.JobContext, target: str, upload:
     from retainstream.services.events import preview as events
     from retainstream.services.imports import preview as customers
 
-    settings = context.settings
+    settings = files.allowed(context.settings, demo.SOURCE)
     if target == batches.CUSTOMERS:
         found = customers.preview(upload.path, upload.filename, settings, known_at_time=True)
         mapping, warnings, options = found.mapping, found.learnt.warnings, None

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
+import numpy as np
 import pytest
 from click.testing import Result
 from flask import Flask
@@ -12,8 +15,10 @@ from sqlalchemy import func, select
 
 from retainstream.cli import demo as command
 from retainstream.cli.terminal import see_through
+from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.lib import clock
+from retainstream.ml.asof.outcomes import Outcomes
 from retainstream.ml.datagen import generate_streaming_customers
 from retainstream.models import (
     ChurnDefinition,
@@ -27,8 +32,11 @@ from retainstream.models import (
     Subscription,
 )
 from retainstream.security.actor import COMMAND
-from retainstream.services import churn_definitions, demo, preferences
+from retainstream.services import as_of, churn_definitions, demo, preferences
+from retainstream.services.analyses import material
 from retainstream.services.imports import batches
+from retainstream.services.revenue import bridge
+from tests.work import run_job
 
 Run = Callable[..., Result]
 EVERYTHING = (
@@ -90,6 +98,56 @@ def test_a_demo_has_a_past_and_is_done_once(app: Flask, run: Run) -> None:
     again = run("--customers", "700", "--seed", "6")
     assert "nothing was done" in again.output
     assert counts(app) == found
+
+
+def test_revenue_of_the_demo_moves_in_every_way_and_who_comes_back_had_left(
+    app: Flask, run: Run, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "_next_look", lambda session, made: None)
+    assert run("--customers", "1500", "--months", "12", "--seed", "5").exit_code == 0
+    with app.app_context():
+        run_job(settings, "analyse")
+        with read_unit() as session:
+            months = bridge.rows(bridge.read(session, settings))
+            found = material.read(session, settings)
+            definition = churn_definitions.in_force(session)
+            assert definition is not None
+            rule = churn_definitions.rule_of(definition)
+            assert rule is not None
+            history = as_of.history(session, settings)
+    for kind in bridge.KINDS:
+        assert sum(cast(int, month[f"{kind}_customers"]) for month in months) > 5, kind
+    customers, lives = np.unique(found.stay_customer, return_counts=True)
+    back = customers[lives == 2]
+    assert len(back) > 20
+    assert lives.max() == 2, "a change of plan is no departure"
+    rows = np.isin(found.stay_customer, back)
+    start, end = found.stay_start[rows].reshape(-1, 2), found.stay_end[rows].reshape(-1, 2)
+    assert (start[:, 1] > end[:, 0]).all()
+    # A label says what became of the stay that a customer was in: who came back later left all the same.
+    left = end[:, 0][found.stay_counts[rows].reshape(-1, 2)[:, 0]]
+    moment = int(np.median(left)) // clock.DAY_US * clock.DAY_US
+    gone = back[(start[:, 0] < moment) & (end[:, 0] >= moment) & (end[:, 0] < moment + 30 * clock.DAY_US)]
+    labels = Outcomes(rule, history, found.as_of).labels(gone, moment)
+    assert len(labels.y)
+    assert labels.y.max() == 1
+
+
+def test_the_demo_is_loaded_whatever_the_limits_on_files_of_others(
+    app: Flask, run: Run, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.config["RETAINSTREAM"] = replace(settings, import_max_rows=300)
+    monkeypatch.setattr(demo, "_next_look", lambda session, made: None)
+    done = run("--customers", "500", "--months", "4", "--seed", "5")
+    assert done.exit_code == 0, done.output
+    found = counts(app)
+    assert found[0] == 500 and found[1] > 5_000
+    path = tmp_path / "customers.csv"
+    generate_streaming_customers(500, 3).to_csv(path, index=False)
+    refused = app.test_cli_runner().invoke(args=["import", str(path), "--confirm-label"])
+    assert refused.exit_code == 1
+    assert "more than 300 rows" in refused.output
+    assert counts(app)[:2] == found[:2]
 
 
 def test_an_interrupted_demo_goes_on_with_the_same_service(

@@ -2,7 +2,8 @@
 
 These are not real people and prove nothing about real ones. :class:`Service` is what is asked for, :class:`Simulation` plays it:
 ``setup`` holds the dials, ``world`` the calendar, ``people`` who the customers are, ``life`` a day of theirs, ``emission`` what the
-company sees of it, ``oracle`` the truth, ``record`` the whole as a :class:`~retainstream.ml.asof.columns.History`, ``files`` the files.
+company sees of it, ``oracle`` the truth, ``record`` the whole as a :class:`~retainstream.ml.asof.columns.History`, ``turns`` changes of plan
+and returns, for a demo, ``files`` the files.
 
 Examples
 --------

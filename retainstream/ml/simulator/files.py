@@ -8,13 +8,14 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol, TextIO
 
 import numpy as np
 
 from retainstream.ml.simulator.emission import KINDS, PROPERTIES, EventColumns
-from retainstream.ml.simulator.play import Simulation
-from retainstream.ml.simulator.setup import CAUSES, CURRENCY, NEVER, PLANS
+from retainstream.ml.simulator.people import CustomerColumns
+from retainstream.ml.simulator.setup import CAUSES, CURRENCY, NEVER, PLANS, Service
+from retainstream.ml.simulator.statements import StatementColumns
 
 CUSTOMER_COLUMNS = (
     "user_id",
@@ -43,7 +44,24 @@ EVENT_COLUMNS = ("event_id", "user_id", "kind", "occurred_at", "received_at", "v
 _ROWS = 50_000
 
 
-def write_customers(simulation: Simulation, path: Path) -> int:
+class Played(Protocol):
+    """What is written: a simulation, or one with turns."""
+
+    @property
+    def service(self) -> Service:
+        """What was asked for."""
+
+    def customers(self, rows: slice = ...) -> CustomerColumns:
+        """Return the customers."""
+
+    def statements(self) -> StatementColumns:
+        """Return the statements about subscriptions."""
+
+    def events(self) -> Iterator[EventColumns]:
+        """Yield the events, a month at a time."""
+
+
+def write_customers(simulation: Played, path: Path) -> int:
     """Write one row of CSV for each customer; returns how many. A name that ends in .gz is packed."""
     n = simulation.service.customers
     with _text(path) as stream:
@@ -69,7 +87,7 @@ def write_customers(simulation: Simulation, path: Path) -> int:
     return n
 
 
-def write_subscriptions(simulation: Simulation, path: Path, currency: str = CURRENCY) -> int:
+def write_subscriptions(simulation: Played, path: Path, currency: str = CURRENCY) -> int:
     """Write one row of CSV for each statement about a subscription, in the order of arrival; returns how many."""
     found = simulation.statements()
     ids = _user_ids(simulation)
@@ -84,9 +102,10 @@ def write_subscriptions(simulation: Simulation, path: Path, currency: str = CURR
             ends = np.where(open_ended, "", _instants(np.where(open_ended, 0, ended)))
             prices = [f"{minor / 100:.2f}" for minor in found.price_minor[at].tolist()]
             rows.writerows(
-                (f"sub_{user[4:]}", user, PLANS[plan], price, currency, *rest)
-                for user, plan, price, *rest in zip(
+                (f"sub_{user[4:]}{f'-{number + 1}' if number else ''}", user, PLANS[plan], price, currency, *rest)
+                for user, number, plan, price, *rest in zip(
                     ids[who],
+                    found.number[at].tolist(),
                     found.plan[at].tolist(),
                     prices,
                     _instants(found.started[at]),
@@ -99,7 +118,7 @@ def write_subscriptions(simulation: Simulation, path: Path, currency: str = CURR
     return len(found)
 
 
-def write_events(simulation: Simulation, path: Path, progress: Callable[[float], None] | None = None) -> int:
+def write_events(simulation: Played, path: Path, progress: Callable[[float], None] | None = None) -> int:
     """Write all events, a month at a time; returns how many.
 
     Parameters
@@ -153,7 +172,7 @@ def _json_lines(month: EventColumns, ids: np.ndarray, at: slice) -> Iterator[str
     )
 
 
-def _user_ids(simulation: Simulation) -> np.ndarray:
+def _user_ids(simulation: Played) -> np.ndarray:
     return simulation.customers().user_id
 
 

@@ -39,12 +39,16 @@ class Simulation:
     Parameters
     ----------
     service : Service
+    people : People, optional
+        As many as the service has customers, rising by `joined`; drawn from the seed by default.
+    world : World, optional
+        Of a service with the same span; drawn from the seed by default.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, people: People | None = None, world: World | None = None) -> None:
         self.service = service
-        self.world = World.of(service)
-        self.people = People.of(service)
+        self.world = world or World.of(service)
+        self.people = people or People.of(service)
         self._ledger: Ledger | None = None
 
     @property

@@ -16,7 +16,7 @@ NO_REASON = -1
 
 @dataclass(frozen=True)
 class StatementColumns:
-    """Statements about subscriptions, rising by `received`; one subscription for each customer, so `who` is its key, too.
+    """Statements about subscriptions, rising by `received`; `who` and `number` together are a subscription's key.
 
     Attributes
     ----------
@@ -29,6 +29,8 @@ class StatementColumns:
         Microseconds UTC; `ended` is NEVER for one that goes on, and may lie after `received`.
     reason : int8 array
         Position in CAUSES, -1 for one that goes on.
+    number : int8 array
+        0 for a customer's first subscription, the only one unless they come back.
     """
 
     who: np.ndarray
@@ -38,6 +40,7 @@ class StatementColumns:
     ended: np.ndarray
     reason: np.ndarray
     received: np.ndarray
+    number: np.ndarray
 
     def __len__(self) -> int:
         return len(self.who)
@@ -97,7 +100,7 @@ class Ledger:
     def statements(self) -> StatementColumns:
         """Return what arrived before the end of the span."""
         columns = [np.concatenate(parts) for parts in zip(*self._said, strict=True)]
-        received = columns[-1]
+        received = columns[-2]
         arrived = np.flatnonzero(received < self.service.end)
         order = arrived[np.argsort(received[arrived], kind="stable")]
         return StatementColumns(*(column[order] for column in columns))
@@ -121,7 +124,8 @@ class Ledger:
     ) -> None:
         price = self.price_minor(who, plan, day)
         reasons = np.full(len(who), reason, np.int8)
-        self._said.append((who, plan.astype(np.int8), price, self._started(who), ended, reasons, received))
+        number = np.zeros(len(who), np.int8)
+        self._said.append((who, plan.astype(np.int8), price, self._started(who), ended, reasons, received, number))
 
 
 def billing_lag(n: int, rng: np.random.Generator) -> np.ndarray:

@@ -62,6 +62,7 @@ class Attempt(ABC):
     sketch: dict[str, Any]
     on_error: str
     warnings: list[dict[str, object]]
+    source: str
     now: int = field(default_factory=clock.now_us)
     bad: RefusedRows = field(default_factory=RefusedRows)
     counts: dict[str, int] = field(default_factory=dict)
@@ -75,7 +76,15 @@ class Attempt(ABC):
             batch.state, batch.counts, batch.error = "applying", {}, None
             session.execute(delete(ImportRowError).where(ImportRowError.batch_id == batch_id))
             files.sweep(session, context.settings)
-            return cls(context, batch_id, str(batch.upload_name), batch.mapping, batch.on_error, list(batch.warnings))
+            return cls(
+                context,
+                batch_id,
+                str(batch.upload_name),
+                batch.mapping,
+                batch.on_error,
+                list(batch.warnings),
+                batch.source,
+            )
 
     @abstractmethod
     def take_in(self) -> dict[str, object]:
@@ -86,7 +95,7 @@ class Attempt(ABC):
         path = files.path_of(self.context.settings, self.upload_name)
         if not path.exists():
             raise NotReady("The uploaded file is no longer there; load it again.")
-        return open_table(path, files.limits(self.context.settings))
+        return open_table(path, files.limits(files.allowed(self.context.settings, self.source)))
 
     @property
     def refuses(self) -> bool:
