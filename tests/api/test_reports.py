@@ -78,6 +78,7 @@ def test_a_report_rests_goes_on_and_is_deleted(client: FlaskClient, cast: Cast) 
         ({"name": " "}, "name"),
         ({"subject": "weather"}, "subject"),
         ({"parameters": "band=purple"}, "band"),
+        ({"parameters": "plans=Basic"}, "plans"),
         ({"subject": "home"}, "parameters"),
         ({"format": "docx"}, "format"),
         ({"schedule": {"every": "week", "hour": 7}}, "weekday"),

@@ -21,6 +21,10 @@ from retainstream.services.customers.lists import DEFAULT_ORDER, GROUP_ORDER, us
 from retainstream.services.preferences import BAND_NAMES
 
 RANGES = ("min_probability", "max_probability", "min_revenue", "max_revenue", "min_tenure", "max_tenure")
+FILTERS = ("q", "group", "cell", "segment", "status", "band", "plan", "tag", *RANGES, "sort", "columns")
+"""Every parameter of a list."""
+PLACES = ("after", "before", "at", "cursor", "page", "page_size", "limit")
+"""Parameters that say where in a list somebody is."""
 _MOST_COLUMNS = 60
 
 
@@ -164,11 +168,25 @@ def read_query(query: str) -> Asked:
 
 
 def checked_query(query: str) -> str:
-    """Return a query string in its canonical form; raises InvalidInput as `read`."""
+    """Return a query string, which somebody keeps, in its canonical form.
+
+    An address that is opened forgives what it does not know; what is kept does not, since a misspelt filter would mean everybody for good. Only a place
+    in the list, such as a cursor, is left out silently: an address that was copied from the page may hold one.
+
+    Raises
+    ------
+    InvalidInput
+        Naming each parameter that is unknown or not as expected.
+    """
     try:
-        return read_query(query.removeprefix("?")).query()
+        given = parse_qs(query.removeprefix("?"), keep_blank_values=True, max_num_fields=1000)
     except ValueError as bad:
         raise InvalidInput("That is no query string of a list.", fields={"query": [str(bad)]}) from bad
+    unknown = [name for name in given if name not in FILTERS and name not in PLACES]
+    if unknown:
+        known = f"There is no such filter; there are: {', '.join(FILTERS)}."
+        raise InvalidInput("This list cannot be kept.", fields={name[:80]: [known] for name in unknown})
+    return read(given).query()
 
 
 def without(asked: Asked, field: str, value: str) -> Asked:
