@@ -35,7 +35,10 @@ class ReportInputSchema(Schema):
     parameters = ma.fields.String(
         load_default="",
         validate=ma.validate.Length(max=2000),
-        metadata={"description": "For customers: parameters of GET /customers, such as band=high&sort=-revenue"},
+        metadata={
+            "description": "As the page's address has them. For customers: parameters of GET /customers, such as band=high&sort=-revenue. For cohorts: unit"
+            " (month or week) and grid (contract or activity). For survival: by, as GET /survival takes it. For revenue: month, the last one shown"
+        },
     )
     format = ma.fields.String(required=True, validate=ma.validate.OneOf(_FORMATS))
     schedule = ma.fields.Nested(

@@ -15,7 +15,7 @@ from retainstream.errors import Conflict, Forbidden, InvalidInput, RetainStreamE
 from retainstream.lib.pagination import PageRequest
 from retainstream.security.permissions import Permission
 from retainstream.services.customers import asked
-from retainstream.services.reports import files, lists, saved
+from retainstream.services.reports import files, lists, parameters, saved
 from retainstream.services.reports.saved import ReportView
 from retainstream.web import current_jobs, frame, reports_form, reports_view
 from retainstream.web.browser_session import go
@@ -118,9 +118,10 @@ def one(report_id: int) -> BaseResponse:
 
 
 def _said(session: Session, view: ReportView) -> str:
-    if not view.subject.listed:
-        return ""
     try:
+        if not view.subject.listed:
+            words = parameters.said(session, view.subject.key, view.report.query)
+            return f"{words[:1].upper()}{words[1:]}." if words else ""
         return lists.said(session, asked.read_query(view.report.query))
     except RetainStreamError as gone:  # such as a segment that was deleted since
         return gone.message

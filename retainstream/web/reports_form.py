@@ -13,7 +13,7 @@ from retainstream.lib.pagination import PageRequest
 from retainstream.models import Report
 from retainstream.security.actor import Actor
 from retainstream.services.customers import asked, views
-from retainstream.services.reports import lists
+from retainstream.services.reports import lists, parameters
 from retainstream.services.reports.formats import FORMATS
 from retainstream.services.reports.subjects import SUBJECTS
 
@@ -37,9 +37,10 @@ class Typed:
 
 
 def fresh(given: Mapping[str, str]) -> Typed:
-    """Return the form of a new report; `given` may say which list (`list`, a query string) or which subject."""
-    subject = given.get("subject", "")
-    what = _LIST + given["list"] if "list" in given else subject if subject in SUBJECTS else "home"
+    """Return the form of a new report; `given` may say which list (`list`, a query string), or which subject with which parameters."""
+    subject, query = given.get("subject", ""), given.get("parameters", "")
+    wanted = subject + (f"?{query}" if query else "")
+    what = _LIST + given["list"] if "list" in given else wanted if subject in SUBJECTS else "home"
     return Typed({**_USUAL, "name": given.get("name", "")[:80], "what": what})
 
 
@@ -47,6 +48,8 @@ def of(report: Report) -> Typed:
     """Return the form of a report on record."""
     schedule = {name: str(value) for name, value in (report.schedule or {}).items()}
     what = _LIST + report.query if report.subject == "customers" else report.subject
+    if report.query and report.subject != "customers":
+        what += f"?{report.query}"
     return Typed({**_USUAL, "every": "", **schedule, "name": report.name, "what": what, "format": report.format})
 
 
@@ -83,7 +86,16 @@ def refused(typed: Typed, problems: Mapping[str, list[str]]) -> Typed:
 
 def subjects(session: Session, person: Actor, chosen: str) -> list[tuple[str, str]]:
     """Return value and words of what can be reported: pages, everybody, saved views, and the list that is chosen if it is none of these."""
-    found = [(key, one.title) for key, one in SUBJECTS.items() if not one.listed and person.may(one.permission)]
+    found = []
+    for key, one in SUBJECTS.items():
+        if one.listed or not person.may(one.permission):
+            continue
+        found.append((key, one.title))
+        variants = parameters.offered(session, key)
+        found += [(f"{key}?{query}", f"{one.title}: {words}") for query, words in variants]
+        if chosen.startswith(f"{key}?") and chosen not in {value for value, _ in found}:
+            query = parameters.checked(session, key, chosen.removeprefix(f"{key}?"))
+            found.append((chosen, f"{one.title}: {parameters.said(session, key, query)}".removesuffix(": ")))
     if not person.may(SUBJECTS["customers"].permission):
         return found
     kept = views.seen_by(session, person, PageRequest(limit=2 * views.MOST)).items

@@ -120,9 +120,9 @@ def page(
     may_make: bool,
     listed: str,
 ) -> ReportPage:
-    """Return the page of a report; `listed` says in a sentence which list it is, empty for other subjects."""
+    """Return the page of a report; `listed` says in a sentence which list it is, or what its parameters mean."""
     address = view.subject.address
-    if view.subject.listed and view.report.query:
+    if view.report.query:
         address = f"{address}?{view.report.query}"
     following = f"/reports/{view.report.id}?cursor={files.next_cursor}" if files.next_cursor else ""
     made = line(view, may_read)

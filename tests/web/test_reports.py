@@ -143,3 +143,15 @@ def test_the_list_as_excel_is_what_is_shown(as_: SignIn) -> None:
     assert [row[0] for row in rows[1:]] == [line[0] for line in shown[1:]] and len(rows) == 4
     assert rows[1][6] == 24.99 and isinstance(rows[1][3], float) and rows[1][8].year >= 2024
     assert f"/customers.xlsx{query}".replace("&", "&amp;").replace(",", "%2C") in browser.get(f"/customers{query}").text
+
+
+def test_an_analysis_is_kept_with_the_parameters_of_its_page(as_: SignIn) -> None:
+    browser = as_("analyst")
+    form = browser.get("/reports/new?subject=cohorts&parameters=unit%3Dweek").text
+    assert 'value="cohorts?unit=week" selected' in form and "Cohorts: by week" in form
+    address = kept(browser, what="cohorts?unit=week&grid=contract")
+    page = browser.get(address).text
+    assert "By week." in page and "/segments/cohorts?unit=week" in page
+    assert 'value="cohorts?unit=week" selected' in browser.get(f"{address}/edit").text
+    refused = browser.post("/reports", {**FORM, "what": "cohorts?unit=year"}, page="/reports/new")
+    assert refused.status_code == 422 and "none of this report" in refused.text

@@ -15,8 +15,9 @@ from retainstream.lib import clock, workbook
 from retainstream.lib.spreadsheet import safe_cell
 from retainstream.lib.workbook import Heading, Workbook
 from retainstream.services.reports import as_html, as_pdf
-from retainstream.services.reports.documents import Document
+from retainstream.services.reports.documents import Document, Table, small
 
+KEY_FIGURES = "Key figures"
 Writer = Callable[[Document, BinaryIO, Settings], int]
 
 
@@ -31,17 +32,21 @@ class Format:
 
 
 def write_csv(document: Document, out: BinaryIO, _settings: Settings) -> int:
-    """Write the tables, one below the other with an empty line between; a text that a spreadsheet would run gets an apostrophe in front."""
+    """Write key figures and tables, one below the other with an empty line between; a text that a spreadsheet would run gets an apostrophe in front.
+
+    One table alone has no title above its header, so that a list is read by any program.
+    """
     text = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=True)
     writer = csv.writer(text)
     written = 0
-    for place, table in enumerate(document.tables):
-        if len(document.tables) > 1:
+    tables = (*_key_figures(document), *document.tables)
+    for place, table in enumerate(tables):
+        if len(tables) > 1:
             writer.writerows(([] if not place else [[]]) + [[safe_cell(table.title)]])
         writer.writerow([safe_cell(heading.name) for heading in table.headings])
         for block in table.blocks:
             writer.writerows([safe_cell(_plain(cell)) for cell in row] for row in block)
-            written += len(block)
+            written += len(block) if table.title != KEY_FIGURES else 0
     text.detach()
     return written
 
@@ -52,10 +57,17 @@ def write_xlsx(document: Document, out: BinaryIO, settings: Settings) -> int:
         written = sum(
             book.add(table.title, table.headings, chain.from_iterable(table.blocks)) for table in document.tables
         )
-        if document.figures:
-            headings = (Heading("figure"), Heading("value"), Heading("detail", "long"))
-            book.add("Key figures", headings, [(one.label, one.value, one.detail) for one in document.figures])
+        for table in _key_figures(document):
+            book.add(table.title, table.headings, chain.from_iterable(table.blocks))
     return written
+
+
+def _key_figures(document: Document) -> tuple[Table, ...]:
+    """Return the key figures as a table; none without any. They are no rows of the report, and not counted as such."""
+    if not document.figures:
+        return ()
+    headings = (Heading("figure"), Heading("value"), Heading("detail", "long"))
+    return (small(KEY_FIGURES, headings, [(one.label, one.value, one.detail) for one in document.figures]),)
 
 
 def _plain(value: object) -> object:

@@ -7,6 +7,7 @@ from typing import Any
 from retainstream.lib.money import to_major
 from retainstream.lib.workbook import Heading
 from retainstream.services.lifetime import reading as lifetimes
+from retainstream.services.reports import parameters
 from retainstream.services.reports.cells import NOTHING
 from retainstream.services.reports.documents import Asking, Document, Figure, amount, instant, small
 from retainstream.services.rfm import reading as rfm_reading
@@ -52,9 +53,15 @@ def rfm(asking: Asking) -> Document:
 
 
 def survival(asking: Asking) -> Document:
-    """Return the share of customers who stay for how long, with its interval, and departures by tenure; raises NotReady before it was made."""
-    found = curves.read(asking.session, asking.settings)
+    """Return the share of customers who stay for how long, with its interval, and departures by tenure; raises NotReady before it was made.
+
+    With the parameter `by` of the page: a curve for each group, and whether they differ.
+    """
+    by = parameters.read(asking.query).get("by", "")
+    found = curves.read(asking.session, asking.settings, by)
     told: Any = present.survival(found)
+    if by:
+        return _by_group(told)
     hazards: Any = present.tenure(found, curves.tenure(asking.session, asking.settings))
     group = told["groups"][0]
     steps = [
@@ -94,6 +101,57 @@ def survival(asking: Asking) -> Document:
     lead = "The share of customers who are still there after so many months."
     title = "How long customers stay" if median is None else f"Half of the customers stay for {median:.1f} months"
     return Document(title, lead, instant(told["as_of"]), tables, figures)
+
+
+_GROUP = Heading("group", title="Group")
+
+
+def _by_group(told: Any) -> Document:
+    """Return curves of several groups, held against each other."""
+    groups = [
+        (one["label"], one["n"], one["n_left"], one["median"], one["median_low"], one["median_high"])
+        for one in told["groups"]
+    ]
+    in_short = (
+        _GROUP,
+        _CUSTOMERS,
+        Heading("left", "whole", "Left"),
+        Heading("half_stay_months", "number", "Half stay for, months"),
+        Heading("from", "number", "From"),
+        Heading("to", "number", "To"),
+    )
+    steps = [
+        (group["label"], *(one[name] for name in ("until_months", "share", "low", "high", "at_risk", "left")))
+        for group in told["groups"]
+        for one in group["steps"]
+    ]
+    headings = (
+        _GROUP,
+        Heading("until_months", "number", "Months"),
+        Heading("share", "share", "Still there"),
+        Heading("low", "share", "From"),
+        Heading("high", "share", "To"),
+        Heading("at_risk", "whole", "Followed so far"),
+        Heading("left", "whole", "Left"),
+    )
+    tests = [
+        (" and ".join(one["groups"]) if place else "all groups", one["chi2"], one["df"], one["p"], one["p_holm"])
+        for place, one in enumerate([told["log_rank"], *told["pairs"]] if told["log_rank"] else [])
+    ]
+    of_tests = (
+        Heading("groups", title="Groups"),
+        Heading("chi2", "number", "Chi-squared"),
+        Heading("df", "whole", "Degrees of freedom"),
+        Heading("p", "number", "p"),
+        Heading("p_holm", "number", "p, Holm"),
+    )
+    tables = (
+        small("Groups", in_short, groups, bar="customers"),
+        small("How many stay", headings, steps, note="Kaplan-Meier with 95% intervals."),
+        *([small("Do they differ?", of_tests, tests, note="Log-rank tests.")] if tests else []),
+    )
+    lead = "The share of customers who are still there after so many months, group by group."
+    return Document(f"How long customers stay, by {told['title']}", lead, instant(told["as_of"]), tables)
 
 
 def _interval(group: dict[str, Any]) -> str:

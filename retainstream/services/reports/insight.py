@@ -8,6 +8,7 @@ from typing import Any
 from retainstream.lib.money import to_major
 from retainstream.lib.workbook import Heading
 from retainstream.services.cohorts import grids
+from retainstream.services.reports import parameters
 from retainstream.services.reports.documents import Asking, Document, Figure, amount, small
 from retainstream.services.revenue import at_risk, bridge, calendar, trends
 
@@ -17,10 +18,14 @@ _BRIDGE = ("opening", "new", "expansion", "contraction", "churn", "reactivation"
 
 
 def revenue(asking: Asking) -> Document:
-    """Return recurring revenue by month: its bridge, how much of it stayed, and what is at risk by plan; raises NotReady before it was made."""
+    """Return recurring revenue by month: its bridge, how much of it stayed, and what is at risk by plan; raises NotReady before it was made.
+
+    The months end with the one that the parameter `month` names, otherwise with the newest. What is at risk is that of now.
+    """
     session, settings = asking.session, asking.settings
     book = bridge.read(session, settings)
-    rows = bridge.rows(book)[-_MONTHS:]
+    last = parameters.read(asking.query).get("month") or "9999-12"
+    rows = [row for row in bridge.rows(book) if str(row["month"]) <= last][-_MONTHS:]
     currency = book.currency
     names = [name for name in _BRIDGE if rows and name in rows[0]]
     money = [Heading(name, "money", name.capitalize()) for name in names]
@@ -55,7 +60,7 @@ def revenue(asking: Asking) -> Document:
     told: Any = trends.answer(session, settings)
     months = [
         (one["month"], one["customers"], _major(one["revenue_minor"], currency), _major(one["average_minor"], currency))
-        for one in told["items"][-_MONTHS:]
+        for one in [one for one in told["items"] if one["month"] <= last][-_MONTHS:]
     ]
     by_month = (
         Heading("month", title="Month"),
@@ -73,20 +78,24 @@ def revenue(asking: Asking) -> Document:
         Figure("Revenue at risk", amount(risk.at_risk), "a month, weighed by the chance of leaving"),
         Figure("Customers", f"{risk.customers:,}", "active"),
     )
-    newest = calendar.name(book.months[-1]) if book.bridge is not None and len(book.months) else ""
+    newest = calendar.name(calendar.period(str(rows[-1]["month"]))) if rows else "no month on record"
     lead = bridge.WHY_NOT.get(book.lacks) or f"Recurring revenue to {newest}, in the time zone {book.zone}."
     return Document("Revenue by month", lead, book.as_of, tuple(tables), figures)
 
 
 def cohorts(asking: Asking) -> Document:
-    """Return the share of each month's new customers who stayed, for the last two years; raises NotReady before it was made."""
-    found = grids.read(asking.session, asking.settings)
+    """Return the share of each month's new customers who stayed, for the last two years; raises NotReady before it was made.
+
+    The parameters `unit` and `grid` are those of the page: weeks instead of months, and who did something instead of who was still there.
+    """
+    asked = parameters.read(asking.query)
+    found = grids.read(asking.session, asking.settings, asked.get("grid", "contract"), asked.get("unit", "month"))
     table, first = found.table, max(0, len(found.table.cohorts) - _MONTHS)
     ages = min(_AGES + 1, table.share.shape[1])
     headings = (
         Heading("cohort", title="Came in"),
         Heading("customers", "whole", "Customers"),
-        *(Heading(f"month_{age}", "share", f"+{age}") for age in range(ages)),
+        *(Heading(f"{found.unit}_{age}", "share", f"+{age}") for age in range(ages)),
     )
     rows = [
         [
@@ -96,9 +105,11 @@ def cohorts(asking: Asking) -> Document:
         ]
         for row in range(first, len(table.cohorts))
     ]
-    note = "Only months that are over are shown: later ones may still change."
-    lead = "Of those who came in one month, the share who were still there in each later one."
-    return Document("Cohorts", lead, found.as_of, (small("Who stayed", headings, rows, note=note),))
+    note = f"Only {found.unit}s that are over are shown: later ones may still change."
+    did = "were still there in" if found.grid == "contract" else "did something in"
+    lead = f"Of those who came in one {found.unit}, the share who {did} each later one."
+    title = "Cohorts" if not asked else f"Cohorts {parameters.said(asking.session, 'cohorts', asking.query)}"
+    return Document(title, lead, found.as_of, (small("Who stayed", headings, rows, note=note),))
 
 
 def _major(minor: object, currency: str) -> Decimal | None:

@@ -18,7 +18,7 @@ from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import audit
 from retainstream.services.customers import asked
-from retainstream.services.reports import schedules
+from retainstream.services.reports import parameters, schedules
 from retainstream.services.reports.documents import FIGURES, PERSONAL
 from retainstream.services.reports.formats import FORMATS
 from retainstream.services.reports.subjects import SUBJECTS, Subject, known
@@ -144,7 +144,7 @@ def create(session: Session, actor: Actor, settings: Settings, given: Mapping[st
     Parameters
     ----------
     given : mapping
-        `name`, `subject`, `parameters` (the query string of a list), `format`, and `schedule` as `schedules.checked` has it.
+        `name`, `subject`, `parameters` (a query string, of a list or as `parameters` has it), `format`, and `schedule` as `schedules.checked` has it.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def create(session: Session, actor: Actor, settings: Settings, given: Mapping[st
     report = Report(
         name=_name(given.get("name")),
         subject=subject.key,
-        query=_query(subject, str(given.get("parameters") or "")),
+        query=_query(session, subject, str(given.get("parameters") or "")),
         format=_format(given.get("format")),
         owner_id=actor.user_id,
         created_at=clock.now_us(),
@@ -183,7 +183,7 @@ def change(session: Session, actor: Actor, settings: Settings, report_id: int, g
     if "name" in given:
         report.name = _name(given["name"])
     if "parameters" in given:
-        report.query = _query(known(report.subject), str(given["parameters"] or ""))
+        report.query = _query(session, known(report.subject), str(given["parameters"] or ""))
     if "format" in given:
         report.format = _format(given["format"])
     if "schedule" in given:
@@ -246,11 +246,9 @@ def _name(given: object) -> str:
     return name
 
 
-def _query(subject: Subject, given: str) -> str:
+def _query(session: Session, subject: Subject, given: str) -> str:
     if not subject.listed:
-        if given:
-            raise InvalidInput("Only a list has parameters.", fields={"parameters": ["nothing for this subject"]})
-        return ""
+        return parameters.checked(session, subject.key, given) if given else ""
     query = asked.checked_query(given)
     if len(query) > LONGEST_QUERY:
         raise InvalidInput(
