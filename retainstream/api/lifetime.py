@@ -8,8 +8,8 @@ from flask import Response, current_app
 
 from retainstream.api.base import ApiBlueprint, ErrorSchema, json_response, requires, with_etag
 from retainstream.db import read_unit
-from retainstream.schemas.lifetime import LifetimePredictionsSchema, LifetimeSchema
-from retainstream.schemas.paging import PageQuerySchema, page_request
+from retainstream.schemas.lifetime import LifetimePredictionsSchema, LifetimeQuerySchema, LifetimeSchema
+from retainstream.schemas.paging import page_request
 from retainstream.security.permissions import Permission
 from retainstream.services.lifetime import listing, reading
 
@@ -20,13 +20,13 @@ NOT_YET = "Nothing to make it from, or not made yet; the message says which."
 
 @blueprint.route("/predictions")
 @requires(Permission.CUSTOMERS_READ)
-@blueprint.arguments(PageQuerySchema, location="query")
+@blueprint.arguments(LifetimeQuerySchema, location="query")
 @blueprint.response(200, LifetimePredictionsSchema)
 @blueprint.alt_response(409, schema=ErrorSchema, description=NOT_YET)
 def predictions(query: dict[str, Any]) -> Response:
     """List lifetime values with their intervals, the most valuable customers first."""
     with read_unit() as session:
-        return json_response(listing.predictions(session, page_request(query)))
+        return json_response(listing.predictions(session, page_request(query), cells=query["segment"]))
 
 
 @analytics_blueprint.route("")

@@ -34,6 +34,7 @@ from retainstream.schemas.predictions import (
 )
 from retainstream.security.permissions import Permission
 from retainstream.services import jobs, on_the_spot, predictions, replay
+from retainstream.services.customers import cells, scoring
 from retainstream.services.preferences import BAND_NAMES
 
 blueprint = ApiBlueprint("predictions", "/predictions", "Scores: who resembles those who left, and why")
@@ -55,13 +56,14 @@ class ResultListQuerySchema(ResultQuerySchema, PageQuerySchema):
 @blueprint.alt_response(304, description="Nothing changed since the ETag that was sent.")
 def list_results(query: dict[str, Any]) -> Response:
     """List the scores in force of customers that have not left, those most at risk first."""
-    wanted = predictions.ResultFilter(
-        bands=tuple(BAND_NAMES.index(word) for word in query["band"]),
-        plans=query["plan"],
-        min_probability=query["min_probability"],
-        model_version=query["model_version"],
-    )
     with read_unit() as session:
+        wanted = predictions.ResultFilter(
+            bands=tuple(BAND_NAMES.index(word) for word in query["band"]),
+            plans=query["plan"],
+            min_probability=query["min_probability"],
+            model_version=query["model_version"],
+            extra=cells.conditions(session, query["cell"]),
+        )
         return with_etag(predictions.results(session, wanted, page_request(query)).to_dict())
 
 
@@ -72,10 +74,14 @@ def list_results(query: dict[str, Any]) -> Response:
 @blueprint.response(202, JobAnswerSchema)
 @blueprint.alt_response(409, schema=ErrorSchema, description=f"{_NO_MODEL} Or the same scoring is queued or running.")
 def generate(body: dict[str, Any]) -> Response:
-    """Score all customers that have not left, or those named, in a job. Scores come into force all at once at its end."""
+    """Score all customers that have not left, those named, or those of a segment or a list, in a job. Scores come into force all at once at its end."""
     caller = actor()
     with unit_of_work() as session:
-        job = jobs.present(predictions.generate(session, caller, body.get("customer_ids")))
+        if "segment" in body or "query" in body:
+            query = f"cell=segment:{body['segment']}" if "segment" in body else body["query"]
+            job = jobs.present(scoring.request(session, caller, query))
+        else:
+            job = jobs.present(predictions.generate(session, caller, body.get("customer_ids")))
     return accepted(job)
 
 

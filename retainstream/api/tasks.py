@@ -58,7 +58,7 @@ def today(query: dict[str, Any]) -> Response:
     """Return today's list: due tasks, then tasks and customers worth reaching by expected net gain, within the team's capacity."""
     request = PageRequest(query["limit"], query["cursor"])
     with read_unit() as session:
-        found = queue.read(session, actor(), _settings(), query["owner"], request)
+        found = queue.read(session, actor(), _settings(), query["owner"], request, cells=query["segment"])
     return with_etag(found.to_dict())
 
 
@@ -83,7 +83,7 @@ def list_tasks(query: dict[str, Any]) -> Response:
     owner = query["owner"]
     owner_id = {"team": None, "mine": actor().user_id or 0, "unassigned": 0}.get(owner, owner)
     narrowed = ("state", "user_id", "outcome", "play_id", "due_before", "standing", "ended_after")
-    wanted = board.Wanted(owner_id=owner_id, **{name: query[name] for name in narrowed})
+    wanted = board.Wanted(owner_id=owner_id, cells=query["segment"], **{name: query[name] for name in narrowed})
     with read_unit() as session:
         return with_etag(board.listing(session, actor(), _settings(), wanted, page_request(query)).to_dict())
 

@@ -13,7 +13,7 @@ Handler = Callable[[JobContext], dict[str, object]]
 
 HANDLERS: dict[str, str] = {
     "train": "retainstream.services.training:run",
-    "score": "retainstream.services.scoring:run",
+    "score": "retainstream.services.customers.scoring:run",
     "replay": "retainstream.services.replay:run",
     "judge": "retainstream.services.performance:judge",
     "import": "retainstream.services.events.following:run_import",

@@ -174,6 +174,22 @@ class CellsField(ma.fields.Field[tuple[str, ...]]):
         return found
 
 
+class SegmentsField(WordsField):
+    """Ids of segments, as the addresses of their members; whether each is there is told when the list is read."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:
+        found = tuple(dict.fromkeys(super()._deserialize(value, attr, data, **kwargs)))
+        if len(found) > MOST_CELLS or not all(re.fullmatch(r"[1-9][0-9]{0,17}", part) for part in found):
+            raise ma.ValidationError(f"up to {MOST_CELLS} ids of segments, separated by commas")
+        return tuple(f"segment:{part}" for part in found)
+
+
+def segments_field() -> SegmentsField:
+    """Return the parameter by which a list is narrowed to those whom every one of some segments means now."""
+    described = "Ids of segments, separated by commas: only customers whom all of them mean now"
+    return SegmentsField(load_default=(), metadata={"type": "string", "description": described, "example": "3"})
+
+
 class ScoreFilterSchema(Schema):
     """The filters that lists of customers and of scores have in common."""
 
@@ -182,12 +198,31 @@ class ScoreFilterSchema(Schema):
     )
     plan = WordsField(load_default=(), metadata={"type": "string", "description": "Plans, separated by commas"})
     min_probability = ma.fields.Float(load_default=None, validate=ma.validate.Range(min=0, max=1))
+    segment = segments_field()
+    cell = CellsField(
+        load_default=(),
+        metadata={
+            "type": "string",
+            "description": "Addresses of figures, such as segment:3 or rfm:at_risk, separated by semicolons: customers whom all of them count",
+        },
+    )
 
     @ma.validates("band")
     def check_band(self, value: tuple[str, ...], data_key: str) -> None:  # noqa: ARG002 - marshmallow passes it
         """Name the bands that exist."""
         if any(word not in RISK_WORDS for word in value):
             raise ma.ValidationError("some of " + ", ".join(RISK_WORDS))
+
+    @ma.validates_schema
+    def check_cells(self, data: dict[str, Any], **_: Any) -> None:
+        """Bound how many figures a list is narrowed by."""
+        if len({*data["cell"], *data["segment"]}) > MOST_CELLS:
+            raise ma.ValidationError({"cell": [f"up to {MOST_CELLS} figures and segments together"]})
+
+    @ma.post_load
+    def join_cells(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Let a segment be what it is: the address of its members."""
+        return {**data, "cell": tuple(dict.fromkeys((*data["cell"], *data["segment"])))}
 
 
 class CustomerFilterSchema(ScoreFilterSchema):
@@ -210,13 +245,6 @@ class CustomerFilterSchema(ScoreFilterSchema):
         validate=ma.validate.OneOf(("", "leaving_soon", "risen", "payment_trouble", "new_drifting")),
         metadata={
             "description": "A named group of active customers, such as those whose rank has risen since last week"
-        },
-    )
-    cell = CellsField(
-        load_default=(),
-        metadata={
-            "type": "string",
-            "description": "Addresses of figures, such as segment:3 or rfm:at_risk, separated by semicolons: customers whom all of them count",
         },
     )
     sort = ma.fields.String(

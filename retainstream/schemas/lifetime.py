@@ -5,11 +5,17 @@ from __future__ import annotations
 import marshmallow as ma
 
 from retainstream.schemas.base import Schema
-from retainstream.schemas.customers import MoneySchema
-from retainstream.schemas.paging import MOMENT, ListSchema
+from retainstream.schemas.customers import MoneySchema, segments_field
+from retainstream.schemas.paging import MOMENT, ListSchema, PageQuerySchema
 
 _CELL = {"description": "Whom it counts: pass it to GET /customers as `cell`, with status=all"}
 _MINOR = "In minor units of `currency` for money, in purchases for purchases"
+
+
+class LifetimeQuerySchema(PageQuerySchema):
+    """Whose values, and which page of them."""
+
+    segment = segments_field()
 
 
 class LifetimePredictionSchema(Schema):

@@ -120,7 +120,7 @@ class BatchAnswerSchema(Schema):
 
 
 class GenerateSchema(Schema):
-    """Whom to score: all customers that have not left, or those named."""
+    """Whom to score: all customers that have not left, those named, or who has not left of a segment or a list."""
 
     scope = ma.fields.String(validate=ma.validate.Equal("all"))
     customer_ids = ma.fields.List(
@@ -128,12 +128,16 @@ class GenerateSchema(Schema):
         validate=ma.validate.Length(min=1, max=MAX_IDS),
         metadata={"description": "The owner's own identifiers (user_id)"},
     )
+    segment = id_field(metadata={"description": "Id of a segment: whoever it means when the job begins"})
+    query = text_field(
+        2_000, 1, metadata={"description": "Filters of GET /customers, such as band=high&plan=Basic&segment=3"}
+    )
 
     @ma.validates_schema
     def check_either(self, data: dict[str, Any], **_: object) -> None:
-        """Refuse both and neither."""
-        if ("scope" in data) == ("customer_ids" in data):
-            raise ma.ValidationError('Give either "scope": "all" or customer_ids.', "scope")
+        """Refuse several and none."""
+        if len(data) != 1:
+            raise ma.ValidationError('Give one of "scope": "all", customer_ids, segment and query.', "scope")
 
 
 class ModelChoiceField(ma.fields.Field[str | int]):

@@ -9,7 +9,7 @@ import marshmallow as ma
 
 from retainstream.models.desk import ACT_KINDS, OUTCOMES
 from retainstream.schemas.base import MomentField, Schema
-from retainstream.schemas.customers import MoneySchema, ReasonSchema
+from retainstream.schemas.customers import MoneySchema, ReasonSchema, segments_field
 from retainstream.schemas.paging import (
     LARGEST_ID,
     MOMENT,
@@ -213,6 +213,7 @@ class TodayQuerySchema(Schema):
             "example": "team",
         },
     )
+    segment = segments_field()
     limit = ma.fields.Integer(load_default=50, validate=ma.validate.Range(min=1, max=_MOST))
     cursor = ma.fields.String(load_default=None, validate=ma.validate.Length(max=500))
 
@@ -226,6 +227,7 @@ class TaskQuerySchema(PageQuerySchema):
         metadata={"description": "`team`, `mine`, `unassigned`, or somebody's id", "example": "mine"},
     )
     user_id = text_field(200, 1, load_default=None)
+    segment = segments_field()
     outcome = ma.fields.String(load_default=None, validate=OUTCOME)
     due_before = MomentField(load_default=None)
     standing = ma.fields.String(

@@ -256,16 +256,17 @@ def present_score(
 
 @dataclass(frozen=True)
 class ResultFilter:
-    """What a caller of the list of scores asked for; an absent field does not narrow. Bands are 0 low to 3 very high."""
+    """What a caller of the list of scores asked for; an absent field does not narrow. Bands are 0 low to 3 very high, `extra` are further conditions on Customer."""
 
     bands: tuple[int, ...] = ()
     plans: tuple[str, ...] = ()
     min_probability: float | None = None
     model_version: int | None = None
+    extra: tuple[ColumnElement[bool], ...] = ()
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return SQL conditions on LatestScore, ScoringRun and Customer; customers that have left are not listed."""
-        found: list[ColumnElement[bool]] = [Customer.visible(), Customer.churned.is_not(True)]
+        found: list[ColumnElement[bool]] = [Customer.visible(), Customer.churned.is_not(True), *self.extra]
         if self.bands:
             found.append(LatestScore.band.in_(self.bands))
         if self.plans:

@@ -16,6 +16,7 @@ from retainstream.security.permissions import Permission
 from retainstream.services.customers import export
 from retainstream.services.desk import people, plays, queue
 from retainstream.services.desk.queue import Entry
+from retainstream.services.segments import saved
 from retainstream.web import csv_files, frame, today_form, today_page, today_view
 from retainstream.web.browser_session import go
 from retainstream.web.guards import requires_page, signed_in_actor
@@ -93,7 +94,9 @@ def export_csv() -> BaseResponse:
     person = signed_in_actor()
     part = today_form.whose_of(request.args.get("whose", "team"))
     with read_unit() as session:
-        found = queue.read(session, person, settings, part, PageRequest(_MOST))
+        segment = today_form.segment_of(request.args.get("whose", ""))
+        within = () if segment is None else (saved.read(session, segment).cell,)
+        found = queue.read(session, person, settings, part, PageRequest(_MOST), cells=within)
     with unit_of_work() as session:
         export.record(session, person, found.total)
     personal = _PERSONAL if person.may(Permission.CUSTOMERS_PERSONAL) else ()

@@ -55,13 +55,23 @@ def place(sent: Mapping[str, str]) -> Place:
     )
 
 
+def segment_of(text: str) -> int | None:
+    """Return the segment whose part of the team's list is asked for, as `segment:3`; None for another part."""
+    number = text.removeprefix("segment:")
+    return int(number) if number != text and is_id(number) else None
+
+
 def whose_of(text: str) -> Whose:
-    """Return whose part of the list is asked for; raises InvalidInput."""
+    """Return whose part of the list is asked for, of a segment the team's; raises InvalidInput."""
+    if segment_of(text) is not None:
+        return "team"
     if text in ("team", "mine", "unassigned"):
         return text  # type: ignore[return-value]
     if is_id(text):
         return int(text)
-    raise InvalidInput("There is no such part of the list.", fields={"whose": ["team, mine, unassigned, or an id"]})
+    raise InvalidInput(
+        "There is no such part of the list.", fields={"whose": ["team, mine, unassigned, an id, or segment:<id>"]}
+    )
 
 
 def is_id(text: str) -> bool:

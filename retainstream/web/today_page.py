@@ -17,6 +17,7 @@ from retainstream.services.desk.people import Person
 from retainstream.services.desk.plays import PlayView
 from retainstream.services.desk.queue import Entry, Today
 from retainstream.services.desk.sla import Sla
+from retainstream.services.segments import saved
 from retainstream.web import today_form, today_undo, today_view, today_words
 from retainstream.web.template_tools import cash
 from retainstream.web.today_undo import Undo
@@ -50,13 +51,14 @@ class Opened:
 
 @dataclass(frozen=True)
 class Page:
-    """Everything on the page. `missing` names a customer who was asked for and is not in the list."""
+    """Everything on the page. `missing` names a customer who was asked for and is not in the list, `segments` are (address of a part, name)."""
 
     whose: str
     cursor: str
     title: str
     lead: str
     parts: tuple[Tab, ...]
+    segments: tuple[tuple[str, str], ...]
     today: Today
     rows: tuple[Row, ...]
     opened: Opened | None
@@ -98,19 +100,24 @@ def read(session: Session, person: Actor, settings: Settings, whose: str, cursor
         For a part of the list that there is not, and for a cursor of another list.
     """
     part = today_form.whose_of(whose)
-    today = queue.read(session, person, settings, part, PageRequest(PAGE, cursor or None))
+    segment = today_form.segment_of(whose)
+    within = () if segment is None else (saved.read(session, segment).cell,)
+    today = queue.read(session, person, settings, part, PageRequest(PAGE, cursor or None), cells=within)
     entry = _chosen(session, person, settings, today, wanted)
     shown = today_view.rows(today, whose, cursor, entry.user_id if entry else "")
     team = people.assignable(session)
     owner = _name(session, part) if isinstance(part, int) else ""
+    segments = tuple((one.cell, one.name) for one in saved.listed(session))
+    group = dict(segments).get(whose, "")
     dates = sla.read(session, person, settings)
     proposed = sum(row.state == "proposed" for row in shown)
     return Page(
         whose=whose,
         cursor=cursor,
-        title=today_words.title(today, whose, owner),
+        title=today_words.title(today, whose, owner, group),
         lead=today_words.lead(today),
-        parts=_parts(whose, owner, _open_of(dates, person)),
+        parts=_parts(whose, owner or group, _open_of(dates, person)),
+        segments=segments,
         today=today,
         rows=shown,
         opened=None if entry is None else opened(session, person, settings, entry, _below(shown, entry)),

@@ -48,8 +48,8 @@ _EMPTY = {
 }
 
 
-def title(today: Today, whose: str, owner: str) -> str:
-    """Return the head of the list; `owner` is the name of the person whose part it is, where it is somebody's."""
+def title(today: Today, whose: str, owner: str, segment: str = "") -> str:
+    """Return the head of the list; `owner` and `segment` are names, where it is somebody's part or that of a segment."""
     count = today.total
     tasks = f"{count:,} task{'' if count == 1 else 's'}"
     if whose == "mine":
@@ -58,9 +58,10 @@ def title(today: Today, whose: str, owner: str) -> str:
         return f"{count:,} that nobody has taken" if count else "Everything is taken"
     if owner:
         return f"{tasks} of {owner}" if count else f"{owner} has no open task"
+    of = f" of “{segment}”" if segment else ""
     if not count:
-        return "Nobody to reach today"
-    return f"{count:,} customer{'' if count == 1 else 's'} to reach today"
+        return f"Nobody{of} to reach today"
+    return f"{count:,} customer{'' if count == 1 else 's'}{of} to reach today"
 
 
 def lead(today: Today) -> str:
@@ -75,6 +76,11 @@ def lead(today: Today) -> str:
 
 def empty(today: Today, whose: str) -> tuple[str, str]:
     """Return the title and the text of a part of the list that holds nothing."""
+    if whose.startswith("segment:"):
+        return (
+            "Nobody of this segment",
+            "Nobody of it has an open task, or stands among those whom the team can reach today.",
+        )
     if whose not in ("team", "unassigned"):
         return "No open task", "Take customers from the team’s list, or make a task on the page of a customer."
     return _EMPTY.get(today.empty, ("Nothing here", "Nobody is proposed just now."))

@@ -206,3 +206,13 @@ def test_lists_are_filtered_by_a_segment_and_kept_as_one(box: Flask, as_: Callab
     assert 'name="r.1.field" value="risk_band"' in form
     assert "the search for “cus_0”" in form
     assert "from=" in page
+
+
+def test_the_list_takes_a_segment_by_its_number(box: Flask, as_: Callable[[str], Browser]) -> None:
+    one, browser = keep(box), as_("analyst")
+    asked = browser.get(f"/customers?status=all&segment={one}")
+    page = browser.get(asked.location) if asked.status_code in (302, 303) else asked
+    assert listed(page.text) == 15
+    assert f'value="segment:{one}"' in page.text
+    assert len(as_("owner").get(f"/customers.csv?status=all&segment={one}").text.splitlines()) == 16
+    assert browser.get("/customers?segment=x").status_code == 422

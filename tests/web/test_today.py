@@ -12,10 +12,11 @@ from sqlalchemy import select
 
 from retainstream.db import read_unit, unit_of_work
 from retainstream.lib import clock
-from retainstream.models import AuditEntry, Exposure, Note, Task, User
+from retainstream.models import AuditEntry, Customer, Exposure, Identity, Note, Task, User
 from retainstream.security.actor import SYSTEM
 from retainstream.services import preferences
 from retainstream.services.desk import play_templates
+from retainstream.services.segments import saved
 from tests.web.conftest import Browser
 from tests.web.stocked import stock
 
@@ -290,3 +291,27 @@ def test_a_full_day_and_costs_too_high_are_told(desk: Flask, as_: As) -> None:
 def test_the_rail_leads_to_today(desk: Flask, as_: As) -> None:
     page = as_("viewer").get("/today").text
     assert re.search(r'href="/today" aria-current="page"', page)
+
+
+def test_a_segment_narrows_the_list(desk: Flask, as_: As) -> None:
+    with desk.app_context(), unit_of_work() as session:
+        rule = {"field": "plan", "op": "in", "value": ["Premium"]}
+        segment = saved.create(session, SYSTEM, {"name": "On Premium", "rule": rule}, time_zone="UTC", look=False)
+        premium = set(session.scalars(select(Identity.user_id).join(Customer).where(Customer.plan == "Premium")))
+    browser = as_("agent")
+    every = listed(browser.get("/today").text)
+    page = browser.get(f"/today?whose=segment%3A{segment.id}").text
+    wanted = [one for one in every if one in premium]
+    assert 0 < len(wanted) < len(every)
+    assert listed(page) == wanted
+    assert f"{len(wanted)} customers of “On Premium” to reach today" in page
+    assert f'value="segment:{segment.id}" selected' in page
+    assert "Hand out" not in page and "Hand out" in browser.get("/today").text
+    # Whoever does something there comes back to it.
+    took = {"user_id": wanted[0], "whose": f"segment:{segment.id}"}
+    answer = browser.post("/today/take", took, page="/today")
+    assert f"whose=segment%3A{segment.id}" in answer.location
+    sent = as_("owner").get(f"/today.csv?whose=segment:{segment.id}").text.splitlines()[1:]
+    assert sorted(line.split(",")[1] for line in sent) == sorted(wanted)
+    assert browser.get("/today?whose=segment:999").status_code == 404
+    assert browser.get("/today?whose=segment:x").status_code == 422

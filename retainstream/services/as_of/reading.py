@@ -68,6 +68,17 @@ def read(
     )
 
 
+def narrowed(history: History, customer_ids: Sequence[int]) -> History:
+    """Return the history of some of the customers."""
+    customers = np.intersect1d(history.customers, np.asarray(customer_ids, np.int64))
+    return History(
+        customers,
+        _of_visible(history.events, customers),
+        _of_visible(history.subscriptions, customers),
+        _of_visible(history.profiles, customers),
+    )
+
+
 def beside_events(
     session: Session, people: Array, *, subscriptions: bool, profiles: bool
 ) -> tuple[SubscriptionLog, ProfileLog]:

@@ -124,7 +124,7 @@ def read(given: Mapping[str, Sequence[str]]) -> Asked:
     Parameters
     ----------
     given : mapping of str to sequence of str
-        All values of each parameter. `band`, `plan`, `tag` and `columns` may come several times, or once with commas between; several plans are
+        All values of each parameter. `band`, `plan`, `tag`, `segment` and `columns` may come several times, or once with commas between; several plans are
         taken as they are, since a plan's name may hold a comma. Blank values and parameters that are none of the list's do not count.
 
     Raises
@@ -134,7 +134,7 @@ def read(given: Mapping[str, Sequence[str]]) -> Asked:
     """
     values = {name: [value.strip() for value in each if value.strip()] for name, each in given.items()}
     single = {name: values[name][0] for name in ("status", "q", "sort", "group", *RANGES) if values.get(name)}
-    several = {name: ",".join(values.get(name, ())) for name in ("band", "tag")}
+    several = {name: ",".join(values.get(name, ())) for name in ("band", "tag", "segment")}
     several["cell"] = ";".join(values.get("cell", ()))
     try:
         loaded: dict[str, Any] = CustomerFilterSchema().load(single | {k: v for k, v in several.items() if v})

@@ -80,10 +80,15 @@ def checked(address: str) -> str:
     return address
 
 
+def conditions(session: Session, addresses: Iterable[str]) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions on Customer that every one of some cells counts somebody; raises InvalidInput as `read`."""
+    return tuple(_condition(session, address) for address in addresses)
+
+
 def narrowed(session: Session, wanted: CustomerFilter, addresses: Iterable[str]) -> CustomerFilter:
     """Return a filter that picks those whom every one of some cells counts; the same filter where there is none. Raises InvalidInput as `read`."""
     named = tuple(addresses)
-    extra = (*wanted.extra, *(_condition(session, address) for address in named))
+    extra = (*wanted.extra, *conditions(session, named))
     return replace(wanted, extra=extra, named=(*wanted.named, *named))
 
 

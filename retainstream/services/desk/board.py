@@ -17,6 +17,7 @@ from retainstream.lib.pagination import FIRST_PAGE, PageRequest
 from retainstream.models import Customer, Identity, Play, Task
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
+from retainstream.services.customers import cells
 from retainstream.services.customers.filters import by_user_id
 from retainstream.services.desk import days, people
 from retainstream.services.desk.people import Person
@@ -127,7 +128,8 @@ class TaskView:
 class Wanted:
     """What a caller of the list of tasks asked for; an absent field does not narrow. `owner_id` 0 stands for tasks without an owner.
 
-    `standing` is one of `STANDINGS`; `ended_after` (microseconds UTC) leaves tasks that ended at that instant or later.
+    `standing` is one of `STANDINGS`; `ended_after` (microseconds UTC) leaves tasks that ended at that instant or later. `cells` are
+    addresses of figures, such as segments: tasks of customers whom all of them count.
     """
 
     state: str | None = None
@@ -138,6 +140,7 @@ class Wanted:
     due_before: int | None = None
     standing: str | None = None
     ended_after: int | None = None
+    cells: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,7 @@ def listing(
 
 
 def _conditions(session: Session, settings: Settings, wanted: Wanted) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
+    found: list[ColumnElement[bool]] = list(cells.conditions(session, wanted.cells))
     if wanted.standing is not None:
         found.append(_stands(wanted.standing, settings))
     if wanted.ended_after is not None:

@@ -47,6 +47,12 @@ def lines(desk: Standing, actor: Actor, whose: Whose) -> list[Line]:
     return sorted(found, key=lambda line: line.key)
 
 
+def within(lines: list[Line], groups: Sequence[Sequence[int]]) -> list[Line]:
+    """Return the lines of customers who are in every one of some groups of ids."""
+    inside = [frozenset(group) for group in groups]
+    return [line for line in lines if all(line.customer_id in group for group in inside)]
+
+
 def _of_task(desk: Standing, task: OpenTask) -> Line:
     state, ranked = desk.state_of(task.due_at), desk.ranking
     place = ranked.place(task.customer_id)

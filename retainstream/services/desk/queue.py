@@ -20,6 +20,7 @@ from retainstream.models import Customer, Exposure, Identity, Note, Task
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import exposures, predictions
+from retainstream.services.customers import cells as figures
 from retainstream.services.desk import board, order, plays, standing
 from retainstream.services.desk.board import PlayRef, TaskView
 from retainstream.services.desk.order import Line
@@ -201,20 +202,32 @@ class Today:
 
 
 def read(
-    session: Session, actor: Actor, settings: Settings, whose: Whose = "team", request: PageRequest = FIRST_PAGE
+    session: Session,
+    actor: Actor,
+    settings: Settings,
+    whose: Whose = "team",
+    request: PageRequest = FIRST_PAGE,
+    *,
+    cells: Sequence[str] = (),
 ) -> Today:
     """Return a page of today's list.
+
+    Parameters
+    ----------
+    cells : sequence of str
+        Addresses of figures, such as segments: only lines of customers whom all of them count. What the team can do in a day stays what it is, so
+        that this leaves lines out and brings none in.
 
     Raises
     ------
     InvalidInput
-        For a cursor of another list.
+        For a cursor of another list, and for an address that leads nowhere.
     Forbidden
         Without the permission to read tasks.
     """
     actor.require(Permission.TASKS_READ)
     desk = standing.read(session, settings)
-    every = order.lines(desk, actor, whose)
+    every = order.within(order.lines(desk, actor, whose), [figures.read(session, one).ids for one in cells])
     shown, following = order.page(every, request)
     gains = [line.gain for line in every if line.gain is not None]
     known = desk.ranking.run_id is not None and desk.ranking.gains is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,8 +17,10 @@ from retainstream.services.scoring import computing, reading, writing
 _TRIES = 3
 
 
-def run(context: jobs.JobContext) -> dict[str, object]:
+def run(context: jobs.JobContext, whom: Sequence[int] | None = None) -> dict[str, object]:
     """Score all customers that have not left (payload scope `all`, the default), or those in `customer_ids` (scope `ids`).
+
+    `whom` are customers that the caller chose, whatever the payload says.
 
     A forward-looking model scores who is a customer at the end of the data by its own churn definition; who has left, or has announced to
     leave, is counted and not scored.
@@ -34,7 +37,7 @@ def run(context: jobs.JobContext) -> dict[str, object]:
     Conflict
         When the model in service changed again and again while it was scoring.
     """
-    scope, customer_ids = _scope(context.payload)
+    scope, customer_ids = _scope(context.payload) if whom is None else ("ids", list(whom))
     with read_unit() as session:
         done = done_before(session, context.job_id)
     if done is not None:

@@ -9,6 +9,7 @@ from flask import Flask
 from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import NotReady
+from retainstream.ml.asof.builder import features
 from retainstream.ml.asof.columns import NEVER, History
 from retainstream.models import AttributeVersion, Feed
 from retainstream.services import as_of, revisions
@@ -185,3 +186,25 @@ def test_what_was_announced_tells_nothing_of_how_far_the_data_goes_once_its_day_
         by_feeds = as_of.data_end(session, now=now)
         revisions.bump(session, "removals")
         assert as_of.data_end(session, now=now) == by_feeds == START + 10 * DAY
+
+
+def test_the_history_of_many_is_the_same_whichever_way_it_is_read(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with unit_of_work() as session:
+        people = [happened.customer(session, f"m{k}") for k in range(6)]
+        for k in range(24):
+            happened.event(session, people[k % 6], ("login", "watch")[k % 2], k / 2, late=k % 3, value=float(k))
+        for k, one in enumerate(people):
+            happened.statement(session, one, f"m{k}", k, plan=f"P{k % 4}")
+    some, moment = [people[4], people[1], people[2]], happened.START + 20 * happened.DAY
+    found = []
+    for many in (5_000, 1):
+        monkeypatch.setattr(as_of, "_MANY", many)
+        with read_unit() as session:
+            history = as_of.history(session, settings, customer_ids=[*some, 999])
+            specs = as_of.dictionary(session)
+        assert history.customers.tolist() == sorted(some)
+        assert len(history.events) == 12
+        found.append(features(history, specs, moment, sorted(some)))
+    assert found[0].equals(found[1])
