@@ -149,6 +149,17 @@ class StrictParser(FlaskParser):
                 "The body is not JSON of an ordinary shape: nested too deeply, or a number too long."
             ) from bad
 
+    def load_querystring(self, req: Request, schema: ma.Schema) -> Any:
+        """Return the parameters; 422 for one that comes several times and can be meant only once, of which the rest would be cut off silently."""
+        found = super().load_querystring(req, schema)
+        known = {field.data_key or name for name, field in schema.load_fields.items()} - found.multiple_keys
+        if repeated := [name for name in known if len(req.args.getlist(name)) > 1]:
+            raise InvalidInput(
+                "A parameter came several times that can be given only once.",
+                fields={name: ["once only"] for name in sorted(repeated)},
+            )
+        return found
+
 
 class ApiBlueprint(Blueprint):  # type: ignore[misc]
     """A blueprint under the canonical prefix whose routes must each say who may call them."""
@@ -157,6 +168,26 @@ class ApiBlueprint(Blueprint):  # type: ignore[misc]
 
     def __init__(self, name: str, path: str, description: str) -> None:
         super().__init__(name, __name__, url_prefix=f"{API_PREFIX}{path}", description=description)
+        self.before_request(_refuse_parameters_of_a_route_without)
+
+
+def _refuse_parameters_of_a_route_without() -> None:
+    """Name the parameters that came to a route which takes none: a filter in vain must not answer the whole base.
+
+    A route that takes some has a schema of them, whose parser names unknown ones. Who may not call the route is told that first.
+    """
+    if not request.args or request.method == "OPTIONS":
+        return
+    view = current_app.view_functions[request.endpoint or ""]
+    documented = getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", ())
+    if any(one.get("in") == "query" for one in documented):
+        return
+    if isinstance(guard := getattr(view, "guard", None), Permission):
+        actor().require(guard)
+    raise InvalidInput(
+        "This route takes no parameters in its address.",
+        fields={name[:80]: ["There is no such field; this route takes none in its address."] for name in request.args},
+    )
 
 
 def requires(permission: Permission) -> Callable[[View], View]:

@@ -156,20 +156,37 @@ class CustomerListSchema(ListSchema):
 
 
 class WordsField(ma.fields.Field[tuple[str, ...]]):
-    """Words separated by commas in a query string."""
+    """Words of a query string: separated by commas, or in a parameter that comes several times, or both. Addresses of pages are written so, too."""
+
+    EXPECTED = "words separated by commas"
+    is_multiple = True  # webargs then gives every value of a parameter that comes several times
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:  # noqa: ARG002 - the parent's shape
-        if not isinstance(value, str) or len(value) > 2_000:
-            raise ma.ValidationError("words separated by commas")
-        return tuple(part.strip() for part in value.split(",") if part.strip())
+        given = value if isinstance(value, list) else [value]
+        if not all(isinstance(one, str) for one in given) or sum(map(len, given)) > 2_000:
+            raise ma.ValidationError(self.EXPECTED)
+        return tuple(dict.fromkeys(stripped for one in self._parts(given) if (stripped := one.strip())))
+
+    def _parts(self, given: list[str]) -> list[str]:
+        return ",".join(given).split(",")
+
+
+class PlansField(WordsField):
+    """Names of plans. Several values are taken as they are, since a name may hold a comma; only one that comes alone is split at its commas."""
+
+    def _parts(self, given: list[str]) -> list[str]:
+        return super()._parts(given) if len(given) == 1 else given
 
 
 class CellsField(ma.fields.Field[tuple[str, ...]]):
-    """Addresses of figures separated by semicolons; whether each leads anywhere is told when the list is read."""
+    """Addresses of figures separated by semicolons, or one by one; whether each leads anywhere is told when the list is read."""
+
+    is_multiple = True
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:  # noqa: ARG002 - the parent's shape
-        found = tuple(dict.fromkeys(part.strip() for part in str(value).split(";") if part.strip()))
-        if not isinstance(value, str) or len(found) > MOST_CELLS:
+        given = value if isinstance(value, list) else [value]
+        found = tuple(dict.fromkeys(part.strip() for one in given for part in str(one).split(";") if part.strip()))
+        if not all(isinstance(one, str) for one in given) or len(found) > MOST_CELLS:
             raise ma.ValidationError(f"up to {MOST_CELLS} addresses of figures, separated by semicolons")
         return found
 
@@ -196,7 +213,10 @@ class ScoreFilterSchema(Schema):
     band = WordsField(
         load_default=(), metadata={"type": "string", "description": "low, medium, high, very_high; separated by commas"}
     )
-    plan = WordsField(load_default=(), metadata={"type": "string", "description": "Plans, separated by commas"})
+    plan = PlansField(
+        load_default=(),
+        metadata={"type": "string", "description": "Plans: separated by commas, or a parameter each, then as they are"},
+    )
     min_probability = ma.fields.Float(load_default=None, validate=ma.validate.Range(min=0, max=1))
     segment = segments_field()
     cell = CellsField(

@@ -17,6 +17,7 @@ from retainstream.schemas.exposures import ExposureInputSchema
 from retainstream.schemas.features import AsOfSchema
 from retainstream.schemas.model import TrainSchema
 from retainstream.schemas.predictions import ReplaySchema
+from retainstream.security.permissions import Permission
 from tests.conftest import Cast
 
 
@@ -73,6 +74,25 @@ def test_a_misspelt_parameter_of_a_query_is_told_those_there_are(client: FlaskCl
     answer = client.get("/api/v1/events?since=2026-01-01", headers=cast.token("owner"))
     assert answer.status_code == 422 and answer.json is not None
     assert "from, to" in answer.json["error"]["fields"]["since"][0]
+
+
+def test_no_route_takes_a_parameter_that_it_does_not_know(app: Flask, client: FlaskClient, cast: Cast) -> None:
+    """A filter in vain must not answer the whole base: `?segment=4` of a route that has no such filter."""
+    head = cast.token("owner")
+    swallowed = {}
+    for rule in app.url_map.iter_rules():
+        guard = getattr(app.view_functions[rule.endpoint], "guard", None)
+        if not rule.rule.startswith("/api/") or not isinstance(guard, Permission):
+            continue
+        address = re.sub(r"<[^>]*>", "1", rule.rule)
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            answer = client.open(f"{address}?nonsense=4", method=method, json={}, headers=head)
+            if "nonsense" not in answer.get_json().get("error", {}).get("fields", {}) or answer.status_code != 422:
+                swallowed[f"{method} {address}"] = (answer.status_code, answer.text[:200])
+    assert swallowed == {}
+    refused = client.get("/api/v1/audit?nonsense=4", headers=cast.token("agent"))
+    assert refused.status_code == client.delete("/api/v1/users/1?nonsense=4", headers=cast.token("agent")).status_code
+    assert refused.status_code == 403
 
 
 MOMENTS = [

@@ -5,15 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from retainstream.db import read_unit, unit_of_work
 from retainstream.lib import clock
 from retainstream.models import Customer, Event, EventKind, Feed, Identity, LatestScore
+from retainstream.security.actor import SYSTEM
 from retainstream.services import revisions
 from retainstream.services.customers import asked
 from retainstream.services.customers.filters import count
+from retainstream.services.segments import saved
+from tests.conftest import Cast
 from tests.web.conftest import Browser
 from tests.web.stocked import add_customers, stock
 
@@ -299,3 +304,41 @@ def test_counts_follow_the_data(filled: Flask, as_: SignIn) -> None:
         score.band = 1
         revisions.bump(session, "scores")
     assert int(head(browser.get("/customers?band=low").text).split()[0]) == before - 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "band=high&band=very_high",
+        "band=high,very_high&band=low",
+        "plan=Basic&plan=Family",
+        "plan=Basic,Family",
+        "plan=Basic&plan=",
+        "tag=vip&tag=call+back",
+        "status=all&cell=segment:1&cell=segment:2",
+    ],
+)
+def test_an_address_means_the_same_customers_on_the_page_and_by_the_api(
+    filled: Flask, as_: SignIn, client: FlaskClient, cast: Cast, query: str
+) -> None:
+    with filled.app_context(), unit_of_work() as session:
+        for name, plans in (("One", ["Basic", "Family"]), ("Two", ["Family", "Premium"])):
+            rule = {"field": "plan", "op": "in", "value": plans}
+            saved.create(session, SYSTEM, {"name": name, "rule": rule}, time_zone="UTC", look=False)
+    shown = whole(head(as_("analyst").get(f"/customers?{query}").text))
+    answer = client.get(f"/api/v1/customers?{query}&limit=1", headers=cast.token("analyst"))
+    assert answer.json is not None
+    assert 0 < answer.json["total"] == shown < 160
+
+
+def whole(words: str) -> int:
+    found = re.search(r"[\d,]+", words)
+    assert found
+    return int(found[0].replace(",", ""))
+
+
+@pytest.mark.parametrize("query", ["limit=1&limit=2", "status=all&status=left", "min_probability=0&min_probability=1"])
+def test_what_can_be_meant_only_once_is_not_cut_to_its_first(client: FlaskClient, cast: Cast, query: str) -> None:
+    answer = client.get(f"/api/v1/customers?{query}", headers=cast.token("analyst"))
+    assert answer.status_code == 422
+    assert list(answer.get_json()["error"]["fields"]) == [query.split("=", maxsplit=1)[0]]
