@@ -262,7 +262,7 @@ class CustomerFilterSchema(ScoreFilterSchema):
     max_tenure = ma.fields.Float(load_default=None, validate=ma.validate.Range(min=0, max=10_000))
     group = ma.fields.String(
         load_default="",
-        validate=ma.validate.OneOf(("", "leaving_soon", "risen", "payment_trouble", "new_drifting")),
+        validate=ma.validate.OneOf(("", "leaving_soon", "risen", "payment_trouble", "new_drifting", "saved")),
         metadata={
             "description": "A named group of active customers, such as those whose rank has risen since last week"
         },

@@ -130,6 +130,7 @@ def _row(session: Session, person: Actor, found: Groups, name: str, shown: int) 
         "risen": f"10 places in a hundred or more since {day(clock.iso(found.compared_with))}",
         "payment_trouble": "a payment failed in the last 30 days and none went through since",
         "new_drifting": "with us for three months or less, at medium risk or more",
+        "saved": "said that they stay when a task of this month ended; not a causal figure",
     }[name]
     people = tuple(home_view.person_card(item, _sign(found, name, one)) for item, one in zip(items, ids, strict=True))
     return Row(name, groups.TITLES[name], note, people, len(found.members[name]))
@@ -139,6 +140,8 @@ def _sign(found: Groups, name: str, one: int) -> str:
     """Return what brought a customer into a group; nothing where the score alone did."""
     if name == "risen":
         return f"Up {round(100 * found.rises[one])} places in a hundred"
+    if name == "saved":
+        return f"Said to stay on {day(clock.iso(found.saved[one]))}"
     return f"Payment failed on {day(clock.iso(found.failed[one]))}" if name == "payment_trouble" else ""
 
 

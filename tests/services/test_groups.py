@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
+from datetime import UTC, datetime
 
 import pytest
 from flask import Flask
@@ -25,9 +26,10 @@ from retainstream.models import (
     RunPerformance,
     ScoreHistory,
     ScoringRun,
+    Task,
 )
 from retainstream.services import revisions, trend
-from retainstream.services.customers import groups, lists, window
+from retainstream.services.customers import counted, groups, lists, window
 from retainstream.services.customers.filters import CustomerFilter, count, ids
 from tests.conftest import Cast
 from tests.web.stocked import stock
@@ -241,3 +243,35 @@ def test_the_api_lists_a_group(app: Flask, client: FlaskClient, cast: Cast) -> N
     refused = client.get("/api/v1/customers?group=nobody", headers=headers)
     assert refused.status_code == 422
     assert "group" in refused.get_json()["error"]["fields"]
+
+
+def ended(customer: int, outcome: str, at: int) -> None:
+    with unit_of_work() as session:
+        times = {"created_at": at, "updated_at": at, "ended_at": at}
+        session.add(Task(customer_id=customer, state="done", outcome=outcome, source="desk", steps=[], **times))
+        revisions.bump(session, "desk")
+
+
+@pytest.mark.usefixtures("box")
+def test_saved_this_month_is_who_said_to_stay_when_their_last_task_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime(2026, 5, 20, 12, tzinfo=UTC)
+    monkeypatch.setattr(clock, "now", lambda: now)
+    today = clock.to_us(now)
+    before = read().members["leaving_soon"]
+    assert read().members["saved"] == ()
+    ended(1, "saved", today - 3 * DAY)
+    ended(2, "saved", today - DAY)
+    ended(3, "saved", today - 5 * DAY)
+    ended(3, "left", today - 2 * DAY)  # said otherwise since
+    ended(4, "saved", clock.to_us(datetime(2026, 4, 30, 23, 59, tzinfo=UTC)))
+    ended(5, "saved", today - DAY)  # has left for good: no active customer
+    found = read()
+    assert found.members["saved"] == (2, 1) and found.saved == {2: today - DAY, 1: today - 3 * DAY}
+    assert found.members["leaving_soon"] == before
+    with read_unit() as session:
+        wanted = groups.narrowed(session, CustomerFilter(), "saved")
+        assert counted.total(session, wanted) == count(session, wanted) == 2
+        assert lists.page_of_ids(session, wanted, "group", PageRequest(limit=10))[0] == [2, 1]
+    ended(6, "saved", today)
+    with read_unit() as session:
+        assert counted.total(session, groups.narrowed(session, CustomerFilter(), "saved")) == 3, "at once, not later"

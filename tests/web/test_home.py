@@ -9,7 +9,8 @@ import pytest
 from flask import Flask
 
 from retainstream.db import read_unit, unit_of_work
-from retainstream.models import ChurnDefinition, JobRun, Label
+from retainstream.lib import clock
+from retainstream.models import ChurnDefinition, JobRun, Label, Task
 from retainstream.security.actor import SYSTEM
 from retainstream.services import jobs, revisions
 from retainstream.services.customers.filters import CustomerFilter, count
@@ -289,3 +290,18 @@ def test_home_leads_to_todays_list(app: Flask, as_: SignIn) -> None:
     with app.app_context():
         stock(50)
     assert 'href="/today">Today’s list</a>' in as_("agent").get("/").text
+
+
+def test_who_said_to_stay_this_month_has_a_row_of_its_own(app: Flask, as_: SignIn) -> None:
+    with app.app_context():
+        stock(60)
+        with unit_of_work() as session:
+            now = clock.now_us()
+            times = {"created_at": now, "updated_at": now, "ended_at": now}
+            session.add(Task(customer_id=1, state="done", outcome="saved", source="desk", steps=[], **times))
+            revisions.bump(session, "desk")
+    browser = as_("viewer")
+    page = browser.get("/").text
+    assert "Saved this month" in page and "Said to stay on" in page and "not a causal figure" in page
+    assert "/customers?group=saved" in page
+    assert "cus_00000" in browser.get("/customers?group=saved").text

@@ -8,16 +8,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import time
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Integer, Select, String, and_, bindparam, case, column, func, or_, select
 from sqlalchemy.orm import Session
 
-from retainstream.db import db
+from retainstream.db import db, settings_in_use
 from retainstream.errors import InvalidInput
 from retainstream.lib import clock
 from retainstream.lib.kept import Kept
-from retainstream.models import Customer, Event, EventKind, LatestScore, ModelVersion, ScoreHistory, ScoringRun
+from retainstream.models import Customer, Event, EventKind, LatestScore, ModelVersion, ScoreHistory, ScoringRun, Task
 from retainstream.services import revisions
 from retainstream.services.customers.filters import CustomerFilter
 from retainstream.services.events.listing import visible
@@ -27,6 +29,7 @@ TITLES = {
     "risen": "Risen since last week",
     "payment_trouble": "Payment trouble",
     "new_drifting": "New and drifting",
+    "saved": "Saved this month",
 }
 """Every group with its title, in the order in which they are shown."""
 ORDERS = {
@@ -34,6 +37,7 @@ ORDERS = {
     "risen": "the largest rise first",
     "payment_trouble": "the riskiest first",
     "new_drifting": "the riskiest first",
+    "saved": "the latest first",
 }
 """How each group is ordered, in words."""
 MEDIUM, HIGH = 1, 2
@@ -63,12 +67,15 @@ class Groups:
         When the last payment of those in `payment_trouble` failed, microseconds UTC.
     compared_with : int or None
         As-of, microseconds UTC, of the scores that a rise is told from; None when there are none from a week before.
+    saved : dict of int to int
+        When the task of those in `saved` ended, microseconds UTC: the customer said that they stay, which is no proof that the task kept them.
     """
 
     members: dict[str, tuple[int, ...]]
     rises: dict[int, float]
     failed: dict[int, int]
     compared_with: int | None
+    saved: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -89,13 +96,36 @@ _MOVED_BY = ("customers", "scores", "removals")
 """The counters of what groups are made of: all of it was known when the scores in force were made."""
 _kept: Kept[Groups] = Kept(_KEPT)
 _kept_trouble: Kept[dict[int, int]] = Kept(_KEPT)
+_kept_saved: Kept[dict[int, int]] = Kept(_KEPT)
 
 
 def read(session: Session) -> Groups:
-    """Return the groups as of the scores in force; empty ones before anybody was scored."""
+    """Return the groups as of the scores in force; empty ones before anybody was scored. Who was saved this month is that of now."""
     counters = revisions.read(session)
     key = (db.engine.url.database, *(counters[name] for name in _MOVED_BY))
-    return _kept.of(key, lambda: _made(session))
+    found, saved = _kept.of(key, lambda: _made(session)), _saved(session, counters)
+    return replace(found, members=found.members | {"saved": tuple(saved)}, saved=saved)
+
+
+def _saved(session: Session, counters: Mapping[str, int]) -> dict[int, int]:
+    """Return who of the active customers said this month that they stay, as their last task ended, and when; the latest first."""
+    here = clock.now().astimezone(ZoneInfo(settings_in_use().time_zone))
+    since = clock.to_us(here.combine(here.date().replace(day=1), time.min, tzinfo=here.tzinfo))
+    key = (db.engine.url.database, since, revisions.one(session, "desk"), counters["customers"], counters["removals"])
+    return _kept_saved.of(key, lambda: _said_to_stay(session, since))
+
+
+def _said_to_stay(session: Session, since: int) -> dict[int, int]:
+    rows = session.execute(
+        select(Task.customer_id, Task.ended_at, Task.outcome)
+        .join(Customer, Customer.id == Task.customer_id)
+        .where(Task.state == "done", Task.ended_at >= since, Customer.visible(), Customer.churned.is_not(True))
+        .order_by(Task.ended_at.desc(), Task.id.desc())
+    )
+    last: dict[int, tuple[int, str | None]] = {}
+    for customer, ended_at, outcome in rows:
+        last.setdefault(customer, (ended_at or 0, outcome))
+    return {customer: ended_at for customer, (ended_at, outcome) in last.items() if outcome == "saved"}
 
 
 def narrowed(session: Session, wanted: CustomerFilter, name: str) -> CustomerFilter:
@@ -113,7 +143,9 @@ def narrowed(session: Session, wanted: CustomerFilter, name: str) -> CustomerFil
     ids = read(session).members[name]
     members = Customer.id.in_(_listed(ids))
     ranked = json.dumps(ids, separators=(",", ":"))
-    return replace(wanted, extra=(*wanted.extra, members), named=(*wanted.named, f"group {name}"), ranked=ranked)
+    # Who was saved changes with the desk, which the state that lengths of lists are kept by knows nothing of: without a name it is counted anew.
+    named = wanted.named if name == "saved" else (*wanted.named, f"group {name}")
+    return replace(wanted, extra=(*wanted.extra, members), named=named, ranked=ranked)
 
 
 def _listed(ids: Sequence[int]) -> Select[tuple[int]]:
