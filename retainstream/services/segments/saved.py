@@ -148,11 +148,8 @@ def delete(session: Session, actor: Actor, segment_id: int) -> str:
 
 
 def ask_for_look(session: Session, actor: Actor) -> None:
-    """Queue the job that notes who is in each segment now, unless it waits already."""
-    try:
-        jobs.enqueue(session, actor, JOB, {}, dedupe_key=JOB)
-    except Conflict:
-        return
+    """Queue the job that notes who is in each segment now, unless one waits that will."""
+    jobs.enqueue_anew(session, actor, JOB, {}, dedupe_key=JOB)
 
 
 def _checked(session: Session, given: Mapping[str, Any], time_zone: str) -> dict[str, Any]:
