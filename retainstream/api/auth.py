@@ -10,7 +10,7 @@ from retainstream.api.authentication import nobody
 from retainstream.api.base import ApiBlueprint, ErrorSchema, actor, json_response, path_id, public, requires
 from retainstream.api.idempotency import idempotent
 from retainstream.api.limits import GATE
-from retainstream.config import Settings
+from retainstream.current import box_settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import Forbidden, Unauthenticated
 from retainstream.schemas.auth import (
@@ -32,11 +32,6 @@ from retainstream.services.access import accounts, api_tokens, login, setup
 blueprint = ApiBlueprint("auth", "/auth", "Registering, logging in, API tokens")
 
 
-def _settings() -> Settings:
-    settings: Settings = current_app.config["RETAINSTREAM"]
-    return settings
-
-
 def _secret(payload: dict[str, object], status: int = 200) -> Response:
     """Answer what no cache may keep."""
     return json_response(payload, status, {"Cache-Control": "no-store"})
@@ -48,7 +43,7 @@ def _secret(payload: dict[str, object], status: int = 200) -> Response:
 @blueprint.response(201, SignedInSchema)
 def register(data: dict[str, Any]) -> Response:
     """Register. The first account needs the set-up code and becomes administrator; later ones need an invitation unless registration is open."""
-    settings, newcomer = _settings(), nobody(request)
+    settings, newcomer = box_settings(), nobody(request)
     hashed = accounts.checked_hash(settings, data["email"], data["password"])
     with unit_of_work() as session:
         user = accounts.register(
@@ -75,7 +70,7 @@ def register(data: dict[str, Any]) -> Response:
 @blueprint.response(200, SignedInSchema)
 def log_in(data: dict[str, Any]) -> Response:
     """Log in with e-mail and password. Too many tries lock the account and the address for a while (429 with Retry-After)."""
-    settings, newcomer = _settings(), nobody(request)
+    settings, newcomer = box_settings(), nobody(request)
     verified = login.check_password(settings, current_app.extensions[GATE], newcomer, data["email"], data["password"])
     with unit_of_work() as session:
         user = login.admitted(session, newcomer, verified, means="api")
@@ -91,7 +86,7 @@ def log_in(data: dict[str, Any]) -> Response:
 def refresh(data: dict[str, Any]) -> Response:
     """Change a refresh token for a fresh pair. It holds for one use: showing it again ends the whole log-in."""
     with unit_of_work() as session:
-        pair = login.refresh_tokens(session, _settings(), nobody(request), data["refresh_token"])
+        pair = login.refresh_tokens(session, box_settings(), nobody(request), data["refresh_token"])
     if pair is None:
         raise Unauthenticated("The refresh token is unknown, expired, revoked or was used before; log in again.")
     return _secret(pair.to_dict())

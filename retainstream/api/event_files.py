@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import marshmallow as ma
-from flask import Response, current_app, request
+from flask import Response
 
 from retainstream.api.base import (
     API_PREFIX,
@@ -18,9 +17,9 @@ from retainstream.api.base import (
     requires,
 )
 from retainstream.api.idempotency import idempotent
-from retainstream.config import Settings
+from retainstream.api.uploads import form_fields, mapping_of
+from retainstream.current import box_settings
 from retainstream.db import read_unit, unit_of_work
-from retainstream.errors import InvalidInput
 from retainstream.schemas.event_files import (
     EventFileFormSchema,
     EventFileSchema,
@@ -83,8 +82,8 @@ def _load(target: Target, sent: dict[str, Any], schema: ma.Schema) -> Response:
     # They bring numpy, which a worker needs for these routes only.
     from retainstream.services.events.preview import Asked, preview
 
-    caller, settings, form = actor(), _settings(), _form(schema)
-    mapping = _mapping(form["mapping"])
+    caller, settings, form = actor(), box_settings(), form_fields(schema)
+    mapping = mapping_of(form["mapping"])
     asked = Asked(form.get("kind") or None, form["source"] or None, form["unknown_customers"], form["known_at_time"])
     upload = files.receive(sent["file"].stream, sent["file"].filename or "", settings)
     queued = False
@@ -112,27 +111,3 @@ def _load(target: Target, sent: dict[str, Any], schema: ma.Schema) -> Response:
         if not queued:
             files.discard(settings, upload.name)
     return json_response(answer, 202, {"Location": f"{API_PREFIX}/jobs/{job.id}"})
-
-
-def _form(schema: ma.Schema) -> dict[str, Any]:
-    """Return the fields beside the file, checked."""
-    try:
-        return dict(schema.load(request.form.to_dict()))
-    except ma.ValidationError as wrong:
-        fields = {name: [str(item) for item in found] for name, found in wrong.normalized_messages().items()}  # type: ignore[no-untyped-call]
-        raise InvalidInput("Some fields are not as expected.", fields=fields) from wrong
-
-
-def _mapping(text: str | None) -> object | None:
-    if text is None or not text.strip():
-        return None
-    try:
-        found: object = json.loads(text)
-    except (ValueError, RecursionError) as bad:
-        raise InvalidInput("The mapping is not JSON.", fields={"mapping": ["JSON as a preview answers it"]}) from bad
-    return found
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.config["RETAINSTREAM"]
-    return settings

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-import marshmallow as ma
-from flask import Response, current_app, request
+from flask import Response, current_app
 
 from retainstream.api.base import (
     API_PREFIX,
@@ -20,9 +18,9 @@ from retainstream.api.base import (
     with_etag,
 )
 from retainstream.api.idempotency import idempotent
-from retainstream.config import Settings
+from retainstream.api.uploads import form_fields, mapping_of
+from retainstream.current import box_settings
 from retainstream.db import read_unit, unit_of_work
-from retainstream.errors import InvalidInput
 from retainstream.schemas.imports import (
     ImportAcceptedSchema,
     ImportFormSchema,
@@ -59,8 +57,8 @@ def load(sent: dict[str, Any]) -> Response:
     """Load a table of customers in a job, or preview it with `dry_run`. Readers see all of it at its end, or nothing."""
     from retainstream.services.imports.preview import preview  # brings numpy, which a worker needs for this route only
 
-    caller, settings, form = actor(), _settings(), _form()
-    mapping = _mapping(form["mapping"])
+    caller, settings, form = actor(), box_settings(), form_fields(ImportFormSchema())
+    mapping = mapping_of(form["mapping"])
     upload = files.receive(sent["file"].stream, sent["file"].filename or "", settings)
     queued = False
     try:
@@ -159,27 +157,3 @@ def undo(query: dict[str, Any], import_id: str) -> Response:
         number = path_id(import_id, "import")
         job = jobs.present(batches.queue_undo(session, caller, number, confirm=query["confirm"]))
     return accepted(job)
-
-
-def _form() -> dict[str, Any]:
-    """Return the fields beside the file, checked."""
-    try:
-        return dict(ImportFormSchema().load(request.form.to_dict()))
-    except ma.ValidationError as wrong:
-        fields = {name: [str(item) for item in found] for name, found in wrong.normalized_messages().items()}  # type: ignore[no-untyped-call]
-        raise InvalidInput("Some fields are not as expected.", fields=fields) from wrong
-
-
-def _mapping(text: str | None) -> object | None:
-    if text is None or not text.strip():
-        return None
-    try:
-        found: object = json.loads(text)
-    except (ValueError, RecursionError) as bad:
-        raise InvalidInput("The mapping is not JSON.", fields={"mapping": ["JSON as a preview answers it"]}) from bad
-    return found
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.config["RETAINSTREAM"]
-    return settings

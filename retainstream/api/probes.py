@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response
 
 from retainstream.api.base import json_response, public
-from retainstream.config import Settings
+from retainstream.current import box_settings
 from retainstream.db import read_unit
 from retainstream.observability import metrics as metric_table
 from retainstream.services import box
 
 blueprint = Blueprint("probes", __name__)
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.config["RETAINSTREAM"]
-    return settings
 
 
 @blueprint.get("/live")
@@ -39,7 +34,7 @@ def ready() -> Response:
 def health() -> Response:
     """Answer how the box is; 503 when the database does not answer."""
     with read_unit() as session:
-        found = box.health(session, _settings())
+        found = box.health(session, box_settings())
     return json_response(found.to_dict())
 
 
@@ -47,7 +42,7 @@ def health() -> Response:
 @public
 def metrics() -> Response:
     """Answer the figures in Prometheus' text format."""
-    settings = _settings()
+    settings = box_settings()
 
     def read() -> list[metric_table.Family]:
         with read_unit() as session:

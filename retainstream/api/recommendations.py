@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
-from flask import Response, current_app
+from flask import Response
 
 from retainstream.api.base import ApiBlueprint, ErrorSchema, actor, requires, with_etag
-from retainstream.config import Settings
+from retainstream.current import box_settings
 from retainstream.db import read_unit
 from retainstream.schemas.recommendations import (
     ChurnRiskSchema,
@@ -25,10 +25,6 @@ analytics_blueprint = ApiBlueprint("analytics", "/analytics", "Figures of the wh
 _UNCHANGED = "Nothing changed since the ETag that was sent."
 
 
-def _settings() -> Settings:
-    return cast(Settings, current_app.config["RETAINSTREAM"])
-
-
 @blueprint.route("/<path:user_id>", methods=["GET"])
 @requires(Permission.PREDICTIONS_READ)
 @blueprint.response(200, RecommendationsSchema)
@@ -37,7 +33,7 @@ def _settings() -> Settings:
 def recommendations(user_id: str) -> Response:
     """A play that fits the reasons, whether an offer is in order, and what else is bought; each with its evidence, none a causal figure."""
     with read_unit() as session:
-        return with_etag(advice.of_customer(session, actor(), _settings(), user_id).to_dict())
+        return with_etag(advice.of_customer(session, actor(), box_settings(), user_id).to_dict())
 
 
 @analytics_blueprint.route("/cross-sell", methods=["GET"])
@@ -48,7 +44,7 @@ def recommendations(user_id: str) -> Response:
 def bought_together(query: dict[str, Any]) -> Response:
     """Products that the same customers buy surely more often than others do, the highest lift first."""
     with read_unit() as session:
-        return with_etag(cross_sell.listing(session, _settings(), query["limit"]))
+        return with_etag(cross_sell.listing(session, box_settings(), query["limit"]))
 
 
 @analytics_blueprint.route("/churn-risk", methods=["GET"])
@@ -58,7 +54,7 @@ def bought_together(query: dict[str, Any]) -> Response:
 def churn_risk() -> Response:
     """How many are expected to leave, what they pay, and how the scores fall into bands."""
     with read_unit() as session:
-        return with_etag(whole.churn_risk(session, _settings()))
+        return with_etag(whole.churn_risk(session, box_settings()))
 
 
 @analytics_blueprint.route("/overview", methods=["GET"])
@@ -68,4 +64,4 @@ def churn_risk() -> Response:
 def overview() -> Response:
     """What the home page shows of the whole base, in one answer."""
     with read_unit() as session:
-        return with_etag(whole.read(session, _settings()))
+        return with_etag(whole.read(session, box_settings()))

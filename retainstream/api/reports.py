@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
-from flask import Response, current_app, send_file
+from flask import Response, send_file
 
 from retainstream.api.base import (
     API_PREFIX,
@@ -17,7 +17,7 @@ from retainstream.api.base import (
     requires,
     with_etag,
 )
-from retainstream.config import Settings
+from retainstream.current import box_settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.schemas.jobs import JobAnswerSchema
 from retainstream.schemas.paging import PageQuerySchema, page_request
@@ -38,10 +38,6 @@ _NO_REPORT = "There is no such report that you may read."
 _UNCHANGED = "Nothing changed since the ETag that was sent."
 
 
-def _settings() -> Settings:
-    return cast(Settings, current_app.config["RETAINSTREAM"])
-
-
 @blueprint.route("", methods=["GET"])
 @requires(Permission.DASHBOARD_READ)
 @blueprint.response(200, ReportListSchema)
@@ -60,7 +56,7 @@ def list_reports() -> Response:
 def create(sent: dict[str, Any]) -> Response:
     """Keep a report. Your rights count when it is made: what you may not see is not in it."""
     with unit_of_work() as session:
-        report = saved.create(session, actor(), _settings(), sent)
+        report = saved.create(session, actor(), box_settings(), sent)
         body = saved.one(session, actor(), report.id).to_dict()
     return json_response(body, 201, {"Location": f"{API_PREFIX}/reports/{report.id}"})
 
@@ -84,7 +80,7 @@ def read(report_id: str) -> Response:
 def change(sent: dict[str, Any], report_id: str) -> Response:
     """Change a report of your own, or let it rest; an administrator may change those of others."""
     with unit_of_work() as session:
-        report = saved.change(session, actor(), _settings(), path_id(report_id, "report"), sent)
+        report = saved.change(session, actor(), box_settings(), path_id(report_id, "report"), sent)
         return json_response(saved.one(session, actor(), report.id).to_dict())
 
 
@@ -97,7 +93,7 @@ def delete(report_id: str) -> Response:
     with unit_of_work() as session:
         name = saved.delete(session, actor(), path_id(report_id, "report"))
     with unit_of_work() as session:
-        files.sweep(session, _settings())
+        files.sweep(session, box_settings())
     return json_response({"deleted": True, "name": name})
 
 
@@ -135,7 +131,7 @@ def download(report_id: str, file_id: str) -> Response:
     """Fetch a file. One with customers takes `customers:export`, one with personal details `customers:personal`, too."""
     number = path_id(file_id, "file")
     with read_unit() as session:
-        found = files.find(session, actor(), _settings(), path_id(report_id, "report"), number)
+        found = files.find(session, actor(), box_settings(), path_id(report_id, "report"), number)
     if found.people:
         with unit_of_work() as session:
             files.record(session, actor(), number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Response, current_app
+from flask import Response
 
 from retainstream.api.base import (
     API_PREFIX,
@@ -13,7 +13,7 @@ from retainstream.api.base import (
     requires,
     with_etag,
 )
-from retainstream.config import Settings
+from retainstream.current import box_settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.schemas.revenue import (
     BridgeSchema,
@@ -31,11 +31,6 @@ _UNCHANGED = "Nothing changed since the ETag that was sent."
 _NOT_YET = "The customer base has not been looked at over time yet."
 
 
-def _settings() -> Settings:
-    found: Settings = current_app.config["RETAINSTREAM"]
-    return found
-
-
 @blueprint.route("/bridge")
 @requires(Permission.DASHBOARD_READ)
 @blueprint.response(200, BridgeSchema)
@@ -47,7 +42,7 @@ def read_bridge() -> Response:
     The customers of each figure are at /customers?cell=revenue:<month>.<figure>&status=all.
     """
     with read_unit() as session:
-        return with_etag(bridge.answer(bridge.read(session, _settings())))
+        return with_etag(bridge.answer(bridge.read(session, box_settings())))
 
 
 @trends_blueprint.route("/revenue-trends")
@@ -58,7 +53,7 @@ def read_bridge() -> Response:
 def read_trends() -> Response:
     """Revenue, paying customers and revenue per customer by month and plan, and what is at risk by band and plan today."""
     with read_unit() as session:
-        return with_etag(trends.answer(session, _settings()))
+        return with_etag(trends.answer(session, box_settings()))
 
 
 @blueprint.route("/months")
@@ -69,7 +64,7 @@ def read_trends() -> Response:
 def list_months() -> Response:
     """The closed months with their figures as closed and as corrected since, newest first."""
     with read_unit() as session:
-        book = bridge.read(session, _settings())
+        book = bridge.read(session, box_settings())
         done = months.closed(session, book.currency)
         following = months.next_to_close(book, done)
     return with_etag(
@@ -89,7 +84,7 @@ def close(month: str) -> Response:
     """Close a month for good: its figures are kept as they are, and what later data change becomes dated corrections."""
     period = calendar.period(month)
     with unit_of_work() as session:
-        made = months.close(session, actor(), _settings(), period)
+        made = months.close(session, actor(), box_settings(), period)
     path = f"{API_PREFIX}/revenue/months/{calendar.code(period)}/corrections"
     return json_response(made.to_dict(), 201, {"Location": path})
 
@@ -104,5 +99,5 @@ def list_corrections(month: str) -> Response:
     """What later data changed in a closed month, with the reason, oldest first."""
     period = calendar.period(month)
     with read_unit() as session:
-        found = months.one(session, bridge.read(session, _settings()).currency, period)
+        found = months.one(session, bridge.read(session, box_settings()).currency, period)
     return with_etag({"month": calendar.code(period), "currency": found.currency, "items": found.corrections_dict()})

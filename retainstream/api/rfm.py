@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, current_app
+from flask import Response
 
 from retainstream.api.base import ApiBlueprint, ErrorSchema, requires, with_etag
-from retainstream.config import Settings
+from retainstream.current import box_settings
 from retainstream.db import read_unit
 from retainstream.schemas.rfm import MigrationQuerySchema, MigrationSchema, RfmSchema
 from retainstream.security.permissions import Permission
@@ -24,7 +24,7 @@ NOT_YET = "Nothing to make it from, or not made yet; the message says which."
 def groups() -> Response:
     """The ten named groups and the map of fifths, as of now."""
     with read_unit() as session:
-        return with_etag(present.standing(reading.standing(session), reading.days(session, _settings())))
+        return with_etag(present.standing(reading.standing(session), reading.days(session, box_settings())))
 
 
 @blueprint.route("/migration")
@@ -35,9 +35,4 @@ def groups() -> Response:
 def moves(asked: dict[str, Any]) -> Response:
     """Who moved from group to group between the ends of two months, or since one."""
     with read_unit() as session:
-        return with_etag(present.migration(reading.migration(session, _settings(), asked["before"], asked["after"])))
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.config["RETAINSTREAM"]
-    return settings
+        return with_etag(present.migration(reading.migration(session, box_settings(), asked["before"], asked["after"])))

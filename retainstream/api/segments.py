@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
-from flask import Response, current_app
+from flask import Response
 
 from retainstream.api.base import (
     API_PREFIX,
@@ -16,7 +16,7 @@ from retainstream.api.base import (
     requires,
     with_etag,
 )
-from retainstream.config import Settings
+from retainstream.current import box_settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.lib import clock
 from retainstream.lib.pagination import PageRequest
@@ -47,10 +47,6 @@ _UNCHANGED = "Nothing changed since the ETag that was sent."
 _NOT_NOW = "The rule asks for something that is not on record."
 
 
-def _settings() -> Settings:
-    return cast(Settings, current_app.config["RETAINSTREAM"])
-
-
 @customer_blueprint.route("", methods=["POST"])
 @requires(Permission.CUSTOMERS_READ)
 @customer_blueprint.arguments(SegmentAskedSchema)
@@ -58,7 +54,7 @@ def _settings() -> Settings:
 @customer_blueprint.alt_response(409, schema=ErrorSchema, description=_NOT_NOW)
 def whom(sent: dict[str, Any]) -> Response:
     """Try out a rule: how many customers it picks, their figures, and a page of them."""
-    settings = _settings()
+    settings = box_settings()
     with read_unit() as session:
         node = rules.parse(sent["rule"], fields.catalogue(session), time_zone=settings.time_zone)
         found = standing.tried(session, node)
@@ -77,7 +73,7 @@ def whom(sent: dict[str, Any]) -> Response:
 def list_segments() -> Response:
     """List the segments by name, with whom each means now."""
     with read_unit() as session:
-        return with_etag({"items": [one.to_dict(_settings().currency) for one in standing.every(session)]})
+        return with_etag({"items": [one.to_dict(box_settings().currency) for one in standing.every(session)]})
 
 
 @blueprint.route("/summary", methods=["GET"])
@@ -87,7 +83,7 @@ def list_segments() -> Response:
 def summary() -> Response:
     """The segments, and how many customers stand in at least one."""
     with read_unit() as session:
-        items = [one.to_dict(_settings().currency) for one in standing.every(session)]
+        items = [one.to_dict(box_settings().currency) for one in standing.every(session)]
         return with_etag({"items": items, **standing.together(session)})
 
 
@@ -128,7 +124,7 @@ def list_fields() -> Response:
 @blueprint.alt_response(409, schema=ErrorSchema, description="A segment has this name, or there are as many as may be.")
 def create(sent: dict[str, Any]) -> Response:
     """Keep a rule under a name. A first look at who is in it follows by itself."""
-    settings = _settings()
+    settings = box_settings()
     with unit_of_work() as session:
         found = saved.create(session, actor(), sent, time_zone=settings.time_zone)
         body = standing.one(session, found.id).to_dict(settings.currency)
@@ -144,7 +140,7 @@ def read(segment_id: str) -> Response:
     """Return one segment as it stands."""
     with read_unit() as session:
         found = standing.one(session, path_id(segment_id, "segment"))
-    return with_etag(found.to_dict(_settings().currency))
+    return with_etag(found.to_dict(box_settings().currency))
 
 
 @blueprint.route("/<string:segment_id>", methods=["PATCH"])
@@ -155,7 +151,7 @@ def read(segment_id: str) -> Response:
 @blueprint.alt_response(409, schema=ErrorSchema, description="Another segment has this name.")
 def change(sent: dict[str, Any], segment_id: str) -> Response:
     """Change name, description or rule. After another rule, whoever it leaves out goes out at the next look."""
-    settings, one = _settings(), path_id(segment_id, "segment")
+    settings, one = box_settings(), path_id(segment_id, "segment")
     with unit_of_work() as session:
         saved.change(session, actor(), one, sent, time_zone=settings.time_zone)
         body = standing.one(session, one).to_dict(settings.currency)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Response, current_app
+from flask import Response
 
 from retainstream.api.base import ApiBlueprint, ErrorSchema, requires, with_etag
-from retainstream.config import Settings
+from retainstream.current import box_settings
 from retainstream.db import read_unit
 from retainstream.schemas.survival import (
     CohortsQuerySchema,
@@ -32,7 +32,7 @@ NOT_YET = "Nothing to make it from, or not made yet; the message says which."
 def grid(asked: dict[str, str]) -> Response:
     """Of those who came in one month or week: how many were still customers, or did something, in each later one."""
     with read_unit() as session:
-        return with_etag(present_cohorts.cohorts(grids.read(session, _settings(), asked["grid"], asked["unit"])))
+        return with_etag(present_cohorts.cohorts(grids.read(session, box_settings(), asked["grid"], asked["unit"])))
 
 
 @blueprint.route("")
@@ -43,7 +43,7 @@ def grid(asked: dict[str, str]) -> Response:
 def by_group(asked: dict[str, str]) -> Response:
     """Kaplan-Meier curves by the plan, an attribute or a segment, with intervals, numbers at risk and log-rank tests."""
     with read_unit() as session:
-        return with_etag(present.survival(curves.read(session, _settings(), asked["by"])))
+        return with_etag(present.survival(curves.read(session, box_settings(), asked["by"])))
 
 
 @blueprint.route("/tenure")
@@ -53,9 +53,4 @@ def by_group(asked: dict[str, str]) -> Response:
 def by_tenure() -> Response:
     """Departures for each customer-month by stretch of tenure."""
     with read_unit() as session:
-        return with_etag(present.tenure(curves.read(session, _settings()), curves.tenure(session, _settings())))
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.config["RETAINSTREAM"]
-    return settings
+        return with_etag(present.tenure(curves.read(session, box_settings()), curves.tenure(session, box_settings())))

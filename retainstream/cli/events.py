@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from retainstream.cli.terminal import in_app, in_options, see_through, settings
+from retainstream.cli.loading import read_mapping, see_load
+from retainstream.cli.terminal import in_app, settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.lib.counting import counted
 from retainstream.security.actor import COMMAND
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from retainstream.services.events.preview import EventPreview
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-SHOWN_ERRORS = 10
 _FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 _TOLD = (
     "accepted", "duplicate", "no_customer", "unknown_customer", "erased", "bad", "late", "future", "new_customers",
@@ -105,7 +104,7 @@ def _load(
     from retainstream.services.events.preview import Asked, preview
 
     asked = Asked(kind, source, unknown_customers, known_at_time)
-    sent = None if mapping is None else _read_mapping(mapping)
+    sent = read_mapping(mapping)
     if dry_run:
         with read_unit() as session:
             found = preview(file, file.name, settings(), target, asked, sent, session=session)
@@ -114,16 +113,7 @@ def _load(
     batch_id, job_id, found = queue_file(
         target, file, sent, kind=kind, feed=source, unknown=unknown_customers, known_at_time=known_at_time, on_error=on_error
     )  # fmt: skip
-    for warning in found.warnings:
-        click.echo(f"{warning['severity']}: {in_options(str(warning['message']))}", err=True)
-    try:
-        result = see_through(job_id)
-    except click.ClickException:
-        _show_row_errors(batch_id)
-        raise
-    click.echo(describe_load(result))
-    if on_error == "skip":
-        _show_row_errors(batch_id)
+    see_load(batch_id, job_id, found.warnings, describe_load, skipping=on_error == "skip")
 
 
 def queue_file(
@@ -181,18 +171,3 @@ def describe_load(result: dict[str, Any]) -> str:
     parts = [f"{counts[name]:,} {name.replace('_', ' ')}" for name in _TOLD if counts.get(name)]
     read = f"Import {result.get('batch_id')}: {counted(counts.get('rows', 0), 'row')} read"
     return f"{read}; {', '.join(parts)}." if parts else f"{read}."
-
-
-def _read_mapping(path: Path) -> object:
-    try:
-        return cast(object, json.loads(path.read_text(encoding="utf-8-sig")))
-    except ValueError as bad:
-        raise click.ClickException(f"{path} is not JSON: {bad}") from bad
-
-
-def _show_row_errors(batch_id: int) -> None:
-    with read_unit() as session:
-        for error in islice(batches.row_errors(session, batch_id), SHOWN_ERRORS):
-            place = f"line {error.line}" + (f", column {error.column}" if error.column else "")
-            value = f" {error.value!r};" if error.value is not None else ""
-            click.echo(f"  {place}:{value} expected {error.expected}", err=True)

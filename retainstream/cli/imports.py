@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from retainstream.cli.terminal import in_app, in_options, see_through, settings
+from retainstream.cli.loading import read_mapping, see_load
+from retainstream.cli.terminal import in_app, settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import ConfirmationNeeded
 from retainstream.lib.counting import counted
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from retainstream.services.imports.learning import Answer
     from retainstream.services.imports.preview import Preview
 
-SHOWN_ERRORS = 10
 _FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
 
@@ -55,7 +54,7 @@ def import_command(
         preview,  # brings numpy, which other commands and the server do without
     )
 
-    sent = None if mapping is None else _read_mapping(mapping)
+    sent = read_mapping(mapping)
     answer = cast("Answer | None", label)
     if dry_run:
         with read_unit() as session:
@@ -65,16 +64,7 @@ def import_command(
         click.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
         return
     batch_id, job_id, found = queue_file(file, sent, label=answer, known_at_time=known_at_time, on_error=on_error)
-    for warning in found.learnt.warnings:
-        click.echo(f"{warning['severity']}: {in_options(str(warning['message']))}", err=True)
-    try:
-        result = see_through(job_id)
-    except click.ClickException:
-        _show_row_errors(batch_id)
-        raise
-    click.echo(describe_import(result))
-    if on_error == "skip":
-        _show_row_errors(batch_id)
+    see_load(batch_id, job_id, found.learnt.warnings, describe_import, skipping=on_error == "skip")
 
 
 def queue_file(
@@ -138,18 +128,3 @@ def describe_import(result: dict[str, Any]) -> str:
     return f"Import {result.get('batch_id')}: {counted(counts.get('rows', 0), 'row')} read" + (
         f"; {', '.join(parts)}." if parts else "."
     )
-
-
-def _read_mapping(path: Path) -> object:
-    try:
-        return cast(object, json.loads(path.read_text(encoding="utf-8-sig")))
-    except ValueError as bad:
-        raise click.ClickException(f"{path} is not JSON: {bad}") from bad
-
-
-def _show_row_errors(batch_id: int) -> None:
-    with read_unit() as session:
-        for error in islice(batches.row_errors(session, batch_id), SHOWN_ERRORS):
-            place = f"line {error.line}" + (f", column {error.column}" if error.column else "")
-            value = f" {error.value!r};" if error.value is not None else ""
-            click.echo(f"  {place}:{value} expected {error.expected}", err=True)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import marshmallow as ma
-from flask_smorest.fields import Upload
 
 from retainstream.schemas.base import Schema
-from retainstream.schemas.imports import ImportWarningSchema, RowErrorSchema, WordField
+from retainstream.schemas.imports import ImportWarningSchema, RowErrorSchema, WordField, table_file
 
 
 class EventFileFormSchema(Schema):
@@ -58,19 +57,13 @@ class KindFormSchema(EventFileFormSchema):
 class EventFileSchema(EventFileFormSchema):
     """The multipart body: the file and what goes with it. A specification can name only one body, so that both are in one."""
 
-    file = Upload(
-        required=True,
-        metadata={"description": "CSV of any dialect, JSON lines or xlsx; CSV and JSON lines also as gz or zip"},
-    )
+    file = table_file()
 
 
 class KindFileSchema(KindFormSchema):
     """The multipart body of events."""
 
-    file = Upload(
-        required=True,
-        metadata={"description": "CSV of any dialect, JSON lines or xlsx; CSV and JSON lines also as gz or zip"},
-    )
+    file = table_file()
 
 
 class EventColumnSchema(Schema):

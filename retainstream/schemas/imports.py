@@ -54,13 +54,16 @@ class ImportFormSchema(Schema):
     )
 
 
+def table_file() -> Upload:
+    """Return the field of a table that is sent."""
+    says = "CSV of any dialect, JSON lines or xlsx; CSV and JSON lines also as gz or zip"
+    return Upload(required=True, metadata={"description": says})
+
+
 class ImportUploadSchema(ImportFormSchema):
     """The multipart body: the file and what goes with it. A specification can name only one body, so that both are in one."""
 
-    file = Upload(
-        required=True,
-        metadata={"description": "CSV of any dialect, JSON lines or xlsx; CSV and JSON lines also as gz or zip"},
-    )
+    file = table_file()
 
 
 class UndoQuerySchema(Schema):

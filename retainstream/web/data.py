@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, current_app, flash, request
+from flask import Blueprint, Response, flash, request
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-from retainstream.config import Settings
+from retainstream.current import box_settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import ConfirmationNeeded, Conflict
 from retainstream.lib.pagination import PageRequest
@@ -39,7 +39,7 @@ def show() -> BaseResponse:
     with read_unit() as session:
         page = batches.list_batches(session, PageRequest(limit=SHOWN_IMPORTS, cursor=cursor))
         view = data_view.overview(
-            dashboard.metrics(session, _settings()),
+            dashboard.metrics(session, box_settings()),
             holdings.read(session),
             page.items,
             total=page.total,
@@ -152,13 +152,8 @@ def _wanted(session: Session, item: dict[str, Any]) -> NextStep | None:
     if item["state"] != "applied":
         return None
     labelled = any(column["role"] == "label" for column in item["mapping"].get("columns", []))
-    return next_step.after_import(next_step.read(session, _settings()), item["target"], labelled=labelled)
+    return next_step.after_import(next_step.read(session, box_settings()), item["target"], labelled=labelled)
 
 
 def _opens_customers(person: Actor) -> bool:
     return person.may(Permission.CUSTOMERS_READ)
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.config["RETAINSTREAM"]
-    return settings

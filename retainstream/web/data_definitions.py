@@ -11,7 +11,7 @@ from flask import Blueprint, Response, current_app, flash, render_template, requ
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-from retainstream.config import Settings
+from retainstream.current import box_settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import Busy, Conflict, InvalidInput, NotReady
 from retainstream.lib.pagination import PageRequest
@@ -60,7 +60,7 @@ def propose() -> BaseResponse:
     if asked.problems:
         return _page(Wizard(asked), status=422)
     try:
-        found = proposals.propose(_settings(), question)
+        found = proposals.propose(box_settings(), question)
     except (Busy, NotReady, InvalidInput) as refused:
         return _page(Wizard(asked, refusal=refused.message, empty=isinstance(refused, NotReady)))
     days = request.args.get("inactive_days", type=int)
@@ -77,7 +77,7 @@ def download() -> BaseResponse:
     table = request.args.get("table", _TABLES[0])
     if asked.problems or table not in _TABLES:
         raise InvalidInput("There is no such table of a proposal.")
-    found: dict[str, Any] = proposals.propose(_settings(), question)
+    found: dict[str, Any] = proposals.propose(box_settings(), question)
     gaps = found["gaps"] or {"distribution": [], "returning": []}
     rows = {"gaps": gaps["distribution"], "returning": gaps["returning"]}.get(
         table, found["candidates"] or found["reasons"]
@@ -101,7 +101,7 @@ def preview() -> BaseResponse:
     refusal, weighed = "", None
     if not problems:
         try:
-            weighed = views.weighed_view(proposals.weigh(_settings(), body))
+            weighed = views.weighed_view(proposals.weigh(box_settings(), body))
         except (Busy, NotReady) as refused:
             refusal = refused.message
         except InvalidInput as refused:
@@ -127,7 +127,7 @@ def create() -> BaseResponse:
     if not problems:
         try:
             if "settle_days" not in body:
-                body["settle_days"] = proposals.settle_days(_settings(), body)
+                body["settle_days"] = proposals.settle_days(box_settings(), body)
             with unit_of_work() as session:
                 made = churn_definitions.create(session, actor, body, activate=activate)
                 name = f"“{made.name}”, version {made.version},"
@@ -172,11 +172,6 @@ _LABELS = {
     "grace_days": "Grace",
     "settle_days": "News comes late by",
 }
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.config["RETAINSTREAM"]
-    return settings
 
 
 def _question() -> tuple[Asked, dict[str, Any]]:

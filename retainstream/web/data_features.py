@@ -11,7 +11,7 @@ from flask import Blueprint, Response, current_app, flash, render_template, requ
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-from retainstream.config import Settings
+from retainstream.current import box_settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import Busy, InvalidInput, NotFound, NotReady
 from retainstream.ml.features import FeatureSpec
@@ -79,7 +79,7 @@ def download(name: str) -> BaseResponse:
     """Give how a feature spreads as CSV."""
     with read_unit() as session:
         spec = _named(session, name)
-        found = as_of.spread(session, _settings(), spec)
+        found = as_of.spread(session, box_settings(), spec)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     if found.levels:
@@ -205,7 +205,7 @@ def _named(session: Session, name: str) -> FeatureSpec:
 
 def _spread(session: Session, spec: FeatureSpec) -> tuple[SpreadView | None, str]:
     try:
-        return views.spread_view(as_of.spread(session, _settings(), spec), spec), ""
+        return views.spread_view(as_of.spread(session, box_settings(), spec), spec), ""
     except (Busy, NotReady) as refused:
         return None, refused.message
 
@@ -221,8 +221,3 @@ def _address(name: str) -> str:
 
 def _may_declare() -> bool:
     return signed_in_actor().may(Permission.MODEL_TRAIN)
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.config["RETAINSTREAM"]
-    return settings

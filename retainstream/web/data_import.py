@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from flask import Blueprint, current_app, flash, request
+from flask import Blueprint, flash, request
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Response as BaseResponse
 
-from retainstream.config import Settings
+from retainstream.current import box_settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import InvalidInput, NotFound, RetainStreamError, TooLarge, UnsupportedMedia
 from retainstream.security.permissions import Permission
@@ -56,7 +56,7 @@ def receive() -> BaseResponse:
     """Take a file, look at it, and go on to its page."""
     from retainstream.services.events import drafts
 
-    settings, sent = _settings(), request.files.get("file")
+    settings, sent = box_settings(), request.files.get("file")
     if sent is None or not sent.filename:
         return _upload_page(422, "Choose a file first.")
     wanted = request.form.get("target", GUESS)
@@ -76,7 +76,7 @@ def too_large(error: RequestEntityTooLarge) -> BaseResponse:
     """Say on the page itself that a file was too large to be read at all."""
     if current_actor() is None:
         return error_page(error)
-    limit = _settings().import_max_mb
+    limit = box_settings().import_max_mb
     return _upload_page(
         413, f"The file is larger than the limit of {limit:,} MB. Compressed as .gz or .zip it may fit."
     )
@@ -89,7 +89,7 @@ def draft(token: str) -> BaseResponse:
     from retainstream.services.events import drafts
 
     try:
-        found = drafts.find(_settings(), signed_in_actor(), token)
+        found = drafts.find(box_settings(), signed_in_actor(), token)
     except NotFound as gone:
         return _upload_page(404, gone.message)
     return _draft_page(found)
@@ -101,7 +101,7 @@ def decide(token: str) -> BaseResponse:
     """Take what a person said about the file: an answer, an edit to be checked, another target, the import, or that it goes."""
     from retainstream.services.events import drafts
 
-    settings, form = _settings(), request.form
+    settings, form = box_settings(), request.form
     try:
         found = drafts.find(settings, signed_in_actor(), token)
     except NotFound as gone:
@@ -128,7 +128,7 @@ def _import(before: Draft, draft: Draft) -> BaseResponse:
     if bad > was:
         return _draft_page(draft, 409, message=MORE_BAD.format(now=bad, before=was))
     try:
-        with drafts.taken(_settings(), draft), unit_of_work() as session:
+        with drafts.taken(box_settings(), draft), unit_of_work() as session:
             batch, _ = drafts.queue(session, signed_in_actor(), draft)
             number = batch.id
     except NotFound as gone:
@@ -144,7 +144,7 @@ def _retargeted(draft: Draft, form: Mapping[str, str]) -> Draft:
     target = drafts.require_target(form["target"])
     blank = replace(draft, target=target, mapping={}, edited=False, answered=False, source=None, found={}, columns=[])
     with read_unit() as session:
-        return drafts.check(session, _settings(), blank)
+        return drafts.check(session, box_settings(), blank)
 
 
 def _checked(draft: Draft, form: MultiDict[str, str]) -> Draft:
@@ -152,7 +152,7 @@ def _checked(draft: Draft, form: MultiDict[str, str]) -> Draft:
     from retainstream.services.events import drafts
     from retainstream.web.data_mapping_form import edited
 
-    settings, chosen = _settings(), MultiDict(form)
+    settings, chosen = box_settings(), MultiDict(form)
     label = chosen.get("label")
     if label is not None and label.isdigit():
         chosen[f"c{label}.role"] = "label"
@@ -209,11 +209,6 @@ def _draft_page(
 def _upload_page(status: int = 200, problem: str = "") -> BaseResponse:
     chosen = str((request.form if status != 413 else request.args).get("target", request.args.get("target", GUESS)))
     targets = ((GUESS, "Find out from the file"), *data_words.TARGETS.items())
-    view: Any = UploadView(targets, chosen, _settings().import_max_mb, problem)
+    view: Any = UploadView(targets, chosen, box_settings().import_max_mb, problem)
     with read_unit() as session:
         return frame.page(session, "data/upload.html", here="data", status=status, view=view)
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.config["RETAINSTREAM"]
-    return settings

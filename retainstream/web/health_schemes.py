@@ -10,7 +10,7 @@ from flask import Blueprint, current_app, flash, render_template, request
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-from retainstream.config import Settings
+from retainstream.current import box_settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import Conflict, InvalidInput, NotFound, NotReady
 from retainstream.security.permissions import Permission
@@ -205,7 +205,7 @@ def _added(session: Session, form: Form) -> Form:
     if len(form.rows) >= MOST_PARTS or any(row.key == key for row in form.rows):
         return form
     try:
-        part = preview.suggested(session, _settings(), key)
+        part = preview.suggested(session, box_settings(), key)
     except NotReady:
         part = None
     return form if part is None else replace(form, rows=(*form.rows, forms.row_of(part)))
@@ -222,7 +222,7 @@ def _preview(session: Session, form: Form) -> PreviewView:
     segment = form.segment_id
     one = int(segment) if segment.isascii() and segment.isdecimal() else None
     try:
-        found = preview.preview(session, _settings(), tried_parts, edges, one)
+        found = preview.preview(session, box_settings(), tried_parts, edges, one)
     except (NotReady, NotFound) as why:
         return PreviewView("No preview yet", (), why.message)
     if found.middle is None:
@@ -261,8 +261,3 @@ def _editor(session: Session, form: Form, scheme_id: int | None, status: int = 2
         full=len(form.rows) >= MOST_PARTS,
         preview=_preview(session, form),
     )
-
-
-def _settings() -> Settings:
-    found: Settings = current_app.config["RETAINSTREAM"]
-    return found

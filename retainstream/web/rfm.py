@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, current_app, request
+from flask import Blueprint, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from retainstream.config import Settings
+from retainstream.current import box_settings
 from retainstream.db import read_unit
 from retainstream.errors import InvalidInput, NotReady
 from retainstream.lib import clock
@@ -26,14 +26,14 @@ def show() -> BaseResponse:
     before, after = _asked()
     with read_unit() as session:
         try:
-            found, days = reading.standing(session), reading.days(session, _settings())
+            found, days = reading.standing(session), reading.days(session, box_settings())
         except NotReady as why:
             nothing = analyses.not_yet(session, signed_in_actor(), why.message, rfm_view.PAGE)
             return frame.page(session, "segments/rfm.html", here="segments", view=None, nothing=nothing)
         problems: list[str] = []
         moves = None
         try:
-            moves = reading.migration(session, _settings(), before, after)
+            moves = reading.migration(session, box_settings(), before, after)
         except NotReady:
             pass
         except InvalidInput as wrong:
@@ -83,7 +83,7 @@ def as_map() -> BaseResponse:
 def migration() -> BaseResponse:
     """Send who moved from group to group, a pair a line."""
     with read_unit() as session:
-        found = reading.migration(session, _settings(), *_asked())
+        found = reading.migration(session, box_settings(), *_asked())
     told = present.migration(found)
     moves = told["moves"]
     assert isinstance(moves, list)
@@ -100,8 +100,3 @@ def _chosen(moves: reading.Moves | None, before: str | None, after: str | None) 
     if moves is not None:
         return moves.before.name, moves.after.name
     return before or "", after or ""
-
-
-def _settings() -> Settings:
-    settings: Settings = current_app.config["RETAINSTREAM"]
-    return settings

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, current_app, request
+from flask import Blueprint, request
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-from retainstream.config import Settings
+from retainstream.current import box_settings
 from retainstream.db import read_unit
 from retainstream.errors import NotReady
 from retainstream.lib import clock
@@ -28,8 +28,8 @@ def show() -> BaseResponse:
     with read_unit() as session:
         choices = grouping.choices(session)
         try:
-            found = curves.read(session, _settings(), by)
-            view = survival_view.view(found, curves.tenure(session, _settings()), choices)
+            found = curves.read(session, box_settings(), by)
+            view = survival_view.view(found, curves.tenure(session, box_settings()), choices)
         except NotReady as why:
             nothing = analyses.not_yet(session, signed_in_actor(), why.message, "/segments/survival")
             return frame.page(session, "segments/survival.html", here="segments", view=None, nothing=nothing, by=by)
@@ -83,18 +83,13 @@ def tests_csv() -> BaseResponse:
 def tenure_csv() -> BaseResponse:
     """Send departures by tenure."""
     with read_unit() as session:
-        items = present.tenure(curves.read(session, _settings()), curves.tenure(session, _settings()))["items"]
+        items = present.tenure(curves.read(session, box_settings()), curves.tenure(session, box_settings()))["items"]
     columns = ("after_months", "until_months", "left", "customer_months", "rate", "low", "high")
     return csv_files.download("churn-by-tenure.csv", csv_files.table(items, columns))
 
 
-def _settings() -> Settings:
-    settings: Settings = current_app.config["RETAINSTREAM"]
-    return settings
-
-
 def _read(session: Session) -> curves.Survival:
-    return curves.read(session, _settings(), request.args.get("by", grouping.ALL))
+    return curves.read(session, box_settings(), request.args.get("by", grouping.ALL))
 
 
 def _name(what: str, found: curves.Survival) -> str:

@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flask import Blueprint, current_app, flash, request, url_for
+from flask import Blueprint, flash, request, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from retainstream.config import Settings
+from retainstream.current import box_settings
 from retainstream.db import unit_of_work
 from retainstream.errors import Conflict, InvalidInput, NotFound, RetainStreamError
 from retainstream.lib import clock
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
-from retainstream.services.desk import assigning, board, endings, notes, people, queue, tasks
+from retainstream.services.desk import acts, assigning, board, endings, notes, people, queue, tasks
 from retainstream.services.desk.board import TaskView
 from retainstream.web import frame, today, today_form, today_undo, today_view
 from retainstream.web.browser_session import go
@@ -44,14 +45,9 @@ class Done:
 Act = Callable[[Session, Actor, Settings, Place], Done]
 
 
-def _settings() -> Settings:
-    settings: Settings = current_app.config["RETAINSTREAM"]
-    return settings
-
-
 def _do(act: Act, form: str, *fields: str) -> BaseResponse:
     """Run an act in a unit of work, and come back; a form with a complaint comes back as it was typed."""
-    person, settings, sent = signed_in_actor(), _settings(), today_form.place(request.form)
+    person, settings, sent = signed_in_actor(), box_settings(), today_form.place(request.form)
     try:
         with unit_of_work() as session:
             done = act(session, person, settings, sent)
@@ -188,8 +184,10 @@ def tick() -> BaseResponse:
         if not number.isascii() or not number.isdigit() or len(number) > 3:
             raise NotFound("There is no such step.")
         found, _ = _task(session, person, settings, sent)
-        tasks.tick(session, person, settings, found.id, int(number), done=ticked)
+        now = tasks.tick(session, person, settings, found.id, int(number), done=ticked)
         words = f"Step {int(number) + 1} of {sent.user_id} is {'done' if ticked else 'to be done'}."
+        if ticked and now.steps[int(number)].kind != acts.INNER:
+            words += " Written down as an act."
         return Done(words, (("tick", found.id, [int(number), not ticked]),))
 
     return _do(act, "step")
@@ -246,8 +244,9 @@ def drop() -> BaseResponse:
     def act(session: Session, person: Actor, settings: Settings, sent: Place) -> Done:
         if sent.task_id is None:
             raise Conflict("Only a task that was taken can be dropped.")
-        endings.drop(session, person, settings, sent.task_id, reason=request.form.get("reason", ""))
-        words = f"The task of {sent.user_id} is dropped; no act is written down."
+        dropped = endings.drop(session, person, settings, sent.task_id, reason=request.form.get("reason", ""))
+        acted = "what was ticked stays written down as an act" if dropped.exposed else "no act is written down"
+        words = f"The task of {sent.user_id} is dropped; {acted}."
         return Done(words, (("reopen", sent.task_id, None),), leaves=True)
 
     return _do(act, "drop", "reason")
@@ -257,7 +256,7 @@ def drop() -> BaseResponse:
 @requires_page(Permission.TASKS_WRITE)
 def assign() -> BaseResponse:
     """Give those who are ticked, or the first that nobody has, to somebody."""
-    person, settings, sent = signed_in_actor(), _settings(), today_form.place(request.form)
+    person, settings, sent = signed_in_actor(), box_settings(), today_form.place(request.form)
     form = request.form
     top = form.get("top", "")
     ticked = [] if top else form.getlist("ticked")
@@ -324,7 +323,7 @@ def undo() -> BaseResponse:
         return _back(sent, sent.user_id)
     try:
         with unit_of_work() as session:
-            today_undo.run(session, signed_in_actor(), _settings(), kept)
+            today_undo.run(session, signed_in_actor(), box_settings(), kept)
     except RetainStreamError as refusal:
         flash(refusal.message, "bad")
         return _back(sent, sent.user_id)
