@@ -43,9 +43,10 @@ def read(session: Session, settings: Settings, end: int) -> tuple[dict[str, np.n
 
     Notes
     -----
-    When a subscription begins and ends is what its newest statement says; a void one is left out. The first statement's plan and price hold from its
-    start, a later one's from its arrival, as in the features. A statement without a price, or a plan, leaves that as it was; a subscription without any
-    price is left out.
+    When a subscription begins and ends is what its newest statement says; a void one is left out. The plan and price stated first hold from its start,
+    those stated later from when they became known, as in the features. Of statements that became known in the same moment the last one holds, as though
+    the others had never been made: so a wrong price is corrected (docs/decisions/0010). A statement without a price, or a plan, leaves that as it was; a
+    subscription without any price is left out.
     """
     one = Subscription
     rows = session.execute(
@@ -77,7 +78,7 @@ def read(session: Session, settings: Settings, end: int) -> tuple[dict[str, np.n
 
 
 def of_one(said: Sequence[Any], usual: str, end: int) -> Iterator[Span]:
-    """Yield the spans of one subscription that began before `end`, from its statements in the order of their arrival; `usual` is the currency of those that name none."""
+    """Yield the spans of one subscription that began before `end`, from its statements by (received_at, id); `usual` is the currency of those that name none."""
     newest = said[-1]
     start, stop = newest.started_at, newest.ended_at
     prices = [row for row in said if row.revenue_minor is not None]
@@ -102,6 +103,31 @@ def of_one(said: Sequence[Any], usual: str, end: int) -> Iterator[Span]:
 
 
 def _holding(said: Sequence[Any], moment: int) -> Any:
-    """Return the newest of some statements that had arrived by a moment, the first of all where none had; None of none."""
-    arrived = [row for row in said if row.received_at <= moment]
-    return arrived[-1] if arrived else next(iter(said), None)
+    """Return the newest of some statements that had arrived by a moment; where none had, the newest of those that arrived first; None of none."""
+    if not said:
+        return None
+    arrived = max(moment, said[0].received_at)
+    return next(row for row in reversed(said) if row.received_at <= arrived)
+
+
+def unbroken(customer: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Return when the unbroken time began to which each span belongs: a change of price does not begin it anew.
+
+    Parameters
+    ----------
+    customer, start, end : int64 arrays of shape (n,)
+        Sorted by customer, then start, as `read` returns them.
+
+    Returns
+    -------
+    int64 array of shape (n,)
+        The start of the first of those spans of the same customer that overlap or meet, up to this one.
+    """
+    if not len(customer):
+        return np.zeros(0, np.int64)
+    opens = np.append(True, customer[1:] != customer[:-1])
+    ends, rank = np.unique(end, return_inverse=True)
+    # Customers rise, so the greatest end so far never looks back to another customer.
+    latest = np.maximum.accumulate((np.cumsum(opens) - 1) * len(ends) + rank) % len(ends)
+    opens[1:] |= start[1:] > ends[latest[:-1]]
+    return np.asarray(start[np.maximum.accumulate(np.where(opens, np.arange(len(start)), 0))])

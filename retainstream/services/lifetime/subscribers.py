@@ -16,7 +16,7 @@ from retainstream.config import Settings
 from retainstream.errors import Conflict, NotReady
 from retainstream.lib import clock
 from retainstream.models import ChurnDefinition, Customer, LatestScore, ModelVersion, ScoringRun
-from retainstream.services.analyses import material
+from retainstream.services.analyses import material, spans
 from retainstream.services.analyses.material import Material
 from retainstream.services.lifetime.terms import MONTH_US, SUBSCRIPTION, Check, Terms, Valued, judged
 from retainstream.services.performance import figures
@@ -121,7 +121,7 @@ def _at(found: Material, moment: int, plans: dict[int, int]) -> _Payers:
     who, place = np.unique(found.span_customer[running], return_inverse=True)
     revenue = np.bincount(place, weights=found.span_revenue[running], minlength=len(who))
     since = np.full(len(who), moment)
-    np.minimum.at(since, place, found.span_start[running])
+    np.minimum.at(since, place, spans.unbroken(found.span_customer, found.span_start, found.span_end)[running])
     staying = (found.stay_start < moment) & (found.stay_end >= moment) & np.isin(found.stay_customer, who)
     np.minimum.at(since, np.searchsorted(who, found.stay_customer[staying]), found.stay_start[staying])
     return _Payers(who, revenue, (moment - since) / MONTH_US, _plans_of(who, plans))
