@@ -1,4 +1,7 @@
-"""Shapes of recurring revenue: the bridge, the trends, what is at risk, and closed months. Amounts are whole minor units for a month."""
+"""Shapes of recurring revenue: the bridge, the trends, what is at risk, and closed months.
+
+Amounts are whole minor units for a month, with their currency; those named `_minor` are in the currency that stands above them.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +22,31 @@ def _count(**options: object) -> ma.fields.Integer:
     return ma.fields.Integer(required=True, **options)  # type: ignore[arg-type]
 
 
+def _money(description: str) -> ma.fields.Nested:
+    return ma.fields.Nested(MoneySchema, required=True, metadata={"description": description})
+
+
+def _people(description: str) -> ma.fields.Integer:
+    return _count(metadata={"description": description})
+
+
 class FiguresSchema(Schema):
     """The figures of one month; opening and the movements add up to closing, and so do the customers who came and went."""
 
-    opening, opening_customers = _count(), _count()
-    new, new_customers = _count(), _count()
-    reactivation, reactivation_customers = _count(), _count()
-    expansion, expansion_customers = _count(), _count()
-    contraction, contraction_customers = _count(), _count()
-    churn, churn_customers = _count(), _count()
-    closing, closing_customers = _count(), _count()
+    opening = _money("Monthly revenue at its beginning")
+    opening_customers = _people("Who paid at its beginning")
+    new = _money("From those who never paid before")
+    new_customers = _people("Who pay for the first time")
+    reactivation = _money("From those who paid once, and not at its beginning")
+    reactivation_customers = _people("Who came back")
+    expansion = _money("More from those who paid at its beginning, as by a higher price")
+    expansion_customers = _people("Who pay more")
+    contraction = _money("Less from those who still pay; at most 0")
+    contraction_customers = _people("Who pay less")
+    churn = _money("What those paid who pay nothing any more; at most 0")
+    churn_customers = _people("Who stopped paying")
+    closing = _money("Monthly revenue at its end")
+    closing_customers = _people("Who pay at its end")
 
 
 class BridgeMonthSchema(FiguresSchema):
@@ -79,7 +97,7 @@ class SalesMonthSchema(Schema):
 
     month = ma.fields.String(required=True, metadata=_MONTH)
     complete = ma.fields.Boolean(required=True)
-    sales = _count()
+    sales = _money("Purchases less refunds")
     customers = _count()
 
 
@@ -155,6 +173,11 @@ class CorrectionSchema(Schema):
     figure = ma.fields.String(required=True, metadata={"description": "A field of the month's figures"})
     before = _count()
     after = _count()
+    currency = ma.fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Of before and after, which are minor units; null where they count customers"},
+    )
     reason = ma.fields.String(required=True)
 
 

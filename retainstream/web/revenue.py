@@ -15,13 +15,14 @@ from retainstream.services.revenue.bridge import Book
 from retainstream.web import analyses, csv_files, frame, revenue_tabs, revenue_view
 from retainstream.web.guards import requires_page, signed_in_actor
 from retainstream.web.revenue_view import RevenueView
+from retainstream.web.revenue_words import major
 
 blueprint = Blueprint("web_revenue", __name__)
 revenue_tabs.register(blueprint)
 _BRIDGE = ("month", "complete", *(name for one in bridge.FIGURES for name in (one, f"{one}_customers")))
 _RETENTION = ("net_retention", "gross_retention", "net_retention_12", "gross_retention_12")
-_TRENDS = ("month", "complete", "plan", "revenue_minor", "customers", "average_minor", "revenue_at_risk_minor")
-_RISK = ("by", "value", "customers", "customers_with_amount", "monthly_revenue_minor", "revenue_at_risk_minor")
+_TRENDS = ("month", "complete", "plan", "revenue", "customers", "average", "revenue_at_risk")
+_RISK = ("by", "value", "customers", "customers_with_amount", "monthly_revenue", "revenue_at_risk")
 
 
 def settings() -> Settings:
@@ -65,10 +66,13 @@ def _newest(book: Book) -> int:
 @blueprint.get("/revenue/bridge.csv")
 @requires_page(Permission.DASHBOARD_READ)
 def bridge_file() -> BaseResponse:
-    """Send the bridge, a month a line, amounts in minor units."""
+    """Send the bridge, a month a line, amounts in the main unit of the currency, as in all files."""
     with read_unit() as session:
         book = bridge.read(session, settings())
-    rows = [{**row, "currency": book.currency} for row in bridge.rows(book)]
+    rows = [
+        {**row, **{name: major(row[name], book.currency) for name in bridge.FIGURES}, "currency": book.currency}
+        for row in bridge.rows(book)
+    ]
     return csv_files.download("revenue-bridge.csv", csv_files.table(rows, ("currency", *_BRIDGE, *_RETENTION)))
 
 
@@ -80,10 +84,13 @@ def trends_file() -> BaseResponse:
         found = trends.read(session, settings())
     lines: list[tuple[object, ...]] = []
     for one in found.months:
-        month = (found.currency, calendar.code(one.month), one.complete)
-        lines.append((*month, "all plans", one.revenue, one.customers, one.average, one.at_risk))
-        for plan, amount, n in zip(found.plans, one.plans, one.plan_customers, strict=True):
-            lines.append((*month, plan or "no plan", amount, n, round(amount / n) if n else None, None))
+        whole = ("all plans", one.revenue, one.customers, one.average, one.at_risk)
+        plans = zip(found.plans, one.plans, one.plan_customers, strict=True)
+        parts = [(plan or "no plan", paid, n, round(paid / n) if n else None, None) for plan, paid, n in plans]
+        for plan, paid, n, average, risk in (whole, *parts):
+            amounts = [major(minor, found.currency) for minor in (paid, average, risk)]
+            month = (found.currency, calendar.code(one.month), one.complete)
+            lines.append((*month, plan, amounts[0], n, *amounts[1:]))
     return csv_files.download("revenue-trends.csv", [("currency", *_TRENDS), *lines])
 
 
@@ -94,7 +101,10 @@ def risk_file() -> BaseResponse:
     with read_unit() as session:
         found = at_risk.read(session, settings())
     lines = [
-        (found.currency, by, row.key, row.customers, row.priced, row.monthly, row.at_risk)
+        (
+            *(found.currency, by, row.key, row.customers, row.priced),
+            *(major(minor, found.currency) for minor in (row.monthly, row.at_risk)),
+        )
         for by, rows in (("band", found.bands), ("plan", found.plans))
         for row in rows
     ]
@@ -109,7 +119,7 @@ def sales_file() -> BaseResponse:
         found = sales.read(session, settings())
     if found is None:
         raise NotReady("No sales are on record here: revenue is told by subscriptions, or there is none.")
-    rows = [{**row, "currency": found.currency} for row in found.rows()]
+    rows = [{**row, "sales": major(row["sales"], found.currency), "currency": found.currency} for row in found.rows()]
     return csv_files.download(
         "sales.csv", csv_files.table(rows, ("currency", "month", "complete", "sales", "customers"))
     )

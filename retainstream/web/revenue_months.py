@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import Blueprint, flash
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -10,10 +12,12 @@ from retainstream.errors import Conflict, InvalidInput, NotFound, NotReady
 from retainstream.lib import clock
 from retainstream.security.permissions import Permission
 from retainstream.services.revenue import bridge, calendar, months
+from retainstream.services.revenue.months import MonthView
 from retainstream.web import analyses, csv_files, frame, revenue_months_view
 from retainstream.web.browser_session import go
 from retainstream.web.guards import requires_page, signed_in_actor
 from retainstream.web.revenue import settings
+from retainstream.web.revenue_words import major
 
 blueprint = Blueprint("web_revenue_months", __name__)
 _FILE = (
@@ -79,15 +83,20 @@ def as_file() -> BaseResponse:
         done = months.closed(session, bridge.read(session, settings()).currency)
     lines: list[tuple[object, ...]] = []
     for one in reversed(done):
-        name = (calendar.code(one.period), one.currency)
         closed = (clock.iso(one.closed_at), one.closed_by)
-        lines += [
-            (*name, figure, value, one.now[figure], *closed, None, None, None, None)
-            for figure, value in one.as_closed.items()
-        ]
-        lines += [
-            (*name, figure, None, None, None, None, clock.iso(found.found_at), before, after, found.reason)
-            for found in one.corrections
-            for figure, before, after in found.changes
-        ]
+        for figure, value in one.as_closed.items():
+            name, unit = _named(one, figure)
+            lines.append((*name, *map(unit, (value, one.now[figure])), *closed, None, None, None, None))
+        for found in one.corrections:
+            for figure, before, after in found.changes:
+                name, unit = _named(one, figure)
+                when = clock.iso(found.found_at)
+                lines.append((*name, *[None] * 4, when, *map(unit, (before, after)), found.reason))
     return csv_files.download("revenue-months.csv", [_FILE, *lines])
+
+
+def _named(month: MonthView, figure: str) -> tuple[tuple[str, str | None, str], Callable[[int], object]]:
+    """Return how a line of the file begins, and what its numbers become: amounts in the main unit, counts without a currency."""
+    if figure not in bridge.FIGURES:
+        return (calendar.code(month.period), None, figure), lambda count: count
+    return (calendar.code(month.period), month.currency, figure), lambda minor: major(minor, month.currency)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from urllib.parse import urlencode
 
 from retainstream.lib.money import exponent, money, to_major
@@ -35,6 +36,11 @@ def amount(minor: int | None, currency: str, *, signed: bool = False, exact: boo
     text = cash(money(minor, currency))
     text = text if exact or not exponent(currency) else text.rpartition(".")[0]
     return f"+{text}" if signed and minor > 0 else text
+
+
+def major(minor: object, currency: str) -> Decimal | None:
+    """Return an amount in minor units for a file: in the main unit of its currency, exactly; None stays None."""
+    return to_major(minor, currency) if isinstance(minor, int) else None
 
 
 def tick(minor: float, currency: str) -> str:

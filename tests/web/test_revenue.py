@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import html
+import io
 import re
 from collections.abc import Callable
 
@@ -75,7 +77,8 @@ def test_closing_a_month_and_what_comes_late(app: Flask, as_: As, box: Settings)
     assert "1 subscription stated late: import subscriptions.csv on" in page
     assert "New: €0.00 became +€3.00, 0 became 1 customer" in page
     lines = browser.get("/revenue/months.csv").text.splitlines()
-    assert any(line.startswith("2024-04,EUR,new,0,300,") for line in lines)
+    assert any(line.startswith("2024-04,EUR,new,0.00,3.00,") for line in lines)
+    assert any(line.startswith("2024-04,,new_customers,0,1,") for line in lines)
     assert sum("stated late" in line for line in lines) == 4
 
 
@@ -94,6 +97,24 @@ def test_every_table_is_a_file(as_: As, name: str, lines: int) -> None:
     answer = as_("viewer").get(f"/revenue/{name}.csv")
     assert answer.mimetype == "text/csv"
     assert len(answer.text.splitlines()) >= lines
+
+
+@pytest.mark.usefixtures("box")
+def test_files_have_amounts_in_the_main_unit_with_their_currency(as_: As) -> None:
+    browser = as_("viewer")
+
+    def rows(name: str) -> list[dict[str, str]]:
+        return list(csv.DictReader(io.StringIO(browser.get(f"/revenue/{name}.csv").text)))
+
+    for row in rows("bridge"):
+        for figure, minor in billed.BRIDGE[row["month"]].items():
+            assert row[figure] == (str(minor) if figure.endswith("_customers") else f"{minor / 100:.2f}"), row["month"]
+    april = [row for row in rows("trends") if row["month"] == "2024-04"]
+    assert [(row["plan"], row["revenue"], row["customers"], row["average"]) for row in april] == [
+        ("all plans", "57.00", "5", "11.40"), ("plus, yearly/100%", "35.00", "2", "17.50"), ("basic", "22.00", "3", "7.33"),
+    ]  # fmt: skip
+    assert rows("at-risk")[0]["monthly_revenue"].endswith(".00")
+    assert {row["currency"] for name in ("bridge", "trends", "at-risk") for row in rows(name)} == {"EUR"}
 
 
 def test_a_table_of_today_has_no_bridge_and_says_why(app: Flask, as_: As) -> None:
@@ -134,7 +155,10 @@ def test_a_shop_has_sales(app: Flask, as_: As, settings: Settings) -> None:
     assert figures(page)
     for address, figure in figures(page).items():
         assert listed(browser.get(address).text) == figure, address
-    assert len(browser.get("/revenue/sales.csv").text.splitlines()) == 3
+    assert browser.get("/revenue/sales.csv").text.splitlines()[1:] == [
+        "USD,2024-01,true,10.50,1",
+        "USD,2024-03,true,10.50,1",
+    ]
 
 
 def test_bars_of_a_bridge_hang_together_and_stay_inside() -> None:

@@ -5,7 +5,7 @@ It begins with the first month of which every departure is on record: what lies 
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from retainstream.config import Settings
 from retainstream.errors import NotFound, NotReady
 from retainstream.lib import clock
 from retainstream.lib.kept import Kept
+from retainstream.lib.money import money
 from retainstream.models import Event, Subscription
 from retainstream.services.analyses import kept, material, record
 from retainstream.services.revenue import calendar
@@ -209,7 +210,7 @@ def moved(book: Book, month: int, kind: str) -> np.ndarray:
 
 
 def rows(book: Book) -> list[dict[str, object]]:
-    """Return the months as the API has them, oldest first: figures, retention as shares (None where it cannot be told), and whether each is over."""
+    """Return the months, oldest first: figures in minor units and counts, retention as shares (None where it cannot be told), and whether each is over."""
     made = book.bridge
     if made is None:
         return []
@@ -227,6 +228,14 @@ def rows(book: Book) -> list[dict[str, object]]:
     ]
 
 
+def as_money(figures: Mapping[str, object], currency: str) -> dict[str, object]:
+    """Return figures as the API has them: amounts with their currency, customers and whatever else is there as they are."""
+    return {
+        name: money(value, currency) if name in FIGURES and isinstance(value, int) else value
+        for name, value in figures.items()
+    }
+
+
 def answer(book: Book) -> dict[str, object]:
     """Return the bridge as the API has it; without one, the reason."""
     return {
@@ -236,7 +245,7 @@ def answer(book: Book) -> dict[str, object]:
         "subscriptions_in_other_currencies": book.other_currency,
         "trailing_months": TRAILING,
         "why_not": WHY_NOT.get(book.lacks),
-        "items": rows(book),
+        "items": [as_money(row, book.currency) for row in rows(book)],
     }
 
 

@@ -61,19 +61,20 @@ class MonthView:
             "closed_at": clock.iso(self.closed_at),
             "closed_by": self.closed_by,
             "as_of": clock.iso(self.as_of),
-            "as_closed": self.as_closed,
-            "corrected": self.now,
+            "as_closed": bridge.as_money(self.as_closed, self.currency),
+            "corrected": bridge.as_money(self.now, self.currency),
             "corrections": len(self.corrections),
         }
 
     def corrections_dict(self) -> list[dict[str, object]]:
-        """Return the corrections as the API has them, a line for each figure."""
+        """Return the corrections as the API has them, a line for each figure; a count of customers has no currency."""
         return [
             {
                 "found_at": clock.iso(one.found_at),
                 "figure": name,
                 "before": before,
                 "after": after,
+                "currency": self.currency if name in bridge.FIGURES else None,
                 "reason": one.reason,
             }
             for one in self.corrections

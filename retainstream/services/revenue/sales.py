@@ -42,8 +42,8 @@ class Sales:
     customer: np.ndarray
     amount: np.ndarray
 
-    def rows(self) -> list[dict[str, object]]:
-        """Return the months as the API has them: what was bought less what was returned, and by how many customers."""
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the months: what was bought less what was returned, in minor units, and by how many customers."""
         return [
             {
                 "month": calendar.code(int(month)),

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from retainstream.config import Settings
 from retainstream.lib import clock
 from retainstream.lib.kept import Kept
+from retainstream.lib.money import money
 from retainstream.services import trend
 from retainstream.services.revenue import at_risk, bridge, calendar, sales
 from retainstream.services.revenue.bridge import Book
@@ -125,6 +126,6 @@ def answer(session: Session, settings: Settings) -> dict[str, object]:
         "currency": book.currency,
         "why_not": bridge.WHY_NOT.get(book.lacks),
         "items": items,
-        "sales": [] if sold is None else sold.rows(),
+        "sales": [] if sold is None else [row | {"sales": money(row["sales"], sold.currency)} for row in sold.rows()],
         "at_risk": at_risk.read(session, settings).to_dict(),
     }
