@@ -178,7 +178,7 @@ def change(sent: dict[str, Any], task_id: str) -> Response:
     409, schema=ErrorSchema, description="The task has ended, or the customer came into the permanent hold-out since."
 )
 def end(sent: dict[str, Any], task_id: str) -> Response:
-    """End a task with what came of it. The act on the customer is written down in the same breath."""
+    """End a task with what came of it. The act on the customer is written down in the same breath, unless a step was ticked within the day."""
     with unit_of_work() as session:
         found = endings.end(
             session,
@@ -199,7 +199,7 @@ def end(sent: dict[str, Any], task_id: str) -> Response:
 @blueprint.alt_response(404, schema=ErrorSchema, description=_NO_TASK)
 @blueprint.alt_response(409, schema=ErrorSchema, description=_HAS_ENDED)
 def drop(sent: dict[str, Any], task_id: str) -> Response:
-    """End a task because nothing was done: no act is written down, and what its taking wrote down about the hold-out is voided."""
+    """End a task because nothing was done: no act is written down; without a ticked act, what its taking wrote down about the hold-out is voided."""
     with unit_of_work() as session:
         found = endings.drop(session, actor(), _settings(), path_id(task_id, "task"), reason=sent["reason"])
     return json_response(found.to_dict())

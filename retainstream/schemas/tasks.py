@@ -107,7 +107,7 @@ class TaskSchema(Schema):
     outcome = ma.fields.String(required=True, allow_none=True, validate=OUTCOME)
     outcome_reason = ma.fields.String(required=True, allow_none=True)
     exposed = ma.fields.Boolean(
-        required=True, metadata={"description": "Its end was written down as an act on the customer"}
+        required=True, metadata={"description": "Its end, or a ticked step, is written down as an act on the customer"}
     )
     created_at = _moment()
     created_by = ma.fields.Nested(PersonSchema, required=True, allow_none=True)
@@ -253,7 +253,7 @@ class TaskInputSchema(Schema):
 
 
 class StepTickSchema(Schema):
-    """A step to tick, counted from 0."""
+    """A step to tick, counted from 0. One of any kind but `other` is written down as an act on the customer; taking the tick back voids it."""
 
     step = ma.fields.Integer(required=True, strict=True, validate=ma.validate.Range(min=0, max=99))
     done = TrueOrFalse(load_default=True)

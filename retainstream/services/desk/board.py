@@ -19,7 +19,7 @@ from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services.customers import cells
 from retainstream.services.customers.filters import by_user_id
-from retainstream.services.desk import days, people
+from retainstream.services.desk import acts, days, people
 from retainstream.services.desk.people import Person
 from retainstream.services.paging import page_by_id
 
@@ -68,7 +68,7 @@ class TaskView:
     run_id, probability, net_gain_minor
         What was known when it was made; net gain is in minor units of `currency`.
     exposed : bool
-        Whether its end was written down as an act on the customer.
+        Whether its end, or a ticked step, is written down as an act on the customer.
     """
 
     id: int
@@ -271,7 +271,7 @@ def views(session: Session, settings: Settings, rows: Sequence[Task]) -> tuple[T
             currency=settings.currency,
             outcome=row.outcome,
             outcome_reason=row.outcome_reason,
-            exposed=row.exposure_id is not None,
+            exposed=acts.on_record(row),
             created_at=row.created_at,
             created_by=known.get(row.created_by or 0),
             updated_at=row.updated_at,

@@ -15,7 +15,7 @@ from retainstream.models.desk import OUTCOMES
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import audit, exposures, revisions
-from retainstream.services.desk import board, notes, ranking, standing, twins
+from retainstream.services.desk import acts, board, notes, ranking, standing, twins
 from retainstream.services.desk.board import TaskView
 from retainstream.services.desk.tasks import require_open
 
@@ -32,7 +32,7 @@ def end(
     reason: str = "",
     note: str = "",
 ) -> TaskView:
-    """End a task with what came of it, and write the act down.
+    """End a task with what came of it, and write the act down, unless the tick of a step did so within the day.
 
     Parameters
     ----------
@@ -61,17 +61,17 @@ def end(
         )
     _insist_on_short(reason)
     task = require_open(session, task_id)
-    user_id = session.get_one(Identity, task.customer_id).user_id
-    source = "desk" if task.play_id is None else f"play:{task.play_id}"
-    written = exposures.record(session, actor, user_id, kind=task.kind, source=source)
+    task.exposure_id = None if acts.just_ticked(session, task) else acts.write(session, actor, task, task.kind)
     if note.strip():
-        notes.write(session, actor, user_id, note, task_id=task.id)
-    task.outcome, task.exposure_id = outcome, int(str(written["id"]))
+        notes.write(session, actor, session.get_one(Identity, task.customer_id).user_id, note, task_id=task.id)
+    task.outcome = outcome
     return _ended(session, actor, settings, task, "done", reason, ["outcome", "outcome_reason"])
 
 
 def drop(session: Session, actor: Actor, settings: Settings, task_id: int, *, reason: str = "") -> TaskView:
-    """End a task because nothing was done: no outcome, no act is written down, and who was left alone for it no longer counts as that.
+    """End a task because nothing came of it: no outcome, and no act is written down beyond those that ticked steps wrote already.
+
+    Where nothing was done to the customer at all, whoever was left alone for it no longer counts as that.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def drop(session: Session, actor: Actor, settings: Settings, task_id: int, *, re
     _insist_on_short(reason)
     task = require_open(session, task_id)
     view = _ended(session, actor, settings, task, "dropped", reason, ["outcome_reason"])
-    if task.source == "queue":
+    if task.source == "queue" and not acts.reached(session, task):
         twins.let_go(session, actor, ranking.read(session, settings), task)
     return view
 
@@ -94,7 +94,7 @@ def drop(session: Session, actor: Actor, settings: Settings, task_id: int, *, re
 def reopen(session: Session, actor: Actor, settings: Settings, task_id: int) -> TaskView:
     """Take back how a task ended, and exactly the act that its end wrote down; a dropped one has its untreated twins again.
 
-    Notes stay: they were written by a person, who can delete them.
+    Notes stay: they were written by a person, who can delete them. So do the acts of ticked steps, whose ticks can be taken back.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def reopen(session: Session, actor: Actor, settings: Settings, task_id: int) -> 
     session.flush()
     if exposure_id is not None:
         exposures.void(session, actor, [session.get_one(Exposure, exposure_id)])
-    if was_dropped and task.source == "queue":
+    if was_dropped and task.source == "queue" and not acts.reached(session, task):
         desk = standing.read(session, settings)
         twins.leave_alone(session, actor, desk, [task.customer_id], task.kind, task.created_at)
     fields = ["state", "outcome"] if exposure_id is None else ["state", "outcome", "exposure_id"]

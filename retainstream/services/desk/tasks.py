@@ -18,7 +18,7 @@ from retainstream.models.desk import ACT_KINDS
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import audit, exposures, predictions, preferences, revisions
-from retainstream.services.desk import board, days, people, plays, standing, twins
+from retainstream.services.desk import acts, board, days, people, plays, standing, twins
 from retainstream.services.desk.board import TaskView
 from retainstream.services.desk.standing import Standing
 
@@ -176,21 +176,26 @@ def wake(session: Session, actor: Actor, settings: Settings, task_id: int) -> Ta
 
 
 def tick(session: Session, actor: Actor, settings: Settings, task_id: int, step: int, *, done: bool = True) -> TaskView:
-    """Tick a step of an open task (from 0), or take the tick back.
+    """Tick a step of an open task (from 0), or take the tick back; what is so already stays as it is.
+
+    A step that reaches the customer, which is one of any kind but `other`, is written down as an act then and there; taking its tick back voids that.
 
     Raises
     ------
     NotFound
         For an unknown task or step.
     Conflict
-        When the task has ended.
+        When the task has ended, or the step would reach a customer who was taken into the permanent hold-out since.
     """
     actor.require(Permission.TASKS_WRITE)
     task = require_open(session, task_id)
     if not 0 <= step < len(task.steps):
         raise NotFound(f"Task {task_id} has no step {step}; it has {len(task.steps)}, counted from 0.")
-    ticked = {"done_at": clock.now_us(), "done_by": actor.user_id} if done else {"done_at": None, "done_by": None}
-    task.steps = [{**one, **ticked} if place == step else one for place, one in enumerate(task.steps)]
+    present = task.steps[step]
+    if done == (present.get("done_at") is not None):
+        return board.view(session, settings, task)
+    other = acts.ticked(session, actor, task, present) if done else acts.unticked(session, actor, present)
+    task.steps = [other if place == step else one for place, one in enumerate(task.steps)]
     return _kept(session, actor, settings, task, "task.change", ["steps"])
 
 
