@@ -22,11 +22,13 @@ NOT_YET = "Nothing to make it from, or not made yet; the message says which."
 @requires(Permission.CUSTOMERS_READ)
 @blueprint.arguments(LifetimeQuerySchema, location="query")
 @blueprint.response(200, LifetimePredictionsSchema)
+@blueprint.alt_response(404, schema=ErrorSchema, description="There is no customer with this `user_id`.")
 @blueprint.alt_response(409, schema=ErrorSchema, description=NOT_YET)
 def predictions(query: dict[str, Any]) -> Response:
-    """List lifetime values with their intervals, the most valuable customers first."""
+    """List lifetime values with their intervals, the most valuable customers first unless sorted otherwise."""
+    wanted = listing.Wanted(query["user_id"], query["plan"], query["segment"], query["sort"])
     with read_unit() as session:
-        return json_response(listing.predictions(session, page_request(query), cells=query["segment"]))
+        return json_response(listing.predictions(session, page_request(query), wanted))
 
 
 @analytics_blueprint.route("")

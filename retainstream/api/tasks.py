@@ -20,7 +20,6 @@ from retainstream.api.idempotency import idempotent
 from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import InvalidInput
-from retainstream.lib.pagination import PageRequest
 from retainstream.schemas.paging import page_request
 from retainstream.schemas.tasks import (
     AssignInputSchema,
@@ -56,9 +55,8 @@ def _settings() -> Settings:
 @blueprint.alt_response(304, description=_UNCHANGED)
 def today(query: dict[str, Any]) -> Response:
     """Return today's list: due tasks, then tasks and customers worth reaching by expected net gain, within the team's capacity."""
-    request = PageRequest(query["limit"], query["cursor"])
     with read_unit() as session:
-        found = queue.read(session, actor(), _settings(), query["owner"], request, cells=query["segment"])
+        found = queue.read(session, actor(), _settings(), query["owner"], page_request(query), cells=query["segment"])
     return with_etag(found.to_dict())
 
 

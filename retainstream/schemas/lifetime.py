@@ -5,8 +5,8 @@ from __future__ import annotations
 import marshmallow as ma
 
 from retainstream.schemas.base import Schema
-from retainstream.schemas.customers import MoneySchema, segments_field
-from retainstream.schemas.paging import MOMENT, ListSchema, PageQuerySchema
+from retainstream.schemas.customers import MoneySchema, WordsField, segments_field
+from retainstream.schemas.paging import MOMENT, ListSchema, PageQuerySchema, text_field
 
 _CELL = {"description": "Whom it counts: pass it to GET /customers as `cell`, with status=all"}
 _MINOR = "In minor units of `currency` for money, in purchases for purchases"
@@ -15,13 +15,21 @@ _MINOR = "In minor units of `currency` for money, in purchases for purchases"
 class LifetimeQuerySchema(PageQuerySchema):
     """Whose values, and which page of them."""
 
+    user_id = text_field(200, load_default="", metadata={"description": "One customer's value"})
+    plan = WordsField(load_default=(), metadata={"type": "string", "description": "Plans, separated by commas"})
     segment = segments_field()
+    sort = ma.fields.String(
+        load_default="-value",
+        validate=ma.validate.OneOf(("-value", "value", "-p_alive", "p_alive")),
+        metadata={"description": "A leading minus means largest first"},
+    )
 
 
 class LifetimePredictionSchema(Schema):
     """What one customer is expected to bring, as margin, discounted."""
 
     user_id = ma.fields.String(required=True)
+    plan = ma.fields.String(required=True, allow_none=True, metadata={"description": "On record now"})
     value = ma.fields.Nested(MoneySchema, required=True)
     low = ma.fields.Nested(MoneySchema, required=True, allow_none=True)
     high = ma.fields.Nested(MoneySchema, required=True, allow_none=True)

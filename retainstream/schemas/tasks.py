@@ -189,7 +189,12 @@ class TodaySchema(ListSchema):
         required=True,
         allow_none=True,
         validate=ma.validate.OneOf(("net_gain", "rank")),
-        metadata={"description": "`rank` times relative revenue while probabilities are withheld; null without scores"},
+        metadata={"description": "`rank` times relative worth while probabilities are withheld; null without scores"},
+    )
+    valued_by = ma.fields.String(
+        required=True,
+        validate=ma.validate.OneOf(("lifetime_value", "revenue", "set_value")),
+        metadata={"description": "What most customers' worth is told from; `set_value`: all are worth what was set"},
     )
     capacity = ma.fields.Integer(required=True)
     used = ma.fields.Integer(required=True, metadata={"description": "Done, due or taken today"})
@@ -203,7 +208,7 @@ class TodaySchema(ListSchema):
     counts = ma.fields.Nested(DeskCountsSchema, required=True)
 
 
-class TodayQuerySchema(Schema):
+class TodayQuerySchema(PageQuerySchema):
     """Whose part of today's list, and which page of it."""
 
     owner = OwnerField(
@@ -214,8 +219,6 @@ class TodayQuerySchema(Schema):
         },
     )
     segment = segments_field()
-    limit = ma.fields.Integer(load_default=50, validate=ma.validate.Range(min=1, max=_MOST))
-    cursor = ma.fields.String(load_default=None, validate=ma.validate.Length(max=500))
 
 
 class TaskQuerySchema(PageQuerySchema):

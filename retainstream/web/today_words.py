@@ -48,6 +48,10 @@ _EMPTY = {
 }
 
 
+_WORTH = {"lifetime_value": "lifetime value", "revenue": "revenue", "set_value": "nothing else"}
+_TOLD_FROM = {"lifetime_value": " (by lifetime value)", "revenue": " (by revenue)", "set_value": ""}
+
+
 def title(today: Today, whose: str, owner: str, segment: str = "") -> str:
     """Return the head of the list; `owner` and `segment` are names, where it is somebody's part or that of a segment."""
     count = today.total
@@ -69,9 +73,9 @@ def lead(today: Today) -> str:
     if today.measure is None or not today.total:
         return ""
     if today.measure == "rank":
-        return "Ranked by risk and revenue. The model’s probabilities are withheld, so no expected gain can be told."
+        return f"Ranked by risk and {_WORTH[today.valued_by]}. The model’s probabilities are withheld, so no expected gain can be told."
     gain = cash(money(today.expected_gain_minor, today.currency), short=True)
-    return f"Reaching all of them is expected to gain {gain}: the chance that an offer keeps somebody × the risk × what they are worth − the cost."
+    return f"Reaching all of them is expected to gain {gain}: the chance that an offer keeps somebody × the risk × what they are worth{_TOLD_FROM[today.valued_by]} − the cost."
 
 
 def empty(today: Today, whose: str) -> tuple[str, str]:

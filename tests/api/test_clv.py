@@ -7,8 +7,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select, update
 
 from retainstream.config import Settings
+from retainstream.db import unit_of_work
+from retainstream.models import Customer, Identity
+from retainstream.services import revisions
 from tests.conftest import Cast
 from tests.shop import open_shop
 
@@ -69,3 +73,34 @@ def test_a_cursor_of_another_list_is_refused(client: FlaskClient, cast: Cast) ->
 def test_before_it_was_made_it_says_so(client: FlaskClient, cast: Cast) -> None:
     assert "minute" in get(client, cast, "/analytics/clv", status=409)["error"]["message"]
     assert get(client, cast, "/clv/predictions", status=409)
+
+
+@pytest.mark.usefixtures("shop")
+def test_values_are_narrowed_and_sorted(app: Flask, client: FlaskClient, cast: Cast) -> None:
+    every = get(client, cast, "/clv/predictions?limit=500")["items"]
+    with app.app_context(), unit_of_work() as session:
+        gold = [item["user_id"] for item in every[::7]]
+        ids = select(Identity.customer_id).where(Identity.user_id.in_(gold))
+        session.execute(update(Customer).where(Customer.id.in_(ids)).values(plan="gold"))
+        revisions.bump(session, "customers")
+    found = get(client, cast, "/clv/predictions?plan=gold&limit=500")
+    assert ([item["user_id"] for item in found["items"]], found["total"]) == (gold, len(gold))
+    assert {item["plan"] for item in found["items"]} == {"gold"}
+    walked: list[Any] = []
+    cursor = ""
+    while cursor is not None:
+        page = get(client, cast, f"/clv/predictions?sort=value&limit=150{cursor and f'&cursor={cursor}'}")
+        walked += page["items"]
+        cursor = page["next_cursor"]
+    assert [item["user_id"] for item in walked] == [item["user_id"] for item in reversed(every)]
+    alive = [item["p_alive"] for item in get(client, cast, "/clv/predictions?sort=-p_alive&limit=200")["items"]]
+    assert alive == sorted((item["p_alive"] for item in every), reverse=True)[:200]
+    one = get(client, cast, f"/clv/predictions?user_id={gold[1]}")
+    assert (one["total"], one["items"][0]["user_id"]) == (1, gold[1])
+    get(client, cast, "/clv/predictions?user_id=nobody", status=404)
+    assert "sort" in get(client, cast, "/clv/predictions?sort=mood", status=422)["error"]["fields"]
+    get(client, cast, f"/clv/predictions?cursor={page_cursor(client, cast)}&sort=value", status=422)
+
+
+def page_cursor(client: FlaskClient, cast: Cast) -> str:
+    return str(get(client, cast, "/clv/predictions?limit=5")["next_cursor"])

@@ -156,7 +156,9 @@ class Today:
     run_id : int or None
         The newest complete scoring run of the champion.
     measure : {"net_gain", "rank"} or None
-        What the list is ranked by: expected net gain, or the risk's rank times relative revenue while probabilities are withheld; None without scores.
+        What the list is ranked by: expected net gain, or the risk's rank times relative worth while probabilities are withheld; None without scores.
+    valued_by : {"lifetime_value", "revenue", "set_value"}
+        What most customers' worth is told from: see `worth.Worth`.
     capacity, used : int
         What the team can do in a day, and how much of today's is done, due or taken.
     entries : tuple of Entry
@@ -174,6 +176,7 @@ class Today:
     as_of: int | None
     run_id: int | None
     measure: str | None
+    valued_by: str
     capacity: int
     used: int
     currency: str
@@ -190,6 +193,7 @@ class Today:
             "as_of": clock.iso(self.as_of),
             "run_id": self.run_id,
             "measure": self.measure,
+            "valued_by": self.valued_by,
             "capacity": self.capacity,
             "used": self.used,
             "items": [entry.to_dict() for entry in self.entries],
@@ -236,6 +240,7 @@ def read(
         as_of=desk.ranking.as_of,
         run_id=desk.ranking.run_id,
         measure=None if desk.ranking.run_id is None else "rank" if desk.ranking.gains is None else "net_gain",
+        valued_by=desk.ranking.valued_by,
         capacity=desk.capacity,
         used=desk.used,
         currency=settings.currency,

@@ -1,56 +1,119 @@
-"""Pages of the values of single customers, those worth most first."""
+"""Pages of the values of single customers, those worth most first unless sorted otherwise."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
+from retainstream.errors import InvalidInput
 from retainstream.lib import clock
 from retainstream.lib.money import money
-from retainstream.lib.pagination import Page, PageRequest, decode_cursor, encode_cursor, whole_id
+from retainstream.lib.pagination import Page, PageRequest, decode_cursor, encode_cursor, number, whole_id
 from retainstream.models import AnalysisRun, Customer, Identity, LifetimeValue
 from retainstream.services.customers import cells as figures
+from retainstream.services.customers import record
 from retainstream.services.lifetime import reading
 from retainstream.services.paging import reading_cursor
 
-_SORT = "lifetime"
+SORTS = ("-value", "value", "-p_alive", "p_alive")
+"""Orders of the list; a leading minus means largest first."""
 BLOCK = 500
 
 
-def predictions(session: Session, request: PageRequest, *, cells: Sequence[str] = ()) -> dict[str, object]:
-    """Return a page of values with the run that they are of; raises NotReady without a run, InvalidInput for a cursor of another list.
+@dataclass(frozen=True)
+class Wanted:
+    """Whose values; an absent field does not narrow.
 
-    `cells` are addresses of figures, such as segments: only customers whom all of them count.
+    Attributes
+    ----------
+    user_id : str
+        One customer's.
+    plans : tuple of str
+        Customers who are on one of these plans now.
+    cells : tuple of str
+        Addresses of figures, such as segments: customers whom all of them count.
+    sort : str
+        One of `SORTS`.
+    """
+
+    user_id: str = ""
+    plans: tuple[str, ...] = ()
+    cells: tuple[str, ...] = ()
+    sort: str = SORTS[0]
+
+    @property
+    def narrows(self) -> bool:
+        """Whether it leaves anybody out."""
+        return bool(self.user_id or self.plans or self.cells)
+
+
+EVERYBODY = Wanted()
+
+
+def predictions(session: Session, request: PageRequest, wanted: Wanted = EVERYBODY) -> dict[str, object]:
+    """Return a page of values with the run that they are of.
+
+    Raises
+    ------
+    NotReady
+        Without a run.
+    NotFound
+        For a customer who is not on record.
+    InvalidInput
+        For an unknown order, a cursor of another list, and an address that leads nowhere.
     """
     run = reading.in_force(session)
+    if wanted.sort not in SORTS:
+        raise InvalidInput(
+            f"Values cannot be sorted by {wanted.sort[:40]!r}.", fields={"sort": [f"one of {', '.join(SORTS)}"]}
+        )
     one = LifetimeValue
     query = (
-        select(one, Identity.user_id)
+        select(one, Identity.user_id, Customer.plan)
         .join(Customer, Customer.id == one.customer_id)
         .join(Identity, Identity.customer_id == one.customer_id)
-        .where(one.run_id == run.id, Customer.visible(), *figures.conditions(session, cells))
+        .where(one.run_id == run.id, Customer.visible(), *_conditions(session, wanted))
     )
     total = len(reading.rows(session, run.id).customer)
-    if cells:
+    if wanted.narrows:
         total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
+    column = one.value_minor if wanted.sort.endswith("value") else func.coalesce(one.alive, -1.0)
+    falling, name = wanted.sort.startswith("-"), f"lifetime:{wanted.sort}"
     if request.cursor:
         with reading_cursor():
-            value, last = (whole_id(item) for item in decode_cursor(request.cursor, _SORT, 2))
-        query = query.where(or_(one.value_minor < value, and_(one.value_minor == value, one.customer_id < last)))
-    ordered = query.order_by(one.value_minor.desc(), one.customer_id.desc())
-    found = session.execute(ordered.offset(request.offset).limit(request.limit + 1)).all()
+            first, last = decode_cursor(request.cursor, name, 2)
+            key, place = number(first), whole_id(last)
+        beyond = column < key if falling else column > key
+        further = one.customer_id < place if falling else one.customer_id > place
+        query = query.where(or_(beyond, and_(column == key, further)))
+    order = (column.desc(), one.customer_id.desc()) if falling else (column, one.customer_id)
+    found = session.execute(query.order_by(*order).offset(request.offset).limit(request.limit + 1)).all()
     shown = found[: request.limit]
-    last_row = shown[-1][0] if len(found) > len(shown) else None
-    cursor = None if last_row is None else encode_cursor(_SORT, [last_row.value_minor, last_row.customer_id])
-    items = [present(run, value) | {"user_id": user_id} for value, user_id in shown]
+    cursor = None
+    if len(found) > len(shown):
+        row = shown[-1][0]
+        value = row.value_minor if wanted.sort.endswith("value") else -1.0 if row.alive is None else row.alive
+        cursor = encode_cursor(name, [value, row.customer_id])
+    items = [present(run, value) | {"user_id": user_id, "plan": plan} for value, user_id, plan in shown]
     return Page(items, cursor, total).to_dict() | {
         "as_of": clock.iso(run.as_of),
         "months": run.inputs["months"],
         "contract": run.summary["contract"],
     }
+
+
+def _conditions(session: Session, wanted: Wanted) -> list[ColumnElement[bool]]:
+    found = list(figures.conditions(session, wanted.cells))
+    if wanted.plans:
+        found.append(Customer.plan.in_(wanted.plans))
+    if wanted.user_id:
+        customer, _ = record.require(session, wanted.user_id)
+        found.append(Customer.id == customer.id)
+    return found
 
 
 def every(session: Session) -> Iterator[list[dict[str, Any]]]:
