@@ -6,6 +6,7 @@ import io
 import threading
 from collections.abc import Callable
 
+import marshmallow as ma
 import pytest
 import time_machine
 from flask import Flask, Response, request
@@ -14,8 +15,15 @@ from flask.testing import FlaskClient
 from retainstream.api.base import ApiBlueprint, json_response, requires
 from retainstream.api.idempotency import idempotent
 from retainstream.errors import Conflict
+from retainstream.schemas.base import Schema
 from retainstream.security.permissions import Permission
 from tests.conftest import Cast
+
+
+class TrialQuerySchema(Schema):
+    """A parameter, so that two addresses can differ."""
+
+    dry_run = ma.fields.String()
 
 
 class Work:
@@ -40,7 +48,8 @@ def work(app: Flask) -> Work:
     @blueprint.route("/plain", methods=["POST"])
     @requires(Permission.DASHBOARD_READ)
     @idempotent
-    def plain() -> Response:
+    @blueprint.arguments(TrialQuerySchema, location="query")
+    def plain(query: dict[str, str]) -> Response:  # noqa: ARG001 - only the address counts
         return done.answer()
 
     @blueprint.route("/upload", methods=["POST"])
