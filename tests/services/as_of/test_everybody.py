@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as bounded
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
@@ -76,6 +76,14 @@ def _ids(session: Any) -> np.ndarray:
 
 
 @bounded(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@example(  # something in this window, in the one before it, long ago, and of another kind
+    before=[(0, kind, day, 0.0, 5.0, "tv") for kind in KINDS for day in (-30.0, 10.0, 20.0, 45.0, 59.0)],
+    after=[
+        (0, "watch", 25.0, 3.0, 0.1, "phone"),
+        (1, "login", 15.0, 30.0, None, None),
+        (1, "watch", 40.0, 30.0, 1.0, "tv"),
+    ],
+)
 @given(before=_EVENTS, after=_EVENTS)
 def test_every_feature_is_the_builders(before: list[Any], after: list[Any], tmp_path_factory: Any) -> None:
     settings = Settings(instance=str(tmp_path_factory.mktemp("box")), jobs=False)
