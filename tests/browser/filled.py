@@ -25,6 +25,7 @@ from retainstream.services.imports import files
 from retainstream.services.reports import saved
 from retainstream.services.segments import saved as segments
 from tests.browser.conftest import Served
+from tests.browser.past import tell_past
 from tests.browser.people import EMAIL, PASSWORD, cookie
 from tests.services.as_of import happened
 from tests.services.as_of.happened import DAY, START
@@ -77,12 +78,12 @@ def fill(served: Served) -> Filled:
             predictions.generate(session, person)
         assert {job["state"] for job in run_queued(settings)} == {"succeeded"}
         names = {**_load(settings, person), **_add_models(), **_add_people(person)}
-        with unit_of_work() as session:
-            add_eventful(session)
-            names |= _work(session)
         with read_unit() as session:
             query = select(Identity.user_id).join(LatestScore, LatestScore.customer_id == Identity.customer_id)
             names["user_id"] = str(session.scalar(query.order_by(LatestScore.margin.desc()).limit(1)))
+        tell_past(settings, person, names["user_id"])
+        with unit_of_work() as session:
+            add_eventful(session)
         names |= _work_at_the_desk(settings, person)
         names["segment"] = _keep_segment(person)
         with unit_of_work() as session:
@@ -90,6 +91,7 @@ def fill(served: Served) -> Filled:
         names |= _report(settings, person)
         with unit_of_work() as session:
             tagging.tag(session, person, tagging.picked(session, [names["user_id"]]), "vip", add=True)
+            names |= _work(session)  # last: a job that is said to be running would be run with those that are
     return Filled(cookie(served, token), names)
 
 

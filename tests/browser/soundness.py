@@ -10,10 +10,16 @@ from tests.browser.conftest import AXE, SIZES
 
 STILL = 0.01
 """A page whose parts move by more than this while it loads is not steady; 0.1 is what the web at large calls good."""
-_AXE = """async ([within, without, colours]) => {
+COLOURS = ("color-contrast",)
+SIZED = (
+    "aria-hidden-focus", "button-name", "empty-heading", "heading-order", "label", "link-name", "page-has-heading-one", "region",
+    "scrollable-region-focusable", "select-name", "summary-name", "target-size",
+)  # fmt: skip
+"""Rules whose answer may be another at another size, where other parts are shown, words are hidden, or things stand closer."""
+_AXE = """async ([within, without, rules]) => {
     const found = await axe.run(within ?? { exclude: without.map((each) => [each]) }, {
         resultTypes: ['violations'], preload: false, selectors: false,
-        ...(colours ? { runOnly: ['color-contrast'] } : {}),
+        ...(rules.length ? { runOnly: rules } : {}),
     });
     return found.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(' | ')}`);
 }"""
@@ -37,18 +43,23 @@ def shifts(page: Any) -> list[Any]:
 
 
 def findings(
-    page: Any, within: str | None = None, *, without: Sequence[str] = (), colours: bool | None = None
+    page: Any,
+    within: str | None = None,
+    *,
+    without: Sequence[str] = (),
+    colours: bool | None = None,
+    rules: Sequence[str] = (),
 ) -> list[str]:
     """Return what axe finds on a page, or in one part of it, or on all of it but some parts.
 
     It is injected through the tool, past the content policy, which stays in force for the page. The light theme changes colours and nothing else, so
-    there, and wherever `colours` is set, only they are looked at.
+    there, and wherever `colours` is set, only they are looked at. `rules` names what is looked at instead.
     """
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(_axe())
     if colours is None:
         colours = page.evaluate("() => document.documentElement.dataset.theme === 'light'")
-    return list(page.evaluate(_AXE, [within, list(without), colours]))
+    return list(page.evaluate(_AXE, [within, list(without), list(rules or (COLOURS if colours else ()))]))
 
 
 def overflow(page: Any) -> int:

@@ -1,6 +1,7 @@
 """A walk over every page at both sizes and in both themes: sound, silent, and steady while it loads. A page that is not on the walk fails it.
 
-Pages stand open here (what can be unfolded is unfolded, and each menu is looked into), on a box in which nothing is empty. What takes a journey to get
+Each page is looked at as a whole at a desk in the dark. Sizes share their colours and themes all but their colours: on a phone it is in the light, and
+looked at for colours and for what may be otherwise at that size. Pages stand open here (what can be unfolded is unfolded, and each menu is looked into), on a box in which nothing is empty. What takes a journey to get
 to, such as an error beside a field, is in the test of the page that it belongs to.
 """
 
@@ -26,7 +27,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "/customer/moves/<path:user_id>": ("/customer/moves/{user_id}",),
     "/customer/timeline/<path:user_id>": ("/customer/timeline/{user_id}", "/customer/timeline/{user_id}?source=score"),
     "/customers": ("/customers?band=high&band=very_high", "/customers?q=zzzz"),
-    "/customers/<path:user_id>": ("/customers/{user_id}?w.last_login_days=0",),
+    "/customers/<path:user_id>": ("/customers/{user_id}?w.last_login_days=0", "/customers/x1"),
     "/data/definitions/propose": ("/data/definitions/propose?kind=inactivity",),
     "/data/features/by-name/<string:name>": ("/data/features/by-name/login_count_30",),
     "/data/features/by-name/<string:name>/values": ("/data/features/by-name/login_count_30/values",),
@@ -38,17 +39,24 @@ PAGES: dict[str, tuple[str, ...]] = {
     "/jobs": ("/jobs", "/jobs?state=cancelled"),
     "/jobs/<int:job_id>": ("/jobs/{failed}", "/jobs/{done}", "/jobs/{running}"),
     "/model/compare": ("/model/compare?first={version}&second={other}",),
-    "/model/jobs/<int(max):job_id>": ("/model/jobs/{running}",),
-    "/model/replay/<int(max):job_id>": ("/model/replay/{replay}", "/model/replay/{hindsight}"),
-    "/model/versions/<int(max):version_id>": ("/model/versions/{version}",),
-    "/model/versions/<int(max):version_id>/promote": ("/model/versions/{version}/promote",),
+    "/model/jobs/<int:job_id>": ("/model/jobs/{running}",),
+    "/model/replay/<int:job_id>": ("/model/replay/{replay}", "/model/replay/{hindsight}"),
+    "/model/versions/<int:version_id>": ("/model/versions/{version}",),
+    "/model/versions/<int:version_id>/promote": ("/model/versions/{version}/promote",),
     "/new-password/<token>": ("/new-password/{reset}",),
     "/search": ("/search", "/search?q=model", "/search?q=zzzz"),
-    "/reports/<int(max):report_id>": ("/reports/{report}", "/reports/{unmade}"),
-    "/reports/<int(max):report_id>/edit": ("/reports/{report}/edit",),
+    "/reports/<int:report_id>": ("/reports/{report}", "/reports/{unmade}"),
+    "/reports/<int:report_id>/edit": ("/reports/{report}/edit",),
     "/reports/new": ("/reports/new?list=band%3Dhigh%26plan%3DBasic",),
     "/segments/<int:segment_id>": ("/segments/{segment}",),
     "/segments/<int:segment_id>/edit": ("/segments/{segment}/edit",),
+    "/revenue": ("/revenue", "/revenue?month=2024-03"),
+    "/segments/cohorts": (
+        "/segments/cohorts",
+        "/segments/cohorts?show=gone",
+        "/segments/cohorts?grid=activity&unit=week",
+    ),
+    "/segments/survival": ("/segments/survival", "/segments/survival?by=plan"),
     "/settings/audit": ("/settings/audit", "/settings/audit?action=nothing"),
     "/settings/people/<int:user_id>": ("/settings/people/{person}",),
     "/today": ("/today", "/today?whose=mine", "/today?open={user_id}"),
@@ -73,6 +81,7 @@ VISITORS = ("/sign-in", "/invitation/", "/new-password/")
 """Pages of somebody who is not signed in."""
 MISSING = "/nothing-is-here"
 FRAME = (".rail", ".top")
+THEMES = {"desk": "dark", "phone": "light"}
 EMPTY = (
     "/",
     "/health-scores",
@@ -115,7 +124,7 @@ def addresses(served: Served, names: dict[str, str]) -> list[str]:
     """Return the addresses of the walk; fails for a page that nobody gave an address."""
     found, forgotten = [], []
     for rule in sorted(served.app.url_map.iter_rules(), key=str):
-        plain = re.sub(r"max=\d+", "max", rule.rule)
+        plain = re.sub(r"\(max=\d+\)", "", rule.rule)
         if not rule.endpoint.startswith("web_") or "GET" not in (rule.methods or ()) or plain.startswith("/api/"):
             continue
         if rule.endpoint in NO_PAGES or plain.endswith(".csv"):
@@ -142,7 +151,7 @@ def test_every_page_is_sound_silent_and_steady(chromium: Any, full: tuple[Served
         tab.page.goto("/sign-in")
     for address in addresses(served, box.names):
         tab = tabs[address.startswith(VISITORS)]
-        found = _walk(tab.page, address)
+        found = _walk(tab.page, address, size)
         # The browser itself logs the answer 404 that is asked for.
         found += [f"console: {said}" for said in tab.complaints if address != MISSING or "404" not in said]
         tab.complaints.clear()
@@ -156,11 +165,11 @@ def test_every_page_is_sound_silent_and_steady(chromium: Any, full: tuple[Served
 def test_pages_of_an_empty_box_are_sound_silent_and_steady(open_tab: OpenTab, served: Served) -> None:
     page = open_tab("phone").page
     sign_in(page, served)
-    wrong = [f"{address}: {one}" for address in EMPTY for one in _walk(page, address)]
+    wrong = [f"{address}: {one}" for address in EMPTY for one in _walk(page, address, "phone")]
     assert not wrong, "\n".join(wrong)
 
 
-def _walk(page: Any, address: str) -> list[str]:
+def _walk(page: Any, address: str, size: str) -> list[str]:
     """Return everything that is wrong with one page."""
     answer = page.goto(address)
     soundness.settle(page)
@@ -173,22 +182,27 @@ def _walk(page: Any, address: str) -> list[str]:
     if soundness.overflow(page) > 0:
         found.append("is wider than the screen")
     page.evaluate(UNFOLD)
-    # The frame is the same around every page, so it is looked at once.
-    found += _colours_and_names(page, without=() if address == "/" else FRAME)
+    if address == "/":
+        # The frame is the same around every page, so it is looked at once, and in both themes, since it is another on a phone.
+        return found + _look(page, size) + _look(page, size, theme="light" if size == "desk" else "dark")
+    found += _look(page, size, without=FRAME)
     for menu in page.evaluate(MENUS):
         part = f'[data-menu="{menu}"]'
         page.evaluate("(part) => { document.querySelector(part).open = true; }", part)
-        found += _colours_and_names(page, part)
+        found += _look(page, size, part)
         page.evaluate("(part) => { document.querySelector(part).open = false; }", part)
     return found
 
 
-def _colours_and_names(page: Any, within: str | None = None, without: Sequence[str] = ()) -> list[str]:
-    """Return what axe finds in both themes; the page comes in the dark one and leaves in it."""
-    found = soundness.findings(page, within, without=without)
+def _look(
+    page: Any, size: str, within: str | None = None, *, without: Sequence[str] = (), theme: str = ""
+) -> list[str]:
+    """Return what axe finds in the theme of the size, or in another; the page comes in the dark one and leaves in it."""
+    theme = theme or THEMES[size]
+    soundness.turn(page, theme)
+    rules = () if size == "desk" else soundness.COLOURS + soundness.SIZED
+    found = soundness.findings(page, within, without=without, colours=False, rules=rules)
+    soundness.turn(page, "dark")
     if soundness.overflow(page) > 0:
         found.append(f"is wider than the screen when unfolded: {within}")
-    soundness.turn(page, "light")
-    found += [f"light: {one}" for one in soundness.findings(page, within, without=without)]
-    soundness.turn(page, "dark")
-    return found
+    return [f"{theme}: {one}" for one in found]
