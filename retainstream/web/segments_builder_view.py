@@ -88,7 +88,7 @@ def offers(fields: Mapping[str, Field]) -> tuple[Offer, ...]:
         Offer(
             heading,
             tuple(
-                Choice(field.key, field.title, False)
+                Choice(field.key, f"{field.title} ({field.unit})" if field.unit else field.title, False)
                 for field in fields.values()
                 if field.group == heading and not field.missing
             ),
