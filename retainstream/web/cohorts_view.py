@@ -11,7 +11,7 @@ from retainstream.lib import clock
 from retainstream.lib.counting import counted
 from retainstream.services.cohorts import cells, grids
 from retainstream.services.cohorts.grids import Cohorts
-from retainstream.web.template_tools import day, percent, whole
+from retainstream.web.template_tools import day, last_day, percent, whole
 
 SHOWS = {"here": "Still there", "gone": "Gone"}
 SHOWS_ACTIVITY = {"here": "Active", "gone": "Not active"}
@@ -207,7 +207,7 @@ def _lead(found: Cohorts, first: int) -> str:
     shown = "" if not first else f", of which the newest {len(table.cohorts) - first} are shown; the file has all"
     return (
         f"{counted(came, 'customer')} in {counted(len(table.cohorts), 'cohort')}{shown}. Each row is those who came in one {unit};"
-        f" column 0 is that {unit} itself. As of {day(clock.iso(found.as_of))}."
+        f" column 0 is that {unit} itself. Data to {last_day(clock.iso(found.as_of))}."
     )
 
 

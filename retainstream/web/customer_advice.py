@@ -16,7 +16,7 @@ from retainstream.services.recommendations import advice, cross_sell
 from retainstream.services.recommendations.advice import Advice
 from retainstream.services.recommendations.offers import Condition, Offer
 from retainstream.web import today_words
-from retainstream.web.template_tools import cash, day, percent
+from retainstream.web.template_tools import cash, last_day, percent
 
 _STATES = {True: "met", False: "not-met", None: "unknown"}
 
@@ -76,7 +76,7 @@ def present(found: Advice, *, orders: bool = True) -> AdviceView:
         conditions=() if offer is None else tuple(_line(condition) for condition in offer.conditions),
         at_most="" if offer is None else _depth(offer),
         pairs=tuple(_pair(item) for item in items),
-        as_of=day(bought["as_of"]),  # type: ignore[arg-type]
+        as_of=last_day(bought["as_of"]),  # type: ignore[arg-type]
         note=str(bought["note"]) if orders else "",
     )
 

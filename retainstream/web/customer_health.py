@@ -14,7 +14,7 @@ from retainstream.services.health.schemes import SchemePart, SchemeView
 from retainstream.web.charts import Spark, sparkline
 from retainstream.web.customers_view import HEALTH_LOOK
 from retainstream.web.health_schemes_form import plain
-from retainstream.web.template_tools import day, percent
+from retainstream.web.template_tools import last_day, percent
 
 _STEADY = 2.0
 """Points within which a score is said to stand where it stood."""
@@ -68,7 +68,7 @@ def view(past: Sequence[PastScore], scheme: SchemeView) -> HealthView:
     comparable = [one for one in past if one.scheme_id == now.scheme_id]
     return HealthView(
         title=title,
-        note=f"as of {day(clock.iso(now.as_of))}",
+        note=f"data to {last_day(clock.iso(now.as_of))}",
         figure="–" if now.score is None else f"{now.score:.0f}",
         look="" if now.band is None else HEALTH_LOOK[now.band],
         word=word,
@@ -79,7 +79,7 @@ def view(past: Sequence[PastScore], scheme: SchemeView) -> HealthView:
         scheme=scheme.name,
         past=tuple(
             (
-                day(clock.iso(one.as_of)),
+                last_day(clock.iso(one.as_of)),
                 "–" if one.score is None else f"{one.score:.0f}",
                 (one.band or "not known").capitalize()
                 + ("" if one.scheme_id == now.scheme_id else ", by another scheme"),
@@ -130,7 +130,7 @@ def _trend(past: Sequence[PastScore]) -> str:
         return ""
     then = min(earlier, key=lambda one: abs(one.as_of - wanted))
     change = now.score - (then.score or 0.0)
-    since = f"since {day(clock.iso(then.as_of))}"
+    since = f"since {last_day(clock.iso(then.as_of))}"
     if abs(change) < _STEADY:
         return f"About where it stood, {since}."
     return f"{'Up' if change > 0 else 'Down'} {abs(change):.0f} points {since}."

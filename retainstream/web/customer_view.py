@@ -14,7 +14,7 @@ from typing import Any, cast
 from retainstream.lib import clock
 from retainstream.ml.features import FeatureSpec
 from retainstream.services.peers import Standing
-from retainstream.web.template_tools import cash, day, moment, percent
+from retainstream.web.template_tools import cash, day, last_day, moment, percent
 
 BAND_WORDS = {"low": "Low risk", "medium": "Medium risk", "high": "High risk", "very_high": "Very high risk"}
 SHOWN_PEERS = 8
@@ -155,7 +155,7 @@ def score(record: Answer, explanation: Answer | None, before: Answer | None) -> 
         statement=str((explanation or {}).get("statement", "")),
         change=change,
         change_tone=tone,
-        made=f"as of {day(record['as_of'])}, scored {moment(record['scored_at'])}, version {record['model_version']}",
+        made=f"data to {last_day(record['as_of'])}, scored {moment(record['scored_at'])}, version {record['model_version']}",
     )
 
 

@@ -15,7 +15,7 @@ from retainstream.services.lifetime.terms import PURCHASES as BUYS
 from retainstream.services.rfm import reading as rfm
 from retainstream.services.rfm.values import PURCHASES
 from retainstream.web import rfm_view
-from retainstream.web.template_tools import cash, day, percent
+from retainstream.web.template_tools import cash, last_day, percent
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def read(session: Session, customer_id: int) -> Worth | None:
     valued, scored = lifetime.of_customer(session, customer_id), rfm.of_customer(session, customer_id)
     lines = (*(_value(*valued) if valued else ()), *(_habits(*scored) if scored else ()))
     newest = max((one[0].as_of for one in (valued, scored) if one), default=0)
-    return Worth(lines, day(clock.iso(newest))) if lines else None
+    return Worth(lines, last_day(clock.iso(newest))) if lines else None
 
 
 def _value(run: AnalysisRun, found: LifetimeValue) -> tuple[Line, ...]:

@@ -16,7 +16,7 @@ from retainstream.services.health.reading import FALL, LOW, Standing
 from retainstream.services.health.schemes import BAND_NAMES, SchemeView
 from retainstream.web.charts import Spark, sparkline
 from retainstream.web.customers_view import HEALTH_LOOK
-from retainstream.web.template_tools import day, percent, whole
+from retainstream.web.template_tools import last_day, percent, whole
 
 SHOWN_FALLING = 8
 
@@ -144,7 +144,7 @@ def view(found: Standing, used: Sequence[SchemeView], names: Mapping[int, str], 
         falling_count=falling,
         falling_address=address_of("falling"),
         falling_title=_falling_title(found, falling),
-        falling_note="" if found.before_as_of is None else f"since {day(clock.iso(found.before_as_of))}",
+        falling_note="" if found.before_as_of is None else f"since {last_day(clock.iso(found.before_as_of))}",
         parts=_parts(found, used),
         schemes=tuple(
             (
@@ -176,7 +176,7 @@ def _lead(found: Standing, used: Sequence[SchemeView]) -> str:
     by = by if len(used) == 1 else f"{len(used)} schemes"
     share = "Nearly all" if sure >= 0.995 else f"On average {percent(sure, 0)}"
     return (
-        f"Weighted parts of what was known as of {day(clock.iso(found.as_of))}, by {by}. {share} of the weight is known; what is not lowers"
+        f"Weighted parts, made of data to {last_day(clock.iso(found.as_of))}, by {by}. {share} of the weight is known; what is not lowers"
         " confidence, not the score. It is no probability: that is the churn model’s."
     )
 
@@ -275,7 +275,7 @@ def _past(run: Any) -> PastLine:
     bands = run.summary.get("bands") or {}
     mean = run.summary.get("mean")
     return PastLine(
-        day(clock.iso(run.as_of)),
+        last_day(clock.iso(run.as_of)),
         whole(run.n),
         "–" if mean is None else f"{mean:.1f}",
         tuple(whole(bands.get(name, 0)) for name in BAND_NAMES),
@@ -303,7 +303,7 @@ def business_view(found: Business) -> BusinessView:
     """Return the health of the business for its card."""
     score = found.health.score
     missing = [part.title.lower() for part in found.health.parts if part.points is None]
-    note = f"as of {day(clock.iso(found.as_of))}"
+    note = f"data to {last_day(clock.iso(found.as_of))}"
     if missing:
         note += f"; not known: {', '.join(missing)}"
     return BusinessView(

@@ -13,7 +13,7 @@ from retainstream.services.lifetime.reading import Part, Standing
 from retainstream.services.lifetime.terms import PURCHASES
 from retainstream.web.charts import Axes, Tick, round_ticks
 from retainstream.web.revenue_words import amount, tick
-from retainstream.web.template_tools import cash, day, percent, whole
+from retainstream.web.template_tools import cash, day, last_day, percent, whole
 
 PAGE = "/revenue/lifetime"
 _NOTED = 0.05  # so far off that a reader of the total has to know
@@ -115,7 +115,7 @@ def view(found: Standing, items: Sequence[Answer]) -> LifetimeView:
     mean = found.total_minor / found.n if found.n else 0
     return LifetimeView(
         headline=f"The next {months} are worth {amount(round(total['value']), currency)}: between {low} and {high}",
-        lead=f"{whole(found.n)} {'buyers' if bought else 'subscribers'} as of {day(clock.iso(found.as_of))};"
+        lead=f"{whole(found.n)} {'buyers' if bought else 'subscribers'}, data to {last_day(clock.iso(found.as_of))};"
         f" {percent(terms['margin'], 0)} of what they pay as margin, discounted by {terms['annual_discount']:.0%} a year.",
         kpis=(
             ("Together", amount(round(total["value"]), currency), f"{low} to {high}, 95% interval", ""),

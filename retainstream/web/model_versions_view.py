@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from retainstream.web import model_reach, model_view
-from retainstream.web.template_tools import day, moment, percent, whole
+from retainstream.web.template_tools import last_day, moment, percent, whole
 
 Answer = Mapping[str, Any]
 
@@ -64,7 +64,7 @@ def line(one: Answer) -> VersionLine:
     return VersionLine(
         id=int(one["id"]),
         trained=moment(one["trained_at"]),
-        data_to=day(one["as_of"]),
+        data_to=last_day(one["as_of"]),
         n=whole(one["n"]),
         auc="–" if one["auc"] is None else f"{one['auc']:.3f}",
         between="" if not between else f"{between[0]:.3f} to {between[1]:.3f}",
@@ -85,7 +85,7 @@ def compare(first: Answer, second: Answer) -> Comparison:
         Row("What churned means", _both(first, second, lambda one: str(one["definition"]["name"]))),
         Row(
             "Data to",
-            _both(first, second, lambda one: day(one["as_of"] or (one["data_window"] or {}).get("data_as_of"))),
+            _both(first, second, lambda one: last_day(one["as_of"] or (one["data_window"] or {}).get("data_as_of"))),
         ),
         Row("Trained", _both(first, second, lambda one: moment(one["trained_at"]))),
         Row("Rows", _both(first, second, lambda one: whole(one["n"]))),

@@ -9,7 +9,7 @@ from typing import Any
 from retainstream.web import model_charts, model_reach
 from retainstream.web.model_charts import Plot
 from retainstream.web.model_notes_view import Note, listed, notes, sentence_of
-from retainstream.web.template_tools import day, moment, percent, whole
+from retainstream.web.template_tools import last_day, moment, percent, whole
 
 Answer = Mapping[str, Any]
 KINDS = {"snapshot": "Snapshot", "forward": "Looks ahead", "simple_rule": "Simple rule"}
@@ -217,7 +217,7 @@ def facts(told: Answer, sentence: str) -> tuple[tuple[str, str], ...]:
         ("Version", str(told["id"])),
         ("What churned means", f"{definition['name']}: {sentence}"),
         ("Kind", f"{KINDS.get(str(told['kind']), '')}. {_KIND_NOTES.get(str(told['kind']), '')}"),
-        ("Data to", day(told["as_of"] or window.get("data_as_of"))),
+        ("Data to", last_day(told["as_of"] or window.get("data_as_of"))),
         ("Rows", _rows(window)),
         (
             "Base rate",

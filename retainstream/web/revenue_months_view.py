@@ -9,7 +9,7 @@ from retainstream.services.revenue import bridge, calendar, cells
 from retainstream.services.revenue.bridge import Book
 from retainstream.services.revenue.months import Correction, MonthView
 from retainstream.web.revenue_words import WORDS, amount, customers, listed
-from retainstream.web.template_tools import day, moment
+from retainstream.web.template_tools import day, last_day, moment
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _next(book: Book, month: int, *, first: bool) -> Next:
         )
         for name in bridge.FIGURES
     )
-    return Next(calendar.name(month), calendar.code(month), figures, first, day(clock.iso(book.as_of - 1)))
+    return Next(calendar.name(month), calendar.code(month), figures, first, last_day(clock.iso(book.as_of)))
 
 
 def _line(book: Book, month: int, closed: MonthView | None, *, begins: int) -> Line:
@@ -109,7 +109,7 @@ def _line(book: Book, month: int, closed: MonthView | None, *, begins: int) -> L
     said, now = "", amount(found.get("closing"), book.currency)
     if closed is not None:
         by = f" by {closed.closed_by}" if closed.closed_by else ""
-        said = f"{moment(clock.iso(closed.closed_at))}{by}, data to {day(clock.iso(closed.as_of - 1))}"
+        said = f"{moment(clock.iso(closed.closed_at))}{by}, data to {last_day(clock.iso(closed.as_of))}"
         now = amount(closed.now["closing"], book.currency)
     return Line(
         name=calendar.name(month),

@@ -16,7 +16,7 @@ from retainstream.web.charts import Spark, sparkline
 from retainstream.web.home_charts import BAND_WORDS
 from retainstream.web.revenue_charts import Bars, Waterfall, bars, waterfall
 from retainstream.web.revenue_words import amount, customers, listed
-from retainstream.web.template_tools import cash, day, percent
+from retainstream.web.template_tools import cash, day, last_day, percent
 
 Row = Mapping[str, Any]
 _FEWEST = 4  # figures that make a line
@@ -194,7 +194,7 @@ def _lead(row: Row, currency: str, book: Book) -> str:
     went = row["contraction"] + row["churn"]
     return (
         f"{amount(came, currency)} came and {amount(-went, currency)} went."
-        f" {customers(row['closing_customers'])} paid at its end. Data to {day(clock.iso(book.as_of - 1))}."
+        f" {customers(row['closing_customers'])} paid at its end. Data to {last_day(clock.iso(book.as_of))}."
     )
 
 
@@ -251,7 +251,7 @@ def _month(book: Book, row: Row, month: int) -> MonthView:
         if kept is None
         else f"{percent(kept)} of the revenue at the beginning of {name} stayed"
     )
-    incomplete = "" if row["complete"] else f"This month runs: figures reach to {day(clock.iso(book.as_of - 1))}."
+    incomplete = "" if row["complete"] else f"This month runs: figures reach to {last_day(clock.iso(book.as_of))}."
     before, after = (_page(one) if one in book.months else "" for one in (month - 1, month + 1))
     return MonthView(name, calendar.code(month), title, waterfall(month, row, book.currency), before, after, incomplete)
 

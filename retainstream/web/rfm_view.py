@@ -11,7 +11,7 @@ from retainstream.services.rfm import cells
 from retainstream.services.rfm.reading import NOW, Day, Group, Moves, Standing
 from retainstream.services.rfm.values import ACTIVE_DAYS, PURCHASES
 from retainstream.web.revenue_words import amount
-from retainstream.web.template_tools import day, percent, whole
+from retainstream.web.template_tools import last_day, percent, whole
 
 PAGE = "/segments/rfm"
 _SCALE = 9
@@ -103,7 +103,7 @@ def view(found: Standing, known: list[Day], moves: Moves | None) -> RfmView:
     bought = found.meaning == PURCHASES
     return RfmView(
         headline=_headline(found),
-        lead=f"{whole(found.n)} customers as of {day(clock.iso(found.as_of))}, by how lately, how often and for how much.",
+        lead=f"{whole(found.n)} customers by how lately, how often and for how much. Data to {last_day(clock.iso(found.as_of))}.",
         meaning=_meaning(found),
         map_rows=rows,
         map_totals=tuple(
@@ -140,7 +140,7 @@ def _month(name: str) -> str:
 
 
 def _words(one: Day) -> str:
-    return f"Now ({day(clock.iso(one.as_of))})" if one.name == NOW else f"The end of {_month(one.name)}"
+    return f"Now ({last_day(clock.iso(one.as_of))})" if one.name == NOW else f"The end of {_month(one.name)}"
 
 
 def _headline(found: Standing) -> str:

@@ -15,7 +15,7 @@ from retainstream.services.segments.standing import Standing
 from retainstream.web.charts import Axes, Spark, Tick, round_ticks, sparkline
 from retainstream.web.customers_words import BANDS
 from retainstream.web.segments_words import rule_in_words
-from retainstream.web.template_tools import cash, day, moment, percent, whole
+from retainstream.web.template_tools import cash, day, last_day, moment, percent, whole
 
 if TYPE_CHECKING:
     from retainstream.services.segments.matching import Look
@@ -214,7 +214,7 @@ def look_view(
         people=tuple(_person(item) for item in people),
         problem=problem,
         left_out=left_out,
-        note=f"Conditions that look back end on {day(clock.iso(look.as_of))}, the end of the data.",
+        note=f"Conditions that look back end with {last_day(clock.iso(look.as_of))}, the last day of the data.",
     )
 
 

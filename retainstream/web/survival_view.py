@@ -15,7 +15,7 @@ from retainstream.services.survival.curves import FEWEST_AT_RISK, Group, Step, S
 from retainstream.services.survival.grouping import Choice
 from retainstream.web import survival_charts
 from retainstream.web.survival_charts import CurveChart, TenureChart
-from retainstream.web.template_tools import day, percent, whole
+from retainstream.web.template_tools import day, last_day, percent, whole
 
 CLEAR = 0.05
 """Below this p a difference is said to be more than chance."""
@@ -174,7 +174,7 @@ def _lead(found: Survival) -> str:
     left = counted(int(lives.left.sum()), "customer")
     rule = f" by the rule “{lives.rule}”" if lives.rule and lives.recorded_from is not None else ""
     return (
-        f"{counted(len(lives), 'customer')}, of whom {left.split()[0]} left{rule}. As of {day(clock.iso(lives.as_of))}."
+        f"{counted(len(lives), 'customer')}, of whom {left.split()[0]} left{rule}. Data to {last_day(clock.iso(lives.as_of))}."
         " Bands are 95% intervals."
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,13 @@ def day(value: str | None, *, today: datetime | None = None) -> str:
         return "–"
     local, now = _local(datetime.fromisoformat(value)), _local(today or clock.now())
     return f"{local.day} {local:%b}" + ("" if local.year == now.year else f" {local.year}")
+
+
+def last_day(as_of: str | None, *, today: datetime | None = None) -> str:
+    """Return the last day before an as-of time, as `day` does: what was known at a midnight are data to the end of the day before."""
+    if as_of is None:
+        return "–"
+    return day((datetime.fromisoformat(as_of) - timedelta(microseconds=1)).isoformat(), today=today)
 
 
 def local_date(value: str | None) -> str:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retainstream.web import home_charts, home_view
-from retainstream.web.template_tools import cash, moment, percent, whole
+from retainstream.web.template_tools import cash, day, last_day, moment, percent, whole
 
 METRICS: dict[str, Any] = {
     "total_customers": 1000,
@@ -185,3 +185,7 @@ def test_moments_are_told_in_the_zone_of_the_box(app: Flask) -> None:
         assert moment("2026-06-30T23:05:00Z", today=today) == "30 Jun, 23:05"
         assert moment("2025-11-20T06:10:00Z", today=today) == "20 Nov 2025, 06:10"
         assert moment(None) == "–"
+        # What was known at a midnight are data to the day before.
+        assert last_day("2026-11-20T00:00:00Z", today=today) == day("2026-11-19T23:59:59Z", today=today) != "–"
+        assert last_day("2026-11-20T12:00:00Z", today=today) == day("2026-11-20T12:00:00Z", today=today)
+        assert last_day(None) == "–"

@@ -50,6 +50,14 @@ def test_the_page_says_what_a_month_brought(as_: As) -> None:
 
 
 @pytest.mark.usefixtures("box")
+def test_every_analysis_names_the_same_last_day_of_the_data(as_: As) -> None:
+    browser = as_("viewer")
+    pages = ("/revenue", "/segments/rfm", "/segments/cohorts", "/segments/survival", "/health-scores")
+    said = {page: set(re.findall(r"[Dd]ata to (\d+ \w+ \d{4})", words(browser.get(page).text))) for page in pages}
+    assert said == dict.fromkeys(pages, {"19 May 2024"})
+
+
+@pytest.mark.usefixtures("box")
 @pytest.mark.parametrize("page", ["/revenue", "/revenue?month=2024-03", "/revenue/months"])
 def test_every_figure_leads_to_the_list_that_it_counts(as_: As, page: str) -> None:
     browser = as_("analyst")

@@ -39,7 +39,7 @@ def options(page: str, name: str) -> list[str]:
 @pytest.mark.usefixtures("shop")
 def test_it_shows_groups_map_and_moves_and_says_what_they_mean(as_: SignIn) -> None:
     page = as_("viewer").get(PAGE).text
-    assert "In force here: purchases." in page and "120 customers as of" in page
+    assert "In force here: purchases." in page and "120 customers by how lately" in page
     for name in ("Champions", "Loyal", "Needs attention", "Dormant"):
         assert name in page
     assert re.search(r"rows and columns sum to \d+", page)
