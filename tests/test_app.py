@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -70,3 +73,19 @@ def test_every_module_with_routes_is_registered(app: Flask) -> None:
     routed = {view.__module__ for view in app.view_functions.values()}
     assert len(made) > 60
     assert made - routed == {"retainstream.web.style"}, "a module makes routes that nobody registers"
+
+
+def test_the_app_starts_without_the_heavy_libraries(tmp_path: Path) -> None:
+    code = (
+        "import sys; from retainstream.app import create_app; from retainstream.config import Settings;"
+        "create_app(Settings(instance=sys.argv[1], secret_key='s' * 40, jobs=False));"
+        "print(sorted({'xgboost', 'sklearn', 'pandas', 'scipy', 'optuna', 'reportlab', 'xlsxwriter'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    assert done.stdout.strip() == "[]"
