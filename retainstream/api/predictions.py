@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
-from flask import Response, current_app
+from flask import Response
 
 from retainstream.api.base import (
     ApiBlueprint,
@@ -17,7 +17,7 @@ from retainstream.api.base import (
     with_etag,
 )
 from retainstream.api.idempotency import idempotent
-from retainstream.config import Settings
+from retainstream.current import box_settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.schemas.jobs import JobAnswerSchema
 from retainstream.schemas.paging import PageQuerySchema, page_request
@@ -39,10 +39,6 @@ from retainstream.services.preferences import BAND_NAMES
 
 blueprint = ApiBlueprint("predictions", "/predictions", "Scores: who resembles those who left, and why")
 _NO_MODEL = "No model is in service yet."
-
-
-def _settings() -> Settings:
-    return cast(Settings, current_app.config["RETAINSTREAM"])
 
 
 class ResultListQuerySchema(ResultQuerySchema, PageQuerySchema):
@@ -94,7 +90,7 @@ def generate(body: dict[str, Any]) -> Response:
 def predict(body: dict[str, Any]) -> Response:
     """Score values by feature, or a customer, on the spot. Nothing is stored."""
     with read_unit() as session:
-        return json_response(on_the_spot.predict(session, _settings(), body))
+        return json_response(on_the_spot.predict(session, box_settings(), body))
 
 
 @blueprint.route("/predict/batch", methods=["POST"])
@@ -105,7 +101,7 @@ def predict(body: dict[str, Any]) -> Response:
 def predict_batch(body: dict[str, Any]) -> Response:
     """Score up to 1,000 items on the spot; each is answered with its score or with what was wrong with it."""
     with read_unit() as session:
-        items = on_the_spot.predict_batch(session, _settings(), body["items"])
+        items = on_the_spot.predict_batch(session, box_settings(), body["items"])
     failed = sum(item["error"] is not None for item in items)
     return json_response({"items": items, "scored": len(items) - failed, "failed": failed})
 

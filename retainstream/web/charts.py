@@ -23,6 +23,17 @@ class Tick:
 
 
 @dataclass(frozen=True)
+class Bar:
+    """One bar, in units of the drawing, and its words."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    words: str
+
+
+@dataclass(frozen=True)
 class Axes:
     """A plot's size and scales: maps figures to places.
 

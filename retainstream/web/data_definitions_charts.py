@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from retainstream.web.charts import Axes, Tick, round_ticks
+from retainstream.web.charts import Axes, Bar, Tick, round_ticks
 from retainstream.web.template_tools import percent, whole
 
 Answer = Mapping[str, Any]
@@ -17,17 +17,6 @@ ACCEPTED = 0.15
 _MARKS = (1, 2, 3, 7, 14, 30, 60, 90, 180, 365, 730)
 _LEAST_APART = 30.0
 _THINNEST = 1.0
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One bar, in units of the drawing, and its words."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    words: str
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 from retainstream.lib import clock
 from retainstream.ml.features import FeatureSpec, Recipe
 from retainstream.services.as_of import Spread
-from retainstream.web.charts import Axes, Tick, round_ticks
+from retainstream.web.charts import Axes, Bar, Tick, round_ticks
 from retainstream.web.template_tools import day, percent, whole
 
 PAGE = "/data/features"
@@ -74,17 +74,6 @@ class ListView:
     origin: str
     following: str
     first: str
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One bar, in units of the drawing, and its words."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    words: str
 
 
 @dataclass(frozen=True)

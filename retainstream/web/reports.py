@@ -9,7 +9,7 @@ from flask import Blueprint, current_app, flash, render_template, request, send_
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-from retainstream.config import Settings
+from retainstream.current import box_settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import Conflict, Forbidden, InvalidInput, RetainStreamError
 from retainstream.lib.pagination import PageRequest
@@ -24,11 +24,6 @@ from retainstream.web.reports_form import Typed
 
 blueprint = Blueprint("web_reports", __name__)
 PAGE = 30
-
-
-def _settings() -> Settings:
-    found: Settings = current_app.config["RETAINSTREAM"]
-    return found
 
 
 def _may_read() -> Callable[[Any], bool]:
@@ -74,7 +69,7 @@ def _form(session: Session, typed: Typed, view: ReportView | None = None, status
         what=what,
         choices=reports_form,
         view=view,
-        time_zone=_settings().time_zone,
+        time_zone=box_settings().time_zone,
     )
 
 
@@ -85,7 +80,7 @@ def create() -> BaseResponse:
     person, typed = signed_in_actor(), reports_form.sent(request.form)
     try:
         with unit_of_work() as session:
-            report = saved.create(session, person, _settings(), reports_form.wish(typed))
+            report = saved.create(session, person, box_settings(), reports_form.wish(typed))
             if request.form.get("now") == "1":
                 saved.request(session, person, report.id)
     except (InvalidInput, Conflict) as bad:
@@ -154,7 +149,7 @@ def change(report_id: int) -> BaseResponse:
                 )
             if wish["schedule"] == reports_form.wish(reports_form.of(kept))["schedule"]:
                 del wish["schedule"]  # one that rests goes on resting
-            saved.change(session, person, _settings(), report_id, wish)
+            saved.change(session, person, box_settings(), report_id, wish)
     except InvalidInput as bad:
         with read_unit() as session:
             view = saved.one(session, person, report_id)
@@ -183,7 +178,7 @@ def pause(report_id: int) -> BaseResponse:
     """Let a schedule rest, or go on."""
     rests = request.form.get("paused") == "1"
     with unit_of_work() as session:
-        saved.change(session, signed_in_actor(), _settings(), report_id, {"paused": rests})
+        saved.change(session, signed_in_actor(), box_settings(), report_id, {"paused": rests})
     flash("Paused: it is made by hand only, until it goes on." if rests else "It goes on by its schedule.", "good")
     return go(f"/reports/{report_id}")
 
@@ -195,7 +190,7 @@ def delete(report_id: int) -> BaseResponse:
     with unit_of_work() as session:
         name = saved.delete(session, signed_in_actor(), report_id)
     with unit_of_work() as session:
-        files.sweep(session, _settings())
+        files.sweep(session, box_settings())
     flash(f"Deleted the report “{name}” and its files.", "good")
     return go("/reports")
 
@@ -206,7 +201,7 @@ def download(report_id: int, file_id: int) -> BaseResponse:
     """Send a file."""
     person = signed_in_actor()
     with read_unit() as session:
-        found = files.find(session, person, _settings(), report_id, file_id)
+        found = files.find(session, person, box_settings(), report_id, file_id)
     if found.people:
         with unit_of_work() as session:
             files.record(session, person, file_id)
