@@ -24,6 +24,7 @@ _PAGES = (
     "today_tasks",
     "today_plays",
     "customers",
+    "customers_assign",
     "customer",
     "customer_acts",
     "customer_timeline",

@@ -31,6 +31,7 @@ from retainstream.services import dashboard
 from retainstream.services.customers import asked as lists_asked
 from retainstream.services.customers import cells, counted, export, sheet, tagging, views, window
 from retainstream.services.customers.asked import Asked
+from retainstream.services.desk import people
 from retainstream.services.segments import saved
 from retainstream.web import customers_form, customers_view, frame
 from retainstream.web.browser_session import go
@@ -45,7 +46,7 @@ _PLACES = ("after", "before", "at")
 
 @dataclass(frozen=True)
 class Refused:
-    """A form of the page that could not be done: what was typed, and what is wrong with it. `form` is `tags` or `view`."""
+    """A form of the page that could not be done: what was typed, and what is wrong with it. `form` is `tags`, `assign` or `view`."""
 
     form: str = ""
     values: dict[str, str] = field(default_factory=dict)
@@ -62,22 +63,22 @@ def show() -> BaseResponse:
     """Show the list that the address asks for; a form's own words are put into the list's address first."""
     given = {name: request.args.getlist(name) for name in request.args if name not in _PLACES}
     with read_unit() as session:
-        currency = _currency(session)
+        currency = currency_of(session)
         typed = customers_form.read(given, currency)
         fragment = frame.wants_fragment()
         if not (typed.settled or typed.problems or fragment):
             return go(address(typed.asked))
-        return _page(session, typed.asked, currency, typed=typed, status=422 if typed.problems else 200)
+        return page(session, typed.asked, currency, typed=typed, status=422 if typed.problems else 200)
 
 
-def _currency(session: Session) -> str:
+def currency_of(session: Session) -> str:
     """Return the currency of most customers, in which amounts are typed and said."""
     settings: Settings = current_app.config["RETAINSTREAM"]
     monthly = dashboard.metrics(session, settings)["monthly_revenue"]
     return str(monthly["currency"]) if isinstance(monthly, dict) else settings.currency
 
 
-def _page(
+def page(
     session: Session,
     asked: Asked,
     currency: str,
@@ -86,6 +87,7 @@ def _page(
     refused: Refused = NOTHING_REFUSED,
     status: int = 200,
 ) -> Response:
+    """Return the page of a list, or its part for a fragment; `refused` is a form of it that comes back with complaints."""
     person = signed_in_actor()
     view = _read(session, person, asked, currency, refused.ticked)
     content = {
@@ -96,6 +98,8 @@ def _page(
         "currency": currency,
         "withheld": _withheld(session),
         "may_tag": person.may(Permission.CUSTOMERS_WRITE),
+        "team": people.assignable(session) if person.may(Permission.TASKS_WRITE) else (),
+        "me": person.user_id,
         "may_export": person.may(Permission.CUSTOMERS_EXPORT),
         "may_import": person.may(Permission.IMPORTS_WRITE),
         "import_address": _import_address(person),
@@ -209,7 +213,7 @@ def tag() -> BaseResponse:
     except InvalidInput as bad:
         refused = Refused("tags", {"tag": word}, bad.fields, frozenset(form.getlist("user_id")))
         with read_unit() as session:
-            return _page(session, asked, _currency(session), refused=refused, status=422)
+            return page(session, asked, currency_of(session), refused=refused, status=422)
     customers = f"{changed:,} customer{'' if changed == 1 else 's'}"
     word = " ".join(word.split())
     if not changed:
@@ -236,7 +240,7 @@ def save_view() -> BaseResponse:
     except (InvalidInput, Conflict) as bad:
         refused = Refused("view", {"name": form.get("name", "")}, bad.fields or {"name": [bad.message]})
         with read_unit() as session:
-            return _page(session, asked, _currency(session), refused=refused, status=bad.status)
+            return page(session, asked, currency_of(session), refused=refused, status=bad.status)
     flash(f"Kept as “{kept['name']}”.", "good")
     return go(address(asked))
 

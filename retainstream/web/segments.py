@@ -13,6 +13,7 @@ from retainstream.lib import clock
 from retainstream.lib.money import to_major
 from retainstream.security.permissions import Permission
 from retainstream.services import dashboard
+from retainstream.services.desk import assigning, people
 from retainstream.services.segments import membership, saved, standing, usage
 from retainstream.services.segments.fields import catalogue
 from retainstream.services.segments.standing import Standing
@@ -89,6 +90,9 @@ def one(segment_id: int) -> BaseResponse:
             view=view,
             used_by=usage.in_words(usage.of_segment(session, person, segment_id)),
             may_write=person.may(Permission.SEGMENTS_WRITE),
+            team=people.assignable(session) if person.may(Permission.TASKS_WRITE) else (),
+            me=person.user_id,
+            most=assigning.MOST,
         )
 
 

@@ -19,9 +19,9 @@ from retainstream.errors import Conflict, InvalidInput, NotFound, RetainStreamEr
 from retainstream.lib import clock
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
-from retainstream.services.desk import acts, assigning, board, endings, notes, people, queue, tasks
+from retainstream.services.desk import acts, board, endings, notes, queue, tasks
 from retainstream.services.desk.board import TaskView
-from retainstream.web import frame, today, today_form, today_undo, today_view
+from retainstream.web import frame, handing_out, today, today_form, today_undo, today_view
 from retainstream.web.browser_session import go
 from retainstream.web.guards import requires_page, signed_in_actor
 from retainstream.web.template_tools import day, moment
@@ -265,52 +265,23 @@ def assign() -> BaseResponse:
             raise InvalidInput("How many is not a number.", fields={"top": ["a number from 1 to 500"]})
         chosen = person.user_id if form.get("me") else today_form.chosen_id(form.get("owner_id", ""), "owner_id")
         with unit_of_work() as session:
-            before = {one: _owner_of(session, one) for one in ticked}
-            found = assigning.assign_many(
+            given = handing_out.give(
                 session,
                 person,
                 settings,
-                chosen or 0,
+                chosen,
                 user_ids=ticked,
                 top=int(top) if top else None,
                 reassign=form.get("reassign") == "1",
+                opened=sent.user_id,
             )
-            who = "you" if chosen == person.user_id else people.require_owner(session, chosen or 0).name
-            words, steps = _given(found, who, before)
-            undone = today_undo.keep(session, words, sent.user_id, steps)
     except InvalidInput as wrong:
         flash(_complaint(wrong) if wrong.fields.get("top") else wrong.message, "bad")
         return _back(sent, sent.user_id)
-    for one in [one for one in found if one.result == "refused"][:3]:
-        flash(f"{one.user_id} was not given: {one.message}", "bad")
-    flash(words + ("" if undone or not steps else " It is too much to be undone in one go."), "good")
+    for words in given.refused:
+        flash(words, "bad")
+    flash(given.words, "good")
     return _back(sent, sent.user_id)
-
-
-def _owner_of(session: Session, user_id: str) -> int | None:
-    try:
-        present = board.open_of(session, board.require_customer(session, user_id).id)
-    except RetainStreamError:
-        return None
-    return None if present is None else present.owner_id
-
-
-def _given(
-    found: tuple[assigning.Assigned, ...], who: str, before: dict[str, int | None]
-) -> tuple[str, tuple[Step, ...]]:
-    given = [one for one in found if one.result in ("taken", "given")]
-    refused = sum(one.result == "refused" for one in found)
-    words = f"{len(given):,} customer{'' if len(given) == 1 else 's'} given to {who}."
-    if not found:
-        words = "Nobody is left to give."
-    elif refused:
-        words = f"{words[:-1]}, {refused:,} refused."
-    steps = tuple(
-        ("drop", one.task_id, None) if one.result == "taken" else ("owner_id", one.task_id, before.get(one.user_id))
-        for one in given
-        if one.task_id is not None
-    )
-    return words, steps
 
 
 @blueprint.post("/today/undo")

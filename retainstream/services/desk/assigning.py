@@ -11,10 +11,13 @@ from sqlalchemy.orm import Session
 from retainstream.config import Settings
 from retainstream.errors import InvalidInput, RetainStreamError
 from retainstream.lib import clock
+from retainstream.lib.pagination import PageRequest
 from retainstream.models import Identity, Task
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import audit, revisions
+from retainstream.services.customers import lists
+from retainstream.services.customers.filters import CustomerFilter
 from retainstream.services.desk import board, order, people, standing, tasks, twins
 from retainstream.services.desk.people import Person
 from retainstream.services.desk.standing import Standing
@@ -88,6 +91,29 @@ def assign_many(
     if from_queue:
         twins.leave_alone(session, actor, desk, [task.customer_id for task in from_queue], from_queue[0].kind)
     return found
+
+
+def first_of(session: Session, wanted: CustomerFilter, sort: str, first: int | None = None) -> list[str]:
+    """Return the identifiers of a list of customers, all of them or the first so many.
+
+    Raises
+    ------
+    InvalidInput
+        For an unknown order, for nobody, and for more than can be given at once.
+    """
+    if first is not None and not 1 <= first <= MOST:
+        raise InvalidInput("That many cannot be given at once.", fields={"first": [f"a number from 1 to {MOST}"]})
+    ids, following = lists.page_of_ids(session, wanted, sort, PageRequest(limit=first or MOST))
+    if first is None and following is not None:
+        raise InvalidInput(
+            f"At most {MOST} customers can be given at once: narrow the list, or tick those that are meant.",
+            fields={"user_ids": [f"at most {MOST} customers"]},
+        )
+    if not ids:
+        raise InvalidInput("Nobody is in this list.", fields={"user_ids": ["at least one customer"]})
+    names = session.execute(select(Identity.customer_id, Identity.user_id).where(Identity.customer_id.in_(ids)))
+    by_id: dict[int, str] = dict(names.all())
+    return [by_id[one] for one in ids]
 
 
 def _top(session: Session, actor: Actor, desk: Standing, count: int) -> list[str]:
