@@ -6,8 +6,10 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from retainstream.current import box_settings
 from retainstream.db import read_unit
 from retainstream.lib import clock
+from retainstream.lib.money import to_major
 from retainstream.security.permissions import Permission
 from retainstream.services import dashboard, trend
 from retainstream.web import csv_files
@@ -23,7 +25,8 @@ _TREND = (
     "expected_share",
     "left_share",
     "auc",
-    "revenue_at_risk_minor",
+    "revenue_at_risk",
+    "currency",
 )
 
 
@@ -41,6 +44,7 @@ def distribution() -> Response:
 @requires_page(Permission.DASHBOARD_READ)
 def over_time() -> Response:
     """Send what each scoring expected and what came of it, the oldest first: the trend, and the lines beneath the key figures."""
+    currency = box_settings().currency
     with read_unit() as session:
         past = trend.moments(session)
     rows = [
@@ -53,7 +57,8 @@ def over_time() -> Response:
             one.expected_share,
             one.left_share,
             one.auc,
-            one.revenue_at_risk_minor,
+            None if one.revenue_at_risk_minor is None else to_major(one.revenue_at_risk_minor, currency),
+            currency,
         )
         for one in past
     ]

@@ -73,10 +73,11 @@ def test_home_gives_every_scoring_of_its_trend(app: Flask, as_: SignIn) -> None:
         stock(60)
         with unit_of_work() as session:
             first = session.scalars(select(ScoringRun)).one()
-            first.scope, first.summary = "all", {"n": 48, "sum_probability": 12.0}
+            first.scope, first.summary = "all", {"n": 48, "sum_probability": 12.0, "revenue_at_risk_minor": 123_450}
     browser = as_("viewer")
     found = rows(browser, "/home/trend.csv")
     assert len(found) == 1
+    assert (found[0]["revenue_at_risk"], found[0]["currency"]) == ("1234.50", "USD")
     assert found[0]["model_version"] == "1"
     assert found[0]["left_share"] == ""
 

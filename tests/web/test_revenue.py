@@ -54,7 +54,7 @@ def test_every_analysis_names_the_same_last_day_of_the_data(as_: As) -> None:
     browser = as_("viewer")
     pages = ("/revenue", "/segments/rfm", "/segments/cohorts", "/segments/survival", "/health-scores")
     said = {page: set(re.findall(r"[Dd]ata to (\d+ \w+ \d{4})", words(browser.get(page).text))) for page in pages}
-    assert said == dict.fromkeys(pages, {"19 May 2024"})
+    assert said == {page: {"19 May 2024"} for page in pages}
 
 
 @pytest.mark.usefixtures("box")

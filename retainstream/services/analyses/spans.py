@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
+from dataclasses import dataclass
+from itertools import groupby, pairwise
 from operator import attrgetter
 from typing import Any
 
@@ -87,19 +87,18 @@ def of_one(said: Sequence[Any], usual: str, end: int) -> Iterator[Span]:
     stop = NEVER if stop is None or stop >= end else stop
     plans = [row for row in said if row.plan]
 
-    def held(moment: int, until: int) -> Span:
-        price, plan = _holding(prices, moment), _holding(plans, moment)
-        named = plan.plan if plan else None
-        return Span(newest.customer_id, moment, until, price.revenue_minor, price.currency or usual, named, newest.key)
-
     moments = sorted({start} | {row.received_at for row in said[1:] if start < row.received_at < stop})
-    running = held(start, stop)
-    for moment in moments[1:]:
-        now = held(moment, stop)
-        if replace(now, start=running.start) != running:
-            yield replace(running, end=moment)
-            running = now
-    yield running
+    terms = [(moment, _terms(prices, plans, moment, usual)) for moment in moments]
+    changes = [terms[0], *(later for before, later in pairwise(terms) if later[1] != before[1])]
+    ends = [*(moment for moment, _ in changes[1:]), stop]
+    for (moment, (revenue, currency, plan)), until in zip(changes, ends, strict=True):
+        yield Span(newest.customer_id, moment, until, revenue, currency, plan, newest.key)
+
+
+def _terms(prices: Sequence[Any], plans: Sequence[Any], moment: int, usual: str) -> tuple[int, str, str | None]:
+    """Return the price, its currency and the plan that hold at a moment."""
+    price, plan = _holding(prices, moment), _holding(plans, moment)
+    return price.revenue_minor, price.currency or usual, plan.plan if plan else None
 
 
 def _holding(said: Sequence[Any], moment: int) -> Any:
