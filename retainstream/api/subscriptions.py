@@ -26,7 +26,10 @@ blueprint = ApiBlueprint("subscriptions", "/subscriptions", "Paid periods: what 
 @requires(Permission.EVENTS_WRITE)
 @batches(blueprint, "subscriptions", SUBSCRIPTION, "What became of each statement; bad ones do not stop good ones.")
 def add_subscriptions() -> Response:
-    """Take in 1 to 10,000 statements about subscriptions. A change is a new statement under the same key; one that says nothing new is a duplicate."""
+    """Take in 1 to 10,000 statements about subscriptions. A change is a new statement under the same key; one that says nothing new is a duplicate.
+
+    A changed plan or price holds from when the statement became known. One with the `received_at` of an earlier statement corrects it: the earlier one never held.
+    """
     return take_in("subscriptions", Reading.subscriptions, accept.subscriptions)
 
 

@@ -102,8 +102,8 @@ SUBSCRIPTION: Final[dict[str, Any]] = {
         "end_reason": {"enum": [*END_REASONS, None], "description": "`other` when there is an end without a reason"},
         "received_at": {
             **_RECEIVED,
-            "description": "When the statement became known; only with known_at_time. Without it known_at_time makes two statements of an ended "
-            "subscription: one known at its start, one known at its end",
+            "description": "When the statement became known, from which a changed plan or price holds; only with known_at_time. Without it "
+            "known_at_time makes two statements of an ended subscription: one known at its start, one known at its end",
         },
     },
 }

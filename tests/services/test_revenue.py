@@ -178,6 +178,16 @@ def test_a_late_end_and_another_price_at_once_are_one_correction(box: Settings) 
     assert closed(box)["2024-03"].now["opening"] == 4000
 
 
+def test_a_corrected_price_is_a_dated_correction_of_a_closed_month(box: Settings) -> None:
+    close(box, "2024-03")
+    billed.state((("f", "basic", 900, 303, None, 303),))
+    look(box)
+    (correction,) = closed(box)["2024-03"].corrections
+    assert correction.reason == "1 subscription stated late: feed billing with the date 3 Mar 2024"
+    assert correction.changes == (("new", 700, 900), ("closing", 5700, 5900))
+    assert rows(box)["2024-03"]["expansion"] == 1000
+
+
 def test_what_is_taken_away_is_named(box: Settings) -> None:
     batch = billed.load("more.csv")
     billed.state((("z", "basic", 300, 302, None, None),), batch=batch)
