@@ -7,7 +7,7 @@ import marshmallow as ma
 from retainstream.schemas.base import Schema
 from retainstream.schemas.paging import PageQuerySchema, text_field
 
-KINDS = ("customer", "page", "act", "segment", "view", "task", "play")
+KINDS = ("customer", "page", "act", "segment", "view", "task", "play", "report")
 
 
 class SearchQuerySchema(Schema):

@@ -21,6 +21,7 @@ _PAGES = (
     "current_jobs",
     "today",
     "today_acts",
+    "today_next",
     "today_tasks",
     "today_plays",
     "customers",

@@ -1,4 +1,4 @@
-"""Finds customers, pages, segments, saved views, plays, open tasks and acts by what somebody typed, in groups by kind."""
+"""Finds customers, pages, segments, saved views, plays, reports, open tasks and acts by what somebody typed, in groups by kind."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services.customers import views
 from retainstream.services.desk import plays
+from retainstream.services.reports import saved as kept_reports
+from retainstream.services.reports import schedules
 from retainstream.services.search import people, places
 from retainstream.services.search.places import Place
 from retainstream.services.search.ranking import folded, rank
@@ -29,6 +31,7 @@ TITLES: Final = {
     "view": "Saved views",
     "task": "Open tasks",
     "play": "Plays",
+    "report": "Reports",
 }
 """Kinds of hits with the title of their group; of two groups whose best hits fit equally well, the one that stands first here comes first."""
 _MOST: Final = {"customer": 6, "page": 6, "act": 6}
@@ -106,7 +109,7 @@ def find(session: Session, actor: Actor, text: str) -> tuple[Group, ...]:
     }
     groups = {kind: _group(kind, filter(None, hits), in_order=not asked) for kind, hits in found.items()}
     if asked:
-        for finder in (_of_customers, _of_plays):
+        for finder in (_of_customers, _of_plays, _of_reports):
             groups |= finder(session, actor, asked)
     # While nothing is asked for, what can be done stands above where one can go.
     ranked = [group for kind in (TITLES if asked else found) if (group := groups.get(kind)) is not None and group.hits]
@@ -195,3 +198,13 @@ def _of_plays(session: Session, actor: Actor, asked: str) -> dict[str, Group]:
         to = "/today/plays/{}".format
     things = ((play.name, play.description, to(play.id)) for play in plays.listed(session, actor))
     return {"play": _group("play", _named("play", "today", folded(asked), things))}
+
+
+def _of_reports(session: Session, actor: Actor, asked: str) -> dict[str, Group]:
+    if not actor.may(Permission.DASHBOARD_READ):
+        return {}
+    things = (
+        (one.report.name, f"{one.subject.title} · {schedules.words(one.report.schedule)}", f"/reports/{one.report.id}")
+        for one in kept_reports.every(session, actor)
+    )
+    return {"report": _group("report", _named("report", "report", folded(asked), things))}

@@ -13,7 +13,7 @@ from retainstream.security.permissions import Permission
 class Place:
     """A page, or an act: where it is, what it takes, and the other words that people look for it by.
 
-    An act with `posts` is done by sending `fields` to the address; without it, the address is a page on which it is done.
+    An act with `posts` is done by sending `fields` to the address; without it, the address is a page on which it is done, or a file.
     """
 
     title: str
@@ -62,6 +62,8 @@ PAGES = (
 """Every page that has an address of its own and is no step of something else."""
 
 ACTS = (
+    Place("Take the next of today’s list", "/today/next", Permission.TASKS_WRITE, "today", "task work call", "the first that nobody has becomes yours", posts=True),
+    Place("Hand out today’s list", "/today?whose=unassigned", Permission.TASKS_WRITE, "today", "assign give team tasks", "to somebody of the team"),
     Place("Train now", "/train", Permission.MODEL_TRAIN, "model", "learn model fit", "with the defaults, as a job", posts=True),
     Place("Score now", "/score", Permission.PREDICTIONS_WRITE, "model", "predict predictions all", "everybody, as a job", posts=True),
     Place("Import a file", "/data/import", Permission.IMPORTS_WRITE, "upload", "upload load csv excel data", "customers or events"),
@@ -70,7 +72,10 @@ ACTS = (
     Place("New feature", "/data/features/new", Permission.MODEL_TRAIN, "plus", "write add column"),
     Place("New segment", "/segments/new", Permission.SEGMENTS_WRITE, "plus", "add rule builder"),
     Place("New health scheme", "/health-scores/schemes/new", Permission.SEGMENTS_WRITE, "plus", "add weights parts"),
-    Place("New report", "/reports/new", Permission.CUSTOMERS_EXPORT, "plus", "add schedule pdf"),
+    Place("Make a report", "/reports/new", Permission.CUSTOMERS_EXPORT, "report", "new add schedule pdf"),
+    Place("Export customers as CSV", "/customers.csv", Permission.CUSTOMERS_EXPORT, "download", "download list file", "everybody who has not left"),
+    Place("Export customers to Excel", "/customers.xlsx", Permission.CUSTOMERS_EXPORT, "download", "download list file xlsx", "everybody who has not left"),
+    Place("Close a month", "/revenue/months#next-title", Permission.MONTHS_CLOSE, "lock", "books revenue month end"),
     Place("New play", "/today/plays/new", Permission.PLAYS_WRITE, "plus", "add steps script"),
     Place("Dark theme", "/appearance", Permission.DASHBOARD_READ, "theme", "appearance colours night", posts=True, fields={"theme": "dark"}),
     Place("Light theme", "/appearance", Permission.DASHBOARD_READ, "theme", "appearance colours day", posts=True, fields={"theme": "light"}),
