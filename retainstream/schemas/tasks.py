@@ -266,8 +266,10 @@ class TaskChangeSchema(Schema):
     """What to change of an open task; what is left out stays, and null clears."""
 
     owner_id = id_field(allow_none=True)
-    due_at = MomentField(allow_none=True)
-    snoozed_until = MomentField(allow_none=True, metadata={"description": "Later than now; null wakes it"})
+    due_at = MomentField(allow_none=True, metadata={"description": "From today until a year ahead"})
+    snoozed_until = MomentField(
+        allow_none=True, metadata={"description": "Later than now, until a year ahead; null wakes it"}
+    )
     kind = ma.fields.String(validate=KIND)
     play_id = id_field(allow_none=True, metadata={"description": "Its steps take the place of the present ones"})
     steps = ma.fields.List(ma.fields.Nested(StepTickSchema), validate=ma.validate.Length(max=100))
@@ -281,7 +283,7 @@ class OutcomeInputSchema(Schema):
     """What came of a task. `left` is what somebody was told: it does not change whether the customer counts as churned."""
 
     outcome = ma.fields.String(required=True, validate=OUTCOME)
-    reason = text_field(300, load_default="")
+    reason = text_field(300, load_default="", metadata={"description": "Why; needed for `left` and `wrong`"})
     note = note_field(0, load_default="", metadata={"description": "Needs `customers:personal`"})
 
 

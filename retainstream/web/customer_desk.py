@@ -19,7 +19,7 @@ from retainstream.web import today_page, today_undo, today_view, today_words
 from retainstream.web.today_page import May
 from retainstream.web.today_undo import Undo
 from retainstream.web.today_view import NoteLine, TaskPanel
-from retainstream.web.today_words import KINDS, OUTCOMES
+from retainstream.web.today_words import KINDS, OUTCOMES, OutcomeWords
 
 _NOTES = PageRequest(limit=3)
 
@@ -39,7 +39,7 @@ class Desk:
     me: int
     may: May
     kinds: Mapping[str, str]
-    outcomes: Mapping[str, tuple[str, str]]
+    outcomes: Mapping[str, OutcomeWords]
 
 
 def read(

@@ -30,6 +30,8 @@ from retainstream.web.today_undo import Step
 from retainstream.web.today_words import outcome
 
 blueprint = Blueprint("web_today_acts", __name__)
+_TYPED_AS = {"due_at": "due"}
+"""Field of a task -> its field in the forms, where they are called differently."""
 _GONE = "This customer is not in today’s list any more: somebody was quicker."
 
 
@@ -56,7 +58,8 @@ def _do(act: Act, form: str, *fields: str) -> BaseResponse:
         if sent.customer:
             flash(_complaint(wrong), "bad")
             return _back(sent, sent.user_id)
-        refused = Refused(form, today_form.typed(request.form, *fields), wrong.fields)
+        told = {_TYPED_AS.get(name, name): problems for name, problems in wrong.fields.items()}
+        refused = Refused(form, today_form.typed(request.form, *fields), told)
         return today.answer(sent.whose, sent.cursor, sent.user_id, refused=refused, status=wrong.status)
     except (Conflict, NotFound) as refusal:
         flash(refusal.message, "bad")

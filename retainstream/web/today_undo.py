@@ -104,4 +104,4 @@ def _step(session: Session, person: Actor, settings: Settings, what: str, one: i
     elif what == "tick":
         tasks.tick(session, person, settings, one, value[0], done=value[1])
     else:
-        tasks.change(session, person, settings, one, {what: value})
+        tasks.change(session, person, settings, one, {what: value}, restoring=True)

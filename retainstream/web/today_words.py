@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from retainstream.lib.money import money
 from retainstream.services.desk.queue import Today
 from retainstream.services.desk.sla import Kept
@@ -9,13 +11,37 @@ from retainstream.services.desk.tried import AFTER_DAYS, Tried
 from retainstream.web.template_tools import cash, percent
 
 KINDS = {"call": "Call", "email": "E-mail", "message": "Message", "offer": "Offer", "visit": "Visit", "other": "Other"}
+
+
+class OutcomeWords(NamedTuple):
+    """How an outcome is called, what it means, and reasons that are offered while one is typed; any other line will do."""
+
+    word: str
+    means: str
+    reasons: tuple[str, ...]
+
+
 OUTCOMES = {
-    "saved": ("Stays", "The customer stays."),
-    "left": ("Leaves", "They say that they leave, or have left."),
-    "unreachable": ("Not reached", "Nobody answered."),
-    "wrong": ("Wrong here", "They should not have been on the list."),
+    "saved": OutcomeWords(
+        "Stays",
+        "The customer stays.",
+        ("Took an offer", "Changed the plan", "Trouble solved", "Was not going to leave"),
+    ),
+    "left": OutcomeWords(
+        "Leaves",
+        "They say that they leave, or have left.",
+        ("Too expensive", "Does not use it", "Went to somebody else", "Misses something", "Did not say why"),
+    ),
+    "unreachable": OutcomeWords(
+        "Not reached", "Nobody answered.", ("No answer", "Left a message", "Number or address is wrong")
+    ),
+    "wrong": OutcomeWords(
+        "Wrong here",
+        "They should not have been on the list.",
+        ("Had left already", "Already in touch", "Asked not to be contacted", "The data is wrong", "A test account"),
+    ),
 }
-"""Outcome -> its word, and what it means; in the order of the keys 1 to 4."""
+"""Outcomes in the order of the keys 1 to 4."""
 STATES = {"open": "Open", "done": "Done", "dropped": "Dropped"}
 STANDINGS = {
     "awake": "open",

@@ -49,7 +49,7 @@ def work(app: Flask) -> Work:
     @requires(Permission.DASHBOARD_READ)
     @idempotent
     @blueprint.arguments(TrialQuerySchema, location="query")
-    def plain(query: dict[str, str]) -> Response:  # noqa: ARG001 - only the address counts
+    def plain(query: dict[str, str]) -> Response:
         return done.answer()
 
     @blueprint.route("/upload", methods=["POST"])

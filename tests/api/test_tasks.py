@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Barrier
 from typing import Any
 
@@ -12,6 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from retainstream.db import read_unit, unit_of_work
+from retainstream.lib import clock
 from retainstream.models import Exposure, IdempotencyKey, Setting, Task
 from retainstream.security.actor import SYSTEM
 from retainstream.services import preferences
@@ -116,7 +118,12 @@ def test_sending_twice_takes_and_ends_once(app: Flask, client: FlaskClient, cast
     assert (first.status_code, second.status_code, first.json) == (201, 201, second.json)
     keyed["Idempotency-Key"] = "end-1"
     path = f"{URL}/{first.json['id']}/outcome"
-    assert [client.post(path, json={"outcome": "left"}, headers=keyed).status_code for _ in range(2)] == [200, 200]
+    for outcome in ("left", "wrong"):
+        for reason in ({}, {"reason": "  "}):
+            refused = client.post(path, json={"outcome": outcome, **reason}, headers=keyed)
+            assert (refused.status_code, list(refused.get_json()["error"]["fields"])) == (422, ["reason"])
+    sent = {"outcome": "left", "reason": "moved abroad"}  # the key is still free: nothing was done with it
+    assert [client.post(path, json=sent, headers=keyed).status_code for _ in range(2)] == [200, 200]
     with app.app_context(), read_unit() as session:
         assert session.scalar(select(func.count()).select_from(Exposure)) == 1
 
@@ -154,9 +161,10 @@ def test_the_hold_out_is_counted_and_refused(app: Flask, client: FlaskClient, ca
 def test_a_task_is_changed_dropped_and_reopened(client: FlaskClient, cast: Cast) -> None:
     agent = cast.token("agent")
     (user,) = best(client, cast)
-    path = f"{URL}/{take(client, cast, user, kind='email', due_at='2040-01-01').json['id']}"
-    changed: Any = client.patch(path, json={"snoozed_until": "2041-01-01", "kind": "visit"}, headers=agent).json
-    assert (changed["standing"], changed["kind"], changed["due_at"]) == ("snoozed", "visit", "2040-01-01T00:00:00Z")
+    due, later = (f"{clock.now() + timedelta(days=days):%Y-%m-%d}" for days in (200, 300))
+    path = f"{URL}/{take(client, cast, user, kind='email', due_at=due).json['id']}"
+    changed: Any = client.patch(path, json={"snoozed_until": later, "kind": "visit"}, headers=agent).json
+    assert (changed["standing"], changed["kind"], changed["due_at"]) == ("snoozed", "visit", f"{due}T00:00:00Z")
     assert client.patch(path, json={}, headers=agent).status_code == 422
     assert client.patch(path, json={"steps": [{"step": 0}]}, headers=agent).status_code == 404
     dropped: Any = client.post(f"{path}/drop", json={"reason": "called already"}, headers=agent).json
@@ -164,6 +172,21 @@ def test_a_task_is_changed_dropped_and_reopened(client: FlaskClient, cast: Cast)
     assert client.patch(path, json={"kind": "call"}, headers=agent).status_code == 409
     assert client.post(f"{path}/reopen", headers=agent).json["state"] == "open"  # type: ignore[index]
     assert client.post(f"{path}/reopen", headers=agent).status_code == 409
+
+
+@pytest.mark.parametrize("day", ["1999-01-01", "9999-12-31", "2199-06-30T12:00:00Z"])
+def test_a_date_that_nobody_can_mean_is_refused(client: FlaskClient, cast: Cast, day: str) -> None:
+    agent, users = cast.token("agent"), best(client, cast, 2)
+    refused = take(client, cast, users[0], due_at=day)
+    assert refused.status_code == 422
+    assert "between today and a year from now" in refused.json["error"]["message"]
+    path = f"{URL}/{take(client, cast, users[1]).json['id']}"
+    for field in ("due_at", "snoozed_until"):
+        answer: Any = client.patch(path, json={field: day}, headers=agent)
+        assert (answer.status_code, list(answer.json["error"]["fields"])) == (422, [field])
+    today = f"{clock.now():%Y-%m-%d}"
+    assert client.patch(path, json={"due_at": today}, headers=agent).status_code == 200
+    assert client.patch(path, json={"due_at": None}, headers=agent).status_code == 200
 
 
 def test_bulk_assignment_tells_what_became_of_each(client: FlaskClient, cast: Cast) -> None:

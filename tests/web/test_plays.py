@@ -101,7 +101,7 @@ def test_what_followed_is_counted_and_each_count_opens_its_tasks(desk: Flask, as
     with desk.app_context(), unit_of_work() as session:
         for number, outcome in ((0, "saved"), (1, "saved"), (2, "left")):
             made = tasks.take(session, SYSTEM, settings, f"cus_{number:05d}", owner=None)
-            endings.end(session, SYSTEM, settings, made.id, outcome)
+            endings.end(session, SYSTEM, settings, made.id, outcome, reason="as it is")
         session.get_one(Task, 1).ended_at = clock.now_us() - month
         tasks.take(session, SYSTEM, settings, "cus_00003", owner=None)
     page = browser.get("/today/plays").text

@@ -15,7 +15,7 @@ from retainstream.lib import clock
 from retainstream.models import AuditEntry, Customer, Exposure, Identity, Note, Task, User
 from retainstream.security.actor import SYSTEM
 from retainstream.services import preferences
-from retainstream.services.desk import play_templates
+from retainstream.services.desk import play_templates, plays
 from retainstream.services.segments import saved
 from tests.web.conftest import Browser
 from tests.web.stocked import stock
@@ -123,6 +123,53 @@ def test_an_outcome_is_an_act_and_undo_takes_back_both(desk: Flask, as_: As) -> 
     assert tasks(desk)[0].state == "dropped"
     assert listed(page)[0] == best
     assert "There is nothing to take back." in send(browser, "undo", best)
+
+
+def test_who_leaves_or_was_wrong_here_has_a_reason(desk: Flask, as_: As) -> None:
+    browser = as_("agent")
+    best = listed(browser.get("/today").text)[0]
+    assert '<option value="Too expensive" label="Leaves">' in entry(browser, best)
+    for outcome in ("left", "wrong"):
+        page = send(browser, "outcome", best, outcome=outcome, reason=" ")
+        assert "Expected why, in a line." in page
+        assert re.search(rf'value="{outcome}" required data-key="\d" checked', page)
+    assert (tasks(desk), acts(desk)) == ([], [])
+    assert "Written down as an act" in send(browser, "outcome", best, outcome="wrong", reason="A test account")
+
+
+def test_a_date_that_nobody_can_mean_stays_in_the_form_and_an_old_one_is_put_back(desk: Flask, as_: As) -> None:
+    browser = as_("agent")
+    best = listed(browser.get("/today").text)[0]
+    send(browser, "take", best)
+    form = {"owner_id": "0", "kind": "call", "play_id": "0"}
+    for day in ("2001-01-01", "2199-01-01"):
+        page = send(browser, "change", best, due=day, **form)
+        assert f'value="{day}"' in page
+        assert "Expected a day from" in page
+    assert "Expected a day from" in send(browser, "snooze", best, until="2199-01-01")
+    with desk.app_context(), unit_of_work() as session:
+        session.scalars(select(Task)).one().due_at = late = clock.now_us() - 9 * clock.DAY_US
+    send(browser, "change", best, due=f"{clock.now():%Y-%m-%d}", **form)
+    assert tasks(desk)[0].due_at != late
+    assert "Taken back" in send(browser, "undo", best)
+    assert tasks(desk)[0].due_at == late
+
+
+def test_ticking_a_step_is_an_act_until_it_is_taken_back(desk: Flask, as_: As) -> None:
+    with desk.app_context(), unit_of_work() as session:
+        steps = [{"text": "Look", "kind": "other"}, {"text": "Ring", "kind": "call"}]
+        play = plays.create(session, SYSTEM, {"name": "Talk", "features": [], "steps": steps}).id
+    browser = as_("agent")
+    best = listed(browser.get("/today").text)[0]
+    send(browser, "change", best, owner_id="0", due="", kind="", play_id=str(play))
+    assert "Written down" not in send(browser, "step", best, step="0", done="1")
+    assert "Written down as an act" in send(browser, "step", best, step="1", done="1")
+    assert [act.kind for act in acts(desk)] == ["call"]
+    send(browser, "undo", best)
+    assert acts(desk) == []
+    send(browser, "step", best, step="1", done="1")
+    assert "what was ticked stays written down" in send(browser, "drop", best)
+    assert [act.kind for act in acts(desk)] == ["call"]
 
 
 def test_a_form_that_is_sent_twice_acts_once(desk: Flask, as_: As) -> None:
@@ -252,7 +299,7 @@ def test_every_count_opens_the_tasks_that_it_counts(desk: Flask, as_: As) -> Non
     found = listed(browser.get("/today").text)
     for user in found[:3]:
         send(browser, "take", user)
-    send(browser, "outcome", found[0], outcome="left")
+    send(browser, "outcome", found[0], outcome="left", reason="Too expensive")
     with desk.app_context(), unit_of_work() as session:
         late = session.scalars(select(Task).where(Task.state == "open").order_by(Task.id)).first()
         assert late is not None

@@ -20,6 +20,8 @@ from retainstream.services.desk.board import TaskView
 from retainstream.services.desk.tasks import require_open
 
 LONGEST_REASON = 300
+REASONED = ("left", "wrong")
+"""Outcomes that teach nothing without their reason: why somebody leaves, and why the list was wrong."""
 
 
 def end(
@@ -39,7 +41,7 @@ def end(
     outcome : {"saved", "left", "unreachable", "wrong"}
         The customer stays; says that they leave, or have left; was not reached; or should not have been on the list.
     reason : str
-        Why, in one line of at most 300 characters.
+        Why, in one line of at most 300 characters; needed for the outcomes of `REASONED`.
     note : str
         Kept as a note about the customer; needs the permission to see personal details.
 
@@ -50,7 +52,7 @@ def end(
     Conflict
         When the task has ended, or the customer was taken into the permanent hold-out since: then the task can only be dropped.
     InvalidInput
-        For an unknown outcome, or a reason that is too long.
+        For an unknown outcome, or a reason that is too long, or is missing where it is needed.
     Forbidden
         For a note without the permission to see personal details.
     """
@@ -60,6 +62,8 @@ def end(
             f"There is no outcome {outcome[:20]!r}.", fields={"outcome": [f"one of {', '.join(OUTCOMES)}"]}
         )
     _insist_on_short(reason)
+    if outcome in REASONED and not reason.strip():
+        raise InvalidInput("This outcome needs a reason.", fields={"reason": ["why, in a line"]})
     task = require_open(session, task_id)
     task.exposure_id = None if acts.just_ticked(session, task) else acts.write(session, actor, task, task.kind)
     if note.strip():

@@ -23,6 +23,7 @@ from retainstream.services.desk.board import TaskView
 from retainstream.services.desk.standing import Standing
 
 CHANGEABLE: Final = ("owner_id", "due_at", "snoozed_until", "kind", "play_id")
+_DATE: Final = "The date of a task"
 PlayChoice = int | None | Literal["proposed"]
 """A play by id, none, or the one that fits the customer's reasons."""
 OwnerChoice = int | None | Literal["me"]
@@ -56,7 +57,7 @@ def take(
     Conflict
         When the customer has an open task, and then names who has it (`detail` has `task_id` and `owner`); or belongs to the permanent hold-out.
     InvalidInput
-        For an owner who may not work on tasks, an unknown kind, or a retired play.
+        For an owner who may not work on tasks, an unknown kind, a retired play, or a date before today or more than a year ahead.
     """
     actor.require(Permission.TASKS_WRITE)
     desk = standing.read(session, settings)
@@ -81,6 +82,7 @@ def make(
     """Make a task's row as `take` does, without the untreated twins, which many takings share."""
     customer = board.require_customer(session, user_id)
     _insist_on_reach(session, settings, user_id, customer.id)
+    days.insist_on_near(settings.time_zone, desk.now, _DATE, "due_at", due_at)
     owner_id = actor.user_id if owner == "me" else owner
     if owner_id is not None:
         people.require_owner(session, owner_id)
@@ -118,6 +120,7 @@ def change(
     changes: Mapping[str, Any],
     *,
     only_if_free: bool = False,
+    restoring: bool = False,
 ) -> TaskView:
     """Change what `changes` names of an open task (see `CHANGEABLE`); None clears, except for the kind.
 
@@ -125,6 +128,8 @@ def change(
     ----------
     only_if_free : bool
         Do nothing when somebody else owns the task: of two who reach for it, one gets it.
+    restoring : bool
+        What is put back stood there before, so that a date or a sleep may have passed meanwhile.
 
     Raises
     ------
@@ -133,7 +138,8 @@ def change(
     Conflict
         When the task has ended, or has an owner and must be free; then names who.
     InvalidInput
-        For an owner who may not work on tasks, an unknown kind, a retired play, or a sleep that ends in the past.
+        For an owner who may not work on tasks, an unknown kind, a retired play, a sleep that ends in the past, or a date before today; for either
+        more than a year ahead.
     """
     actor.require(Permission.TASKS_WRITE)
     task = require_open(session, task_id)
@@ -143,8 +149,8 @@ def change(
         raise InvalidInput("Some fields cannot be changed.", fields={name: ["cannot be changed"] for name in unknown})
     if changes.get("owner_id") is not None:
         people.require_owner(session, changes["owner_id"])
-    if changes.get("snoozed_until") is not None and changes["snoozed_until"] <= clock.now_us():
-        raise InvalidInput("A task can only sleep until a later time.", fields={"snoozed_until": ["later than now"]})
+    if not restoring:
+        _insist_on_dates(settings, task, changes)
     if "kind" in changes:
         _checked_kind(changes["kind"])
     if "play_id" in changes and changes["play_id"] != task.play_id:
@@ -197,6 +203,15 @@ def tick(session: Session, actor: Actor, settings: Settings, task_id: int, step:
     other = acts.ticked(session, actor, task, present) if done else acts.unticked(session, actor, present)
     task.steps = [other if place == step else one for place, one in enumerate(task.steps)]
     return _kept(session, actor, settings, task, "task.change", ["steps"])
+
+
+def _insist_on_dates(settings: Settings, task: Task, changes: Mapping[str, Any]) -> None:
+    now, until, due = clock.now_us(), changes.get("snoozed_until"), changes.get("due_at")
+    if until is not None and until <= now:
+        raise InvalidInput("A task can only sleep until a later time.", fields={"snoozed_until": ["later than now"]})
+    days.insist_on_near(settings.time_zone, now, "The end of a sleep", "snoozed_until", until)
+    if due != task.due_at:
+        days.insist_on_near(settings.time_zone, now, _DATE, "due_at", due)
 
 
 def require_open(session: Session, task_id: int) -> Task:

@@ -39,7 +39,8 @@ def do(session: Session, team: Team, settings: Settings, act: str, number: int) 
         users = [f"cus_{(number + place) % 60:05d}" for place in range(4)]
         assigning.assign_many(session, team.chief, settings, ada, user_ids=users, reassign=True)
     elif act == "end":
-        endings.end(session, team.ada, settings, one, ("saved", "left", "unreachable", "wrong")[number % 4])
+        outcome = ("saved", "left", "unreachable", "wrong")[number % 4]
+        endings.end(session, team.ada, settings, one, outcome, reason="as it is")
     elif act == "drop":
         endings.drop(session, team.ada, settings, one)
     elif act == "reopen":

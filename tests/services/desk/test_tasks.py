@@ -229,6 +229,9 @@ def test_changes_are_checked(team: Team, settings: Settings, task: TaskView) -> 
             endings.end(session, team.ada, settings, task.id, "won")
         with pytest.raises(InvalidInput):
             endings.end(session, team.ada, settings, task.id, "saved", reason="x" * 301)
+        for outcome in endings.REASONED:
+            with pytest.raises(InvalidInput, match="needs a reason"):
+                endings.end(session, team.ada, settings, task.id, outcome)
         for act in (tasks.claim, endings.drop, endings.reopen):
             with pytest.raises(Forbidden):
                 act(session, team.viewer, settings, task.id)
