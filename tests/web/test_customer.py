@@ -118,6 +118,9 @@ def test_unknown_identifier_is_a_page_that_says_so(as_: SignIn) -> None:
     answer = as_("viewer").get("/customers/nobody/at?all")
     assert answer.status_code == 404
     assert "There is no customer with the identifier" in answer.text
+    beyond = as_("viewer").get(f"{FIRST}/nonsense")
+    assert beyond.status_code == 404
+    assert "nothing called &#39;nonsense&#39; is kept about them" in beyond.text
 
 
 @pytest.mark.usefixtures("stocked")

@@ -294,6 +294,24 @@ def test_the_list_goes_as_a_file_and_into_the_audit(desk: Flask, as_: As) -> Non
         assert "customer.export" in {row.action for row in session.scalars(select(AuditEntry))}
 
 
+def test_agents_take_their_own_list_as_a_file_and_no_other(desk: Flask, as_: As) -> None:
+    browser = as_("agent")
+    found = listed(browser.get("/today").text)
+    send(browser, "take", found[1])
+    send(as_("analyst"), "take", found[2])
+    assert "/today.csv" not in browser.get("/today").text
+    assert 'href="/today.csv?whose=mine"' in browser.get("/today?whose=mine").text
+    answer = browser.get("/today.csv?whose=mine")
+    assert [line.split(",")[1] for line in answer.text.splitlines()[1:]] == [found[1]]
+    with desk.app_context(), read_unit() as session:
+        assert "customer.export" in {row.action for row in session.scalars(select(AuditEntry))}
+        ids = {row.role: row.id for row in session.scalars(select(User))}
+    assert browser.get(f"/today.csv?whose={ids['agent']}").status_code == 200
+    for other in ("team", "unassigned", str(ids["analyst"]), "segment:1"):
+        assert browser.get(f"/today.csv?whose={other}").status_code == 403
+    assert as_("viewer").get("/today.csv?whose=mine").status_code == 403
+
+
 def test_every_count_opens_the_tasks_that_it_counts(desk: Flask, as_: As) -> None:
     browser = as_("agent")
     found = listed(browser.get("/today").text)

@@ -58,8 +58,16 @@ def require(session: Session, user_id: str) -> tuple[Customer, Identity]:
     """Return a visible customer with its identity; raises NotFound."""
     found = by_user_id(session, user_id)
     if found is None:
-        raise NotFound(f"There is no customer with the identifier {user_id[:80]!r}.")
+        raise NotFound(_missing(session, user_id))
     return found
+
+
+def _missing(session: Session, user_id: str) -> str:
+    """Return what is not there: the customer, or, since an identifier may hold slashes, something behind one in an address."""
+    known, slash, rest = user_id.rpartition("/")
+    if slash and by_user_id(session, known) is not None:
+        return f"The customer {known[:80]!r} is there, but nothing called {rest[:40]!r} is kept about them."
+    return f"There is no customer with the identifier {user_id[:80]!r}."
 
 
 def read(session: Session, actor: Actor, user_id: str) -> dict[str, object]:
