@@ -53,7 +53,7 @@ PICTURES_OF = (
     Picture("customers", "/customers"),
     Picture("customer", "/today", first=".entry__id a"),
     Picture("timeline", "/today", first=".entry__id a", within="section:has(#timeline-title)", phone=False),
-    Picture("palette", "/", keys=("Control+k", *"surv"), phone=False),
+    Picture("palette", "/", keys=("Control+k", *"seg"), phone=False),
     Picture("segment", "/segments", first="main table a[href^='/segments/']", shown=False, phone=False),
     Picture("builder", "/segments/1/edit", phone=False),
     Picture("rfm", "/segments/rfm", phone=False),
