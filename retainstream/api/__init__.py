@@ -48,6 +48,7 @@ _ROUTES = (
     "customer_views",
     "reports",
     "customer_insight",
+    "customer_tags",
     "customers",
 )
 """Modules with routes, in the order of the tags in the API's document; one with several blueprints makes them in that order."""

@@ -1,4 +1,4 @@
-"""Tags on many customers at once: those that were picked, or all that a filter finds. One customer's tags are `record.change`."""
+"""Tags on many customers at once: those that were picked, or all that a filter finds; and single ones of one customer. All of one's: `record.change`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 from sqlalchemy import CursorResult, text
 from sqlalchemy.orm import Session
 
-from retainstream.errors import InvalidInput
+from retainstream.errors import Conflict, InvalidInput
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import audit, revisions
+from retainstream.services.customers import record
 from retainstream.services.customers.filters import CustomerFilter, ids
 from retainstream.services.predictions import customer_ids_of
 
@@ -38,6 +39,41 @@ def picked(session: Session, user_ids: Sequence[str]) -> list[int]:
     if not user_ids:
         raise InvalidInput("No customer was ticked.", fields={"user_id": ["at least one customer"]})
     return sorted(customer_ids_of(session, user_ids).values())
+
+
+def named(session: Session, user_ids: Sequence[str]) -> list[int]:
+    """Return the ids of customers that a script names; raises InvalidInput naming those that are not known."""
+    found = customer_ids_of(session, user_ids)
+    if strangers := [one for one in user_ids if one not in found]:
+        words = ", ".join(repr(one[:40]) for one in strangers[:3])
+        raise InvalidInput(
+            f"{len(strangers):,} of these customers are not known.", fields={"user_ids": [f"unknown: {words}"]}
+        )
+    return sorted(found.values())
+
+
+def change(
+    session: Session, actor: Actor, user_id: str, *, add: Sequence[str] = (), remove: str | None = None
+) -> list[str]:
+    """Put tags on one customer, or take one away, and return the tags as they are now.
+
+    Raises
+    ------
+    NotFound
+        For an unknown identifier.
+    InvalidInput
+        For a word that is no tag.
+    Conflict
+        When the customer would have more tags than one may have; then nothing is changed.
+    """
+    customer, _ = record.require(session, user_id)
+    words = [remove] if remove is not None else add
+    for word in words:
+        tag(session, actor, [customer.id], word, add=remove is None)
+    session.refresh(customer)
+    if remove is None and (missing := {" ".join(word.split()) for word in add} - set(customer.tags)):
+        raise Conflict(f"A customer has at most {MOST_TAGS} tags; there is no room for {min(missing)!r}.")
+    return list(customer.tags)
 
 
 def tag(session: Session, actor: Actor, whom: Sequence[int] | CustomerFilter, word: str, *, add: bool) -> int:
