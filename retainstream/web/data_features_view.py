@@ -10,7 +10,7 @@ from retainstream.lib import clock
 from retainstream.ml.features import FeatureSpec, Recipe
 from retainstream.services.as_of import Spread
 from retainstream.web.charts import Axes, Bar, Tick, round_ticks
-from retainstream.web.template_tools import day, percent, whole
+from retainstream.web.template_tools import last_day, percent, whole
 
 PAGE = "/data/features"
 SHOWN = 30
@@ -210,7 +210,7 @@ def spread_view(found: Spread, spec: FeatureSpec) -> SpreadView:
             ("Upper quartile", upper),
             ("Greatest", greatest),
         ]
-    note = f"{whole(found.n)} customers, as of {day(clock.iso(found.as_of))}"
+    note = f"{whole(found.n)} customers, data to {last_day(clock.iso(found.as_of))}"
     known = found.n - found.blanks
     axes, bars = _drawn(found, known, spec.kind)
     return SpreadView(
