@@ -75,7 +75,11 @@ class SubscriptionTables:
         code = codes_of(people, log.customer)
         log, code = log.take(code < len(people)), code[code < len(people)]
         by_subscription = np.lexsort((log.order, log.received, log.subscription))
-        self.log, self.code = log.take(by_subscription), code[by_subscription]
+        log, code = log.take(by_subscription), code[by_subscription]
+        # A statement of the same moment as an earlier one corrects it: what it replaces was never so.
+        corrected = (log.subscription[1:] == log.subscription[:-1]) & (log.received[1:] == log.received[:-1])
+        stands = np.append(~corrected, True)[: len(log)]
+        self.log, self.code = log.take(stands), code[stands]
         log, code = self.log, self.code
         self._same = np.append(log.subscription[1:] == log.subscription[:-1], False)[: len(log)]  # as the next row's
         opens = np.append(True, ~self._same[:-1])[: len(log)]

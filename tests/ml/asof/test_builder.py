@@ -104,6 +104,15 @@ def test_an_end_announced_for_later_leaves_the_subscription_current() -> None:
     assert pd.isna(ended["plan"]) and ended["earlier_subscriptions"] == 1
 
 
+def test_a_statement_of_the_same_moment_corrects_the_earlier_one() -> None:
+    first = (3, 0, days(100), days(100), None, 0, 999.0)
+    wrong, right = (3, 0, days(40), days(100), None, 1, 99_900.0), (3, 0, days(40), days(100), None, 0, 999.0)
+    assert one(history_of([], [first, wrong]))["plan_changes"] == 1
+    found = one(history_of([], [first, wrong, right]))
+    assert (found["plan_changes"], found["monthly_price"]) == (0, np.float32(9.99))
+    assert pd.isna(found["days_since_price_change"]) and found["price_change_percent_90"] == 0
+
+
 def test_subscriptions_that_follow_one_another_are_one_age() -> None:
     rows = [
         (3, 0, days(300), days(300), days(200), 0, 999.0),
