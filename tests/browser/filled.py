@@ -14,7 +14,7 @@ from retainstream.config import Settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.jobs.inline import run_queued
 from retainstream.lib import clock
-from retainstream.models import AliasMove, Event, Identity, LatestScore, RunPerformance, ScoringRun, SegmentSize
+from retainstream.models import AliasMove, Event, Identity, LatestScore, RunPerformance, ScoringRun, SegmentSize, Task
 from retainstream.security.actor import SYSTEM, Actor
 from retainstream.services import feeds, findings, predictions
 from retainstream.services.access import accounts, api_tokens, resolve, sessions
@@ -175,9 +175,8 @@ def _work_at_the_desk(settings: Settings, person: Actor) -> dict[str, str]:
         given = assigning.assign_many(session, person, settings, int(person.user_id or 0), top=5)
         late, noted, asleep, ended, _ = given
         now = clock.now_us()
-        tasks.change(
-            session, person, settings, int(late.task_id or 0), {"due_at": now - clock.DAY_US, "play_id": play.id}
-        )
+        tasks.change(session, person, settings, int(late.task_id or 0), {"play_id": play.id})
+        session.get_one(Task, late.task_id).due_at = now - clock.DAY_US  # a day has passed since it was given
         notes.write(session, person, noted.user_id, "Prefers to be called in the evening.", task_id=noted.task_id)
         tasks.snooze(session, person, settings, int(asleep.task_id or 0), now + 3 * clock.DAY_US)
         endings.end(session, person, settings, int(ended.task_id or 0), "saved", reason="took the smaller plan")
