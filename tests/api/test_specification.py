@@ -86,7 +86,9 @@ def test_the_specification_lists_what_the_issue_names() -> None:
         "dashboard": "get metrics, get distribution, get features, get trends, get groups, post predict",
         "customers": "get, get high-risk, get high-value, get {}, get {}/explanation, get {}/history, get {}/timeline,"
         " get {}/export, get {}/peers, post {}/what-if, patch {},"
-        " delete {}, post import, get imports, post imports/{}/undo, get export.csv",
+        " delete {}, post import, get imports, post imports/{}/undo, get export.csv, get {}/health,"
+        " get {}/tags, post {}/tags, delete {}/tags, post tags",
+        "health-scores": "get, get history, get backtest, get export.csv",
         "predictions": "get results, post generate, post predict, post predict/batch, post replay, get replay/{}",
         "model": "get status, post train, get features, get metrics, get versions, get versions/{},"
         " post versions/{}/promote, post rollback",
