@@ -271,7 +271,8 @@ def _tenure_title(hazards: TenureHazards) -> str:
     sure = [place for place in range(len(hazards.rate)) if hazards.enough[place]]
     if not sure:
         return "Too few have left to say when in their life customers leave"
-    most = max(sure, key=lambda place: float(hazards.rate[place]))
+    # The one that is surely high, not the one that few customers make look high.
+    most = max(sure, key=lambda place: float(hazards.low[place]))
     words = survival_charts.stretch(hazards, most).replace("–", " and ")
     where = f"after {words.rstrip('+')} months" if words.endswith("+") else f"between {words} months"
     return f"Customers leave most {where}: {percent(float(hazards.rate[most]))} of them a month"
