@@ -9,7 +9,8 @@ from playwright.sync_api import expect
 
 from retainstream.db import unit_of_work
 from retainstream.models import Customer
-from retainstream.services import revisions
+from retainstream.security.actor import SYSTEM
+from retainstream.services import preferences, revisions
 from tests.browser.conftest import OpenTab, Served
 from tests.browser.people import sign_in
 from tests.browser.soundness import is_sound_everywhere
@@ -105,3 +106,22 @@ def test_without_javascript_the_list_filters_pages_and_tags(open_tab: OpenTab, s
     page.get_by_label("Tag", exact=True).fill("seen")
     page.get_by_role("button", name="Add").click()
     page.get_by_text("Tagged 1 customer “seen”.").wait_for()
+
+
+@pytest.mark.usefixtures("account")
+def test_who_is_ticked_is_handed_out_and_stands_on_today(open_tab: OpenTab, served: Served) -> None:
+    fill(served)
+    with served.app.app_context(), unit_of_work() as session:
+        preferences.write(session, SYSTEM, {"hold_out_share": 0.0})
+    page: Any = open_tab().page
+    sign_in(page, served)
+    page.goto("/customers?band=very_high")
+    users = [page.locator(f"#tick-{number}").get_attribute("value") for number in (1, 2)]
+    for number in (1, 2):
+        page.locator(f"#tick-{number}").check()
+    page.get_by_text("2 ticked").wait_for()
+    page.get_by_role("button", name="Give").click()  # needs no tag to be typed
+    page.get_by_text("2 customers given to you.").wait_for()
+    page.goto("/today?whose=mine")
+    for user_id in users:
+        page.locator(f".row[data-user='{user_id}']").wait_for()
