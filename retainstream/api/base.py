@@ -16,6 +16,7 @@ from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge, UnsupportedMediaType
 
 from retainstream.errors import HTTP_CODES, BadRequest, InvalidInput, RetainStreamError
+from retainstream.lib.identifiers import row_id
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 
@@ -273,9 +274,10 @@ class SpecAlias:
 
 def path_id(value: str, what: str) -> int:
     """Return a path part as a row id; raises InvalidInput naming the thing otherwise."""
-    if not value.isascii() or not value.isdigit() or len(value) > 18:
+    found = row_id(value)
+    if found is None:
         raise InvalidInput(
             f"{'An' if what[0] in 'aeiou' else 'A'} {what} is named by a whole number, not {value[:40]!r}.",
             fields={"id": ["a whole number"]},
         )
-    return int(value)
+    return found

@@ -1,4 +1,4 @@
-"""Random tokens and keyed hashes. Tokens leave the process once; only their hashes are kept."""
+"""Random tokens, keyed hashes, and ids of rows as texts hold them. Tokens leave the process once; only their hashes are kept."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import hashlib
 import hmac
 import secrets
 
+_ID_DIGITS = 18
+"""What any id has at most; so many digits fit into 64 bits."""
 _SETUP_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
@@ -17,6 +19,11 @@ def new_token(prefix: str = "") -> str:
 def new_id() -> str:
     """Return 128 random bits as 32 hexadecimal digits."""
     return secrets.token_hex(16)
+
+
+def row_id(text: str) -> int | None:
+    """Return the id of a row, or a place in a list, that a text of an address or a form holds; None for what is no number or too long for one."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _ID_DIGITS else None
 
 
 def hash_token(token: str) -> str:

@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from retainstream.current import box_settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import Conflict, InvalidInput, NotFound, NotReady
+from retainstream.lib.identifiers import row_id
 from retainstream.security.permissions import Permission
 from retainstream.services.health import parts, preview, reading, schemes
 from retainstream.services.health.schemes import BAND_NAMES, MOST_PARTS, SchemeView
@@ -219,10 +220,8 @@ def _preview(session: Session, form: Form) -> PreviewView:
         return PreviewView(
             "No preview yet", (), "Each part needs a weight and two different numbers, and the bands three rising ones."
         )
-    segment = form.segment_id
-    one = int(segment) if segment.isascii() and segment.isdecimal() else None
     try:
-        found = preview.preview(session, box_settings(), tried_parts, edges, one)
+        found = preview.preview(session, box_settings(), tried_parts, edges, row_id(form.segment_id))
     except (NotReady, NotFound) as why:
         return PreviewView("No preview yet", (), why.message)
     if found.middle is None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from retainstream.lib.identifiers import row_id
 from retainstream.services.health.schemes import EDGES, MOST_PARTS, SchemePart, SchemeView
 
 BANDS = ("weak", "fair", "good")
@@ -84,10 +85,9 @@ def of_sent(sent: Mapping[str, str], titles: Mapping[str, tuple[str, str]]) -> F
 
 def body_of(form: Form) -> dict[str, Any]:
     """Return what the service is asked for; what is no number goes as None, and is named by the service."""
-    segment = form.segment_id
     return {
         "name": form.name,
-        "segment_id": int(segment) if segment.isascii() and segment.isdecimal() else None,
+        "segment_id": row_id(form.segment_id),
         "bands": [number(one) for one in form.bands],
         "parts": [
             {"key": row.key, "weight": number(row.weight), "worst": number(row.worst), "best": number(row.best)}

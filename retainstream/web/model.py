@@ -12,9 +12,9 @@ from werkzeug.wrappers import Response as BaseResponse
 from retainstream.config import Settings
 from retainstream.db import read_unit
 from retainstream.errors import InvalidInput, NotFound
+from retainstream.lib.identifiers import row_id
 from retainstream.lib.money import exponent
 from retainstream.lib.pagination import PageRequest
-from retainstream.schemas.paging import LARGEST_ID
 from retainstream.security.permissions import Permission
 from retainstream.services import churn_definitions, dashboard, model_card, performance, preferences, registry
 from retainstream.web import (
@@ -192,10 +192,10 @@ def realised_file() -> Response:
 
 
 def _version_asked(name: str) -> int:
-    text = request.args.get(name, "")
-    if not text.isdecimal() or not 0 < int(text[:20]) <= LARGEST_ID:
+    found = row_id(request.args.get(name, ""))
+    if not found:
         raise InvalidInput("Choose two versions to compare.", fields={name: ["the number of a version"]})
-    return int(text)
+    return found
 
 
 def _nothing(session: Session, told: dict[str, object]) -> BaseResponse:

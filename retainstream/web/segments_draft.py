@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from retainstream.lib.identifiers import row_id
 from retainstream.services.segments.fields import EVENTS, PRESENCE, Field
 from retainstream.services.segments.rules import DEEPEST, MOST_LEAVES
 
@@ -132,9 +133,10 @@ def acted(
 def at(draft: Draft, path: str) -> Draft | None:
     """Return what stands at a path; None where nothing does."""
     for step in path.split(".")[1:]:
-        if not isinstance(draft, Bracket) or not step.isdigit() or int(step) >= len(draft.parts):
+        place = row_id(step)
+        if not isinstance(draft, Bracket) or place is None or place >= len(draft.parts):
             return None
-        draft = draft.parts[int(step)]
+        draft = draft.parts[place]
     return draft
 
 

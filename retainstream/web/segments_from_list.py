@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from retainstream.errors import NotFound, RetainStreamError
+from retainstream.lib.identifiers import row_id
 from retainstream.services.customers import asked
 from retainstream.services.customers.asked import Asked
 from retainstream.services.customers.groups import TITLES
@@ -49,10 +50,11 @@ def _parts(session: Session, found: Asked) -> tuple[list[Node], list[str]]:
         left_out.append(f"the group “{TITLES[found.group]}”")
     for address in found.cells:
         kind, _, key = address.partition(":")
+        number = row_id(key)
         try:
-            if kind != "segment" or not key.isdigit():
+            if kind != "segment" or number is None:
                 raise NotFound(address)
-            parts.append(saved.read(session, int(key)).node)
+            parts.append(saved.read(session, number).node)
         except NotFound:
             left_out.append(f"the figure {address}")
     return parts, left_out

@@ -172,6 +172,18 @@ def test_what_others_build_on_is_not_deleted(box: Flask, as_: Callable[[str], Br
     assert "Change or delete what builds on it first" in browser.get(page).text
 
 
+def test_numbers_that_nothing_can_have_are_refused(box: Flask, as_: Callable[[str], Browser]) -> None:
+    keep(box)
+    browser = as_("analyst")
+    beyond = "9" * 18  # microseconds of a year that no calendar has
+    assert browser.get(f"/customers?cell=segment:1@present:{beyond}&status=all").status_code == 422
+    assert browser.post("/segments/new", {**PLAN, "act": "remove:r.²"}).status_code < 500
+    long = "0" * 19 + "1" + "0" * 5_000  # more digits than Python reads
+    assert browser.get(f"/model/compare?first={long}&second=1").status_code == 422
+    scheme = {"name": "x", "segment_id": "9" * 20, "act": "keep"}
+    assert browser.post("/health-scores/schemes", scheme, page="/segments").status_code < 500
+
+
 def test_a_rule_that_cannot_be_told_says_so(box: Flask, as_: Callable[[str], Browser]) -> None:
     one = keep(box, {"field": "attribute.payment_failures", "op": "ge", "value": 1})
     with box.app_context(), unit_of_work() as session:

@@ -31,8 +31,11 @@ def make(session: Session, key: str) -> Cell:
             ids = matching.ids(population, segment.node)
             return Cell(segment.name, tuple(ids.tolist()), population.moment)
         moment = int(match[3])
+        try:
+            day = str(clock.iso(moment))[:10]
+        except OverflowError:
+            raise NotFound("No segment was looked at then.") from None
         found = membership.moved(session, segment.id, match[2], moment)
-        day = str(clock.iso(moment))[:10]
         return Cell(f"{segment.name}: {_WORDS[match[2]]} {day}", found, moment)
     except (NotFound, NotReady) as nothing:
         raise InvalidInput(nothing.message, fields={"cell": ["the address of a segment's figure"]}) from nothing
