@@ -15,7 +15,7 @@ from retainstream.models.desk import OUTCOMES
 from retainstream.security.actor import Actor
 from retainstream.security.permissions import Permission
 from retainstream.services import audit, exposures, revisions
-from retainstream.services.desk import acts, board, notes, ranking, standing, twins
+from retainstream.services.desk import acts, board, notes, ranking, twins
 from retainstream.services.desk.board import TaskView
 from retainstream.services.desk.tasks import require_open
 
@@ -122,8 +122,7 @@ def reopen(session: Session, actor: Actor, settings: Settings, task_id: int) -> 
     if exposure_id is not None:
         exposures.void(session, actor, [session.get_one(Exposure, exposure_id)])
     if was_dropped and task.source == "queue" and not acts.reached(session, task):
-        desk = standing.read(session, settings)
-        twins.leave_alone(session, actor, desk, [task.customer_id], task.kind, task.created_at)
+        twins.bring_back(session, actor, ranking.read(session, settings), task)
     fields = ["state", "outcome"] if exposure_id is None else ["state", "outcome", "exposure_id"]
     audit.record(session, actor, "task.reopen", "task", task.id, fields=fields)
     revisions.bump(session, "desk")
