@@ -13,7 +13,8 @@ from retainstream.models import Event, ImportBatch, Subscription
 
 _KEPT = 32
 _LOADED = ("events", "subscriptions")
-_FINISHED = ("applied", "undone")
+_UNFINISHED = ("queued", "applying", "undoing")
+"""States of loads that may have rows which are not seen yet; one that failed or was cancelled has none, and stays so."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def state(session: Session, moment: int, counters: dict[str, int]) -> tuple[obje
     """
     counter, place = counters["events"], (db.engine.url.database, moment, counters["removals"])
     # A row of an unfinished load may be taken over by a live one, and is then seen under its old number.
-    unfinished = ImportBatch.target.in_(_LOADED), ImportBatch.state.not_in(_FINISHED)
+    unfinished = ImportBatch.target.in_(_LOADED), ImportBatch.state.in_(_UNFINISHED)
     if session.execute(select(ImportBatch.id).where(*unfinished).limit(1)).first() is not None:
         return (*place, "loading", counter)
     before = _looked.get(place)

@@ -64,6 +64,16 @@ def test_a_load_changes_it_when_it_is_shown_or_taken_back(person: int) -> None:
     assert len({before, loading, shown, state()}) == 4
 
 
+@pytest.mark.parametrize("end", ["failed", "cancelled"])
+def test_a_load_that_came_to_nothing_is_forgotten(person: int, end: str) -> None:
+    with unit_of_work() as session:
+        happened.turn(session, happened.batch(session), end)
+    before = state()
+    with unit_of_work() as session:
+        happened.event(session, person, day=12)
+    assert state() == before
+
+
 def test_a_reader_from_before_has_a_state_of_its_own(person: int) -> None:
     newer = state()
     with unit_of_work() as session:
