@@ -8,12 +8,14 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import CodeType
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from jinja2.bccache import Bucket, BytecodeCache
 
 from retainstream.app import create_app, create_minimal_app
 from retainstream.config import ROOT, Settings
@@ -30,6 +32,23 @@ ROLES = {"owner": "admin", "analyst": "analyst", "agent": "agent", "viewer": "vi
 # What has been imported and collected lives to the end. A collector that walks through all of it again and again costs as much as many a
 # test, so it is set apart once it is there (below), and the collector comes less often.
 gc.set_threshold(20_000, 10, 10)
+
+
+class CompiledTemplates(BytecodeCache):
+    """Templates that one test's app compiled serve the apps of all later ones: most of the time of a page's test went into them."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self.kept.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if bucket.code is not None:
+            self.kept[bucket.key, bucket.checksum] = bucket.code
+
+
+Flask.jinja_options = {"bytecode_cache": CompiledTemplates()}
 
 
 LONGEST = (
