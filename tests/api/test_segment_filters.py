@@ -105,6 +105,17 @@ def test_tasks_and_todays_list_take_segments(
     get(client, cast, "/tasks?segment=99", 422)
 
 
+def test_a_figure_of_the_desk_is_counted_anew_once_a_task_is_taken(
+    app: Flask, client: FlaskClient, cast: Cast, settings: Settings, box: None
+) -> None:
+    before = get(client, cast, "/customers?cell=desk:proposed&status=all&limit=500")
+    assert before["total"] == len(before["items"]) > 0
+    with app.app_context(), unit_of_work() as session:
+        tasks.take(session, SYSTEM, settings, before["items"][0]["user_id"], owner=None)
+    after = get(client, cast, "/customers?cell=desk:proposed&status=all&limit=500")
+    assert after["total"] == len(after["items"]) == before["total"] - 1
+
+
 def test_lifetime_values_take_segments(app: Flask, client: FlaskClient, cast: Cast, settings: Settings) -> None:
     with app.app_context():
         open_shop(settings)
@@ -146,6 +157,7 @@ def test_a_segment_or_a_list_is_scored(app: Flask, client: FlaskClient, cast: Ca
         {"query": "band=dark"},
         {"segment": segment, "scope": "all"},
         {"query": "status=left&plan=none-such"},
+        {"query": "?plan=none-such"},
         {},
     ):
         assert client.post(url, json=wrong, headers=analyst).status_code == 422, wrong

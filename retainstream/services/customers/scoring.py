@@ -62,8 +62,7 @@ def run(context: jobs.JobContext) -> dict[str, object]:
 
 def _read(query: str) -> Asked:
     """Return the list without what does not say whom it means."""
-    asked.checked_query(query)
-    found = replace(asked.read_query(query), status="active", columns=())
+    found = replace(asked.read_query(asked.checked_query(query)), status="active", columns=())
     return replace(found, sort=usual_order(found.group))
 
 
