@@ -55,6 +55,11 @@ def test_ticked_customers_become_somebodys_tasks_and_the_way_back_undoes_it(app:
     assert tasks_of(app, agent) == set()
 
 
+def test_a_list_that_is_no_query_string_is_told(as_: SignIn) -> None:
+    form = {"of": "&" * 1500, "user_id": "cus_00000", "owner_id": "1"}
+    assert as_("agent").post(FORM, form, page="/customers").status_code == 422
+
+
 def test_what_others_have_is_refused_by_name_unless_it_is_asked_for(app: Flask, as_: SignIn) -> None:
     browser, agent, me = as_("analyst"), owner(app, "agent"), owner(app, "analyst")
     browser.post(FORM, {"of": "", "user_id": ["cus_00000"], "owner_id": str(agent)}, page="/customers")

@@ -164,7 +164,14 @@ def read(given: Mapping[str, Sequence[str]]) -> Asked:
 
 def read_query(query: str) -> Asked:
     """Return the list that a query string asks for; raises InvalidInput as `read`."""
-    return read(parse_qs(query, keep_blank_values=True, max_num_fields=1000))
+    return read(_parsed(query))
+
+
+def _parsed(query: str) -> dict[str, list[str]]:
+    try:
+        return parse_qs(query, keep_blank_values=True, max_num_fields=1000)
+    except ValueError as bad:
+        raise InvalidInput("That is no query string of a list.", fields={"query": [str(bad)]}) from bad
 
 
 def checked_query(query: str) -> str:
@@ -178,10 +185,7 @@ def checked_query(query: str) -> str:
     InvalidInput
         Naming each parameter that is unknown or not as expected.
     """
-    try:
-        given = parse_qs(query.removeprefix("?"), keep_blank_values=True, max_num_fields=1000)
-    except ValueError as bad:
-        raise InvalidInput("That is no query string of a list.", fields={"query": [str(bad)]}) from bad
+    given = _parsed(query.removeprefix("?"))
     unknown = [name for name in given if name not in FILTERS and name not in PLACES]
     if unknown:
         known = f"There is no such filter; there are: {', '.join(FILTERS)}."
