@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshmallow as ma
 
 from retainstream.schemas.base import Schema
-from retainstream.schemas.customers import MoneySchema, WordsField, segments_field
+from retainstream.schemas.customers import MoneySchema, PlansField, segments_field
 from retainstream.schemas.paging import MOMENT, ListSchema, PageQuerySchema, text_field
 
 _CELL = {"description": "Whom it counts: pass it to GET /customers as `cell`, with status=all"}
@@ -16,7 +16,10 @@ class LifetimeQuerySchema(PageQuerySchema):
     """Whose values, and which page of them."""
 
     user_id = text_field(200, load_default="", metadata={"description": "One customer's value"})
-    plan = WordsField(load_default=(), metadata={"type": "string", "description": "Plans, separated by commas"})
+    plan = PlansField(
+        load_default=(),
+        metadata={"type": "string", "description": "Plans: separated by commas, or a parameter each, then as they are"},
+    )
     segment = segments_field()
     sort = ma.fields.String(
         load_default="-value",

@@ -86,6 +86,10 @@ def test_values_are_narrowed_and_sorted(app: Flask, client: FlaskClient, cast: C
     found = get(client, cast, "/clv/predictions?plan=gold&limit=500")
     assert ([item["user_id"] for item in found["items"]], found["total"]) == (gold, len(gold))
     assert {item["plan"] for item in found["items"]} == {"gold"}
+    with app.app_context(), unit_of_work() as session:
+        session.execute(update(Customer).where(Customer.plan == "gold").values(plan="Gold, yearly"))
+        revisions.bump(session, "customers")
+    assert get(client, cast, "/clv/predictions?plan=Gold,+yearly&plan=Basic&limit=1")["total"] == len(gold)
     walked: list[Any] = []
     cursor = ""
     while cursor is not None:
