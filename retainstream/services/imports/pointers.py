@@ -86,7 +86,7 @@ def _back(table: str, prefix: str) -> str:
 
 
 _DETAILS_BACK = text(
-    f"UPDATE identities SET {_back('identities', '')} FROM identity_changes AS x WHERE x.batch_id = :batch AND x.customer_id = identities.customer_id "
+    f"UPDATE identities SET {_back('identities', '')}, updated_at = :now FROM identity_changes AS x WHERE x.batch_id = :batch AND x.customer_id = identities.customer_id "
     "AND NOT EXISTS (SELECT 1 FROM identity_changes AS y WHERE y.customer_id = x.customer_id AND y.batch_id > :batch)"
 )
 _DETAILS_PAST = text(

@@ -120,6 +120,17 @@ def test_an_edit_since_keeps_the_customer_and_is_listed(loader: Loader) -> None:
     assert set(seen()) == {"P1", "P3"}
 
 
+def test_details_that_an_undo_puts_back_are_no_longer_what_somebody_read(loader: Loader) -> None:
+    load(loader, person(1, email="first@example.com"))
+    number = load(loader, person(1, email="second@example.com"))
+    with unit_of_work() as session:
+        session.execute(text("UPDATE identities SET updated_at = 1"))
+    assert loader.undo(number)["state"] == "succeeded"
+    with read_unit() as session:
+        found = session.scalars(select(Identity).where(Identity.user_id == "P1")).one()
+        assert found.email == "first@example.com" and (found.updated_at or 0) > 1
+
+
 def test_a_later_import_keeps_its_rows_and_can_be_undone_after(loader: Loader) -> None:
     first = load(loader, person(1, 1), person(2, 2))
     second = load(loader, person(1, 10, churn="yes", email="new@example.com"))
