@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from retainstream.errors import RetainStreamError
 from retainstream.lib.pagination import PageRequest
 from retainstream.models import Report
 from retainstream.security.actor import Actor
@@ -94,8 +95,9 @@ def subjects(session: Session, person: Actor, chosen: str) -> list[tuple[str, st
         variants = parameters.offered(session, key)
         found += [(f"{key}?{query}", f"{one.title}: {words}") for query, words in variants]
         if chosen.startswith(f"{key}?") and chosen not in {value for value, _ in found}:
-            query = parameters.checked(session, key, chosen.removeprefix(f"{key}?"))
-            found.append((chosen, f"{one.title}: {parameters.said(session, key, query)}".removesuffix(": ")))
+            found.append(
+                (chosen, f"{one.title}: {_said(session, key, chosen.removeprefix(f'{key}?'))}".removesuffix(": "))
+            )
     if not person.may(SUBJECTS["customers"].permission):
         return found
     kept = views.seen_by(session, person, PageRequest(limit=2 * views.MOST)).items
@@ -107,8 +109,18 @@ def subjects(session: Session, person: Actor, chosen: str) -> list[tuple[str, st
             known.add(value)
             found.append((value, f"List: {view['name']}"))
     if chosen.startswith(_LIST) and chosen not in known:
-        found.append((chosen, f"List: {lists.said(session, asked.read_query(chosen.removeprefix(_LIST)))}"[:160]))
+        found.append((chosen, f"List: {_said(session, 'customers', chosen.removeprefix(_LIST))}"[:160]))
     return found
+
+
+def _said(session: Session, key: str, query: str) -> str:
+    """Return what parameters mean, or why they mean nothing any more, as of a segment that is gone: the form is where that is mended."""
+    try:
+        if SUBJECTS[key].listed:
+            return lists.said(session, asked.read_query(query))
+        return parameters.said(session, key, parameters.checked(session, key, query))
+    except RetainStreamError as gone:
+        return gone.message
 
 
 def _number(text: str) -> object:

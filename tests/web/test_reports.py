@@ -8,7 +8,10 @@ from collections.abc import Callable
 import openpyxl
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
+from retainstream.db import unit_of_work
+from retainstream.models import Report
 from tests.web.conftest import Browser
 from tests.web.stocked import stock
 
@@ -155,3 +158,14 @@ def test_an_analysis_is_kept_with_the_parameters_of_its_page(as_: SignIn) -> Non
     assert 'value="cohorts?unit=week" selected' in browser.get(f"{address}/edit").text
     refused = browser.post("/reports", {**FORM, "what": "cohorts?unit=year"}, page="/reports/new")
     assert refused.status_code == 422 and "none of this report" in refused.text
+    assert 'name="what"' in refused.text and 'value="cohorts?unit=year" selected' in refused.text
+
+
+def test_a_report_whose_parameter_means_nothing_any_more_can_be_mended(app: Flask, as_: SignIn) -> None:
+    browser = as_("analyst")
+    address = kept(browser, what="survival?by=plan")
+    with app.app_context(), unit_of_work() as session:
+        session.execute(update(Report).values(query="by=attribute.gone"))
+    form = browser.get(f"{address}/edit")
+    assert form.status_code == 200 and 'value="survival?by=attribute.gone" selected' in form.text
+    assert browser.post(f"{address}/edit", {**FORM, "what": "survival"}, page=f"{address}/edit").status_code == 303
