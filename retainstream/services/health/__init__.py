@@ -5,6 +5,7 @@
     making     the step of the analyse job: scores of everybody, dated
     backtest   schemes against those who really left, beside the churn model and plain silence; proposed weights
     reading    the scores in force and the ones before, as arrays that pages read
+    customer   the health of one customer with its past, as the API tells it
     business   the health of the business with its parts
     cells      whom each figure counts
 

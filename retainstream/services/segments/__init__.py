@@ -7,6 +7,7 @@
     arrivals     whether anything came in that these would see
     matching     a rule's answer for everybody, and its figures
     saved        segments under a name
+    usage        what builds on a segment, which is therefore not deleted
     membership   the dated looks at who is in a segment
     cells        the addresses `segment:...` of lists of customers
 
