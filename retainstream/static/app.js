@@ -115,12 +115,14 @@ document.addEventListener("htmx:beforeOnLoad", (event) => {
 });
 
 // Work that has ended leaves new figures. The page shows them at once, unless that would throw away what somebody is writing: then there is a link.
+// A page that answers a form, with its complaints, stays as it is: to load it anew would send the form again.
 document.addEventListener("input", (event) => {
   if (event.target.form && event.target.form.method === "post") hand.changed = true;
 });
 document.addEventListener("htmx:afterSettle", () => {
   const ended = document.querySelector("#jobs[data-ended]");
-  if (ended && !hand.changed && !document.querySelector("dialog[open], details.menu[open]")) window.location.reload();
+  const kept = hand.changed || "sent" in document.body.dataset;
+  if (ended && !kept && !document.querySelector("dialog[open], details.menu[open]")) window.location.reload();
 });
 
 document.addEventListener("htmx:afterSwap", mindAllToasts);
