@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +25,7 @@ from retainstream.db import db, unit_of_work
 from tests.once import made_once
 
 PASSWORD = "correct horse 42"
+SALT = "salt"
 # How quickly examples come says something of the machine, and nothing of the product.
 hypothesis_settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("steady")
@@ -96,9 +99,15 @@ def migrate_file(settings: Settings) -> None:
 
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated, empty database file; copied, never opened, by the tests."""
-    folder = made_once(tmp_path_factory, "template", lambda folder: migrate_file(Settings(instance=str(folder))))
-    return Settings(instance=str(folder)).database_file
+    """A migrated, empty database file; copied, never opened, by the tests. Who is held out from acts is the same in every run."""
+
+    def make(folder: Path) -> None:
+        settings = Settings(instance=str(folder))
+        migrate_file(settings)
+        with contextlib.closing(sqlite3.connect(settings.database_file)) as connection, connection:
+            connection.execute("UPDATE settings SET value = json_quote(?) WHERE name = 'hold_out_salt'", (SALT,))
+
+    return Settings(instance=str(made_once(tmp_path_factory, "template", make))).database_file
 
 
 @pytest.fixture

@@ -114,6 +114,7 @@ _ACTS = {
     "feed.change": "Changed a feed",
     "feed.heartbeat": "A feed gave a sign of life",
     "exposure.record": "Noted an act on a customer",
+    "exposure.void": "Took an act on a customer back",
     "task.take": "Took a customer as a task",
     "task.change": "Changed a task",
     "task.end": "Ended a task",
@@ -130,6 +131,20 @@ _ACTS = {
     "customer.change": "Edited a customer",
     "customer.erase": "Erased a customer",
     "customer.export": "Exported customers",
+    "segment.create": "Made a segment",
+    "segment.change": "Changed a segment",
+    "segment.delete": "Deleted a segment",
+    "health_scheme.create": "Made a health scheme",
+    "health_scheme.change": "Changed a health scheme",
+    "health_scheme.delete": "Deleted a health scheme",
+    "month.close": "Closed a month",
+    "report.create": "Made a report",
+    "report.change": "Changed a report",
+    "report.delete": "Deleted a report",
+    "report.download": "Took a report's file",
+    "finding.mute": "Muted a finding",
+    "finding.unmute": "Let a finding speak again",
+    "backup.create": "Made a backup",
 }
 _MACHINES = {"system": "The box", "command": "Command line", "anonymous": "Nobody yet"}
 

@@ -21,7 +21,9 @@ def test_a_view_is_kept_in_its_canonical_form_replaced_and_deleted(client: Flask
     made = client.post(VIEWS, json=sent, headers=mine)
     assert made.status_code == 201
     assert made.json["parameters"] == "band=high&band=very_high&sort=-revenue"
-    again = client.post(VIEWS, json={"name": " High ", "parameters": "band=low&after=x", "shared": True}, headers=mine).json
+    again = client.post(
+        VIEWS, json={"name": " High ", "parameters": "band=low&after=x", "shared": True}, headers=mine
+    ).json
     assert (again["id"], again["parameters"], again["shared"]) == (made.json["id"], "band=low", True)
     for who, may in (("viewer", False), ("owner", True), ("analyst", True)):
         (seen,) = client.get(VIEWS, headers=cast.token(who)).json["items"]

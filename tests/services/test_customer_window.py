@@ -118,7 +118,7 @@ def test_tags_take_the_permission(box: Flask) -> None:
         ("plan=A%2C+b&plan=", "plan=A%2C+b&plan="),
         ("plan=A,b", "plan=A&plan=b"),
         ("min_probability=0.30000000000000004&max_revenue=100", "min_probability=0.3&max_revenue=100"),
-        ("after=x&utm=1&columns=risk&columns=plan,risk", "columns=risk%2Cplan"),
+        ("after=x&columns=risk&columns=plan,risk", "columns=risk%2Cplan"),
     ],
 )
 def test_an_address_has_one_canonical_form(given: str, canonical: str) -> None:

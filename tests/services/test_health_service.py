@@ -255,8 +255,11 @@ def test_a_segment_has_its_own_scheme_and_the_rest_the_general_one(made: Setting
     assert set(found.ids[found.scheme == own.id].tolist()) == set(members) & set(found.ids.tolist())
     assert opened(f"health:scheme.{scheme.id}") == tuple(found.ids[found.scheme == scheme.id].tolist())
     with unit_of_work() as session:
+        with pytest.raises(Conflict, match="Of the low"):
+            saved.delete(session, SYSTEM, segment.id)
+        schemes.delete(session, SYSTEM, own.id)
         saved.delete(session, SYSTEM, segment.id)
-        assert [one.id for one in schemes.active(session)] == [scheme.id], "a scheme without its segment is nobody's"
+        assert [one.id for one in schemes.active(session)] == [scheme.id]
         with pytest.raises(Conflict):
             schemes.delete(session, SYSTEM, scheme.id)
 

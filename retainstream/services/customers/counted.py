@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from retainstream.db import db
+from retainstream.lib import clock
 from retainstream.lib.kept import Kept
 from retainstream.models import Customer, Event
 from retainstream.services import revisions
@@ -52,7 +53,9 @@ def total(session: Session, wanted: CustomerFilter) -> int:
     if len(wanted.extra) > len(wanted.named):
         return count(session, wanted)
     also = (*revisions.NAMES, "analyses") if wanted.named else ()
-    return _kept_or(session, ("total", wanted), lambda: count(session, wanted), *also)
+    # Figures may count days, which midnight moves.
+    day = clock.now_us() // clock.DAY_US if wanted.named else 0
+    return _kept_or(session, ("total", day, wanted), lambda: count(session, wanted), *also)
 
 
 def choices(session: Session) -> Choices:

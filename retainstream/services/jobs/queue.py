@@ -65,9 +65,10 @@ def enqueue_anew(
     keys = (dedupe_key, f"{dedupe_key}:next")
     states = select(JobRun.dedupe_key, JobRun.state).where(JobRun.dedupe_key.in_(keys), JobRun.state.in_(OPEN_STATES))
     open_now: dict[str | None, str] = dict(session.execute(states).all())
-    if "queued" in open_now.values():
+    free = next((key for key in keys if key not in open_now), None)
+    if "queued" in open_now.values() or free is None:
         return None
-    return enqueue(session, actor, kind, payload, next(key for key in keys if key not in open_now))
+    return enqueue(session, actor, kind, payload, free)
 
 
 def present(job: JobRun) -> dict[str, object]:
