@@ -8,12 +8,14 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from retainstream.db import unit_of_work
+from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import InvalidInput
+from retainstream.lib import clock
 from retainstream.models import Customer, Identity
 from retainstream.services import revisions
-from retainstream.services.customers import cells
+from retainstream.services.customers import cells, counted
 from retainstream.services.customers.cells import Cell
+from retainstream.services.customers.filters import CustomerFilter
 from tests.conftest import Cast
 from tests.population import FRAME, populate
 
@@ -49,6 +51,24 @@ def test_a_cell_narrows_and_two_of_them_narrow_together(client: FlaskClient, cas
     everybody = _total(client, cast, "")
     assert _total(client, cast, "cell=every:2") == -(-everybody // 2)
     assert _total(client, cast, "cell=every:2;every:3") == -(-everybody // 6)
+
+
+def test_midnight_makes_a_figure_that_counts_days_anew(box: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing on record changes, and yet the list of a figure about days holds others."""
+
+    def of_the_day(session: Session, key: str) -> Cell:
+        ids = list(session.scalars(select(Customer.id).order_by(Customer.id)))
+        return Cell("Of the day", tuple(ids[: 3 + clock.now_us() // clock.DAY_US % 2]))
+
+    def total() -> int:
+        with box.app_context(), read_unit() as session:
+            return counted.total(session, cells.narrowed(session, CustomerFilter(status="all"), ["every:1"]))
+
+    monkeypatch.setattr(f"{__name__}.every_other", of_the_day)
+    today, now = total(), clock.now_us()
+    assert total() == today
+    monkeypatch.setattr(clock, "now_us", lambda: now + clock.DAY_US)
+    assert {today, total()} == {3, 4}
 
 
 @pytest.mark.usefixtures("box")
