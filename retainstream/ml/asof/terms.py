@@ -76,8 +76,13 @@ class SubscriptionTables:
         log, code = log.take(code < len(people)), code[code < len(people)]
         by_subscription = np.lexsort((log.order, log.received, log.subscription))
         log, code = log.take(by_subscription), code[by_subscription]
-        # A statement of the same moment as an earlier one corrects it: what it replaces was never so.
+        # A statement of the same moment as an earlier one corrects it: what it replaces was never so, and what it says nothing of stays.
         corrected = (log.subscription[1:] == log.subscription[:-1]) & (log.received[1:] == log.received[:-1])
+        for at in np.flatnonzero(corrected & (np.isnan(log.price_minor[1:]) | (log.plan[1:] < 0))):
+            if np.isnan(log.price_minor[at + 1]):
+                log.price_minor[at + 1] = log.price_minor[at]
+            if log.plan[at + 1] < 0:
+                log.plan[at + 1] = log.plan[at]
         stands = np.append(~corrected, True)[: len(log)]
         self.log, self.code = log.take(stands), code[stands]
         log, code = self.log, self.code

@@ -199,7 +199,15 @@ def _statements(log: SubscriptionLog, as_of: int, customer: int) -> list[dict[st
     rows = [dict(zip(names, row, strict=True)) for row in zip(*(getattr(log, n).tolist() for n in names), strict=True)]
     mine = [row for row in rows if row["customer"] == customer and row["received"] < as_of]
     mine.sort(key=lambda row: (row["received"], row["order"]))
-    mine = list({(row["subscription"], row["received"]): row for row in mine}.values())
+    standing: dict[tuple[int, int], dict[str, Any]] = {}
+    for row in mine:
+        moment = (row["subscription"], row["received"])
+        if moment in standing and math.isnan(row["price_minor"]):
+            row["price_minor"] = standing[moment]["price_minor"]
+        if moment in standing and row["plan"] < 0:
+            row["plan"] = standing[moment]["plan"]
+        standing[moment] = row
+    mine = list(standing.values())
     seen: set[int] = set()
     for row in mine:
         first = row["subscription"] not in seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -110,6 +111,10 @@ def test_a_statement_of_the_same_moment_corrects_the_earlier_one() -> None:
     assert one(history_of([], [first, wrong]))["plan_changes"] == 1
     found = one(history_of([], [first, wrong, right]))
     assert (found["plan_changes"], found["monthly_price"]) == (0, np.float32(9.99))
+    silent = (3, 0, days(40), days(100), None, 0, math.nan)
+    kept = one(history_of([], [first, wrong, silent]))
+    assert kept["monthly_price"] == np.float32(999), "what a correction says nothing of stays"
+    assert kept["days_since_price_change"] == 40
     assert pd.isna(found["days_since_price_change"]) and found["price_change_percent_90"] == 0
 
 
