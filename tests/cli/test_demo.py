@@ -104,7 +104,7 @@ def test_revenue_of_the_demo_moves_in_every_way_and_who_comes_back_had_left(
     app: Flask, run: Run, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(demo, "_next_look", lambda session, made: None)
-    assert run("--customers", "1500", "--months", "12", "--seed", "5").exit_code == 0
+    assert run("--customers", "900", "--months", "12", "--seed", "5").exit_code == 0
     with app.app_context():
         run_job(settings, "analyse")
         with read_unit() as session:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from flask import Flask
 from sqlalchemy import delete, func, select, update
 
+from retainstream.app import create_minimal_app
 from retainstream.config import Settings
-from retainstream.db import read_unit, unit_of_work
+from retainstream.db import db, read_unit, unit_of_work
 from retainstream.errors import Conflict, Forbidden, InvalidInput, NotFound, NotReady
 from retainstream.ml.asof.panel import assemble
 from retainstream.ml.health import HealthPanel
@@ -41,10 +44,21 @@ from tests.population import FRAME, populate
 from tests.work import run_job
 
 
+@pytest.fixture(scope="module")
+def analysed(tmp_path_factory: pytest.TempPathFactory, looking_ahead: dict[str, Path]) -> Path:
+    """A folder, made once and copied: a past after its first analyses."""
+    settings = Settings(instance=str(tmp_path_factory.mktemp("analysed")), bcrypt_cost=4, jobs=False)
+    shutil.copy(looking_ahead["past"], settings.database_file)
+    with create_minimal_app(settings).app_context():
+        run_job(settings, "analyse")
+        db.engine.dispose()
+    return settings.instance_path
+
+
 @pytest.fixture
-def made(past_box: Settings) -> Settings:
+def made(past_box: Settings, analysed: Path) -> Settings:
     """The box of a past after its first analyses."""
-    run_job(past_box, "analyse")
+    shutil.copytree(analysed, past_box.instance_path, dirs_exist_ok=True)
     return past_box
 
 
