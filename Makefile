@@ -26,7 +26,7 @@ dev: $(VENV)/.installed-dev
 	@RETAINSTREAM_LOG_FORMAT=text $(BIN)/python -c "from retainstream import serve; serve.prepare(serve.load_settings(serve.os.environ))"
 	@RETAINSTREAM_LOG_FORMAT=text exec $(BIN)/flask --app wsgi run --debug --host $${HOST:-127.0.0.1} --port $${PORT:-8000}
 
-# Three workers, because tests wait for browsers and processes; the order of the files is that of tests/conftest.py. Bytecode is kept even
+# Three workers, because some tests wait for browsers and processes; the order of the files is that of tests/conftest.py. Bytecode is kept even
 # where the environment says otherwise: each worker and each process that a test starts would compile everything anew.
 test: $(VENV)/.installed-dev
 	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 3 --dist loadscope --no-loadscope-reorder

@@ -54,28 +54,41 @@ class CompiledTemplates(BytecodeCache):
 Flask.jinja_options = {"bytecode_cache": CompiledTemplates()}
 
 
-LONGEST = (
+WAITING = (
     "tests/jobs/test_kill_forward.py",
+    "tests/browser/test_every_page.py",
     "tests/jobs/test_kill.py",
     "tests/browser/",
     "tests/jobs/",
     "tests/cli/",
     "tests/test_serve.py",
     "tests/test_restore.py",
-    "tests/api/test_specification.py",
-    "tests/services/test_",
-    "tests/ml/",
 )
-"""Where long tests are, longest first. A worker takes a file at a time, and one that takes a long file last keeps everybody waiting."""
+"""Tests that wait for browsers and processes, where the longest are first."""
+WORKING = ("tests/api/test_specification.py", "tests/services/test_", "tests/ml/")
+"""Where the longest of all others are."""
+BESIDE = 4
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long ones first, and leave the order as it is otherwise."""
+    """Put the files with long tests first, and between those that wait some that work, so that no core is idle.
 
-    def place(item: pytest.Item) -> int:
-        return next((at for at, start in enumerate(LONGEST) if item.nodeid.startswith(start)), len(LONGEST))
+    A worker takes a file at a time, and one that takes a long file last keeps everybody waiting.
+    """
+    files: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.nodeid.partition("::")[0], []).append(item)
 
-    items.sort(key=place)
+    def in_order(starts: tuple[str, ...], among: list[str]) -> list[str]:
+        return sorted(among, key=lambda file: next((at for at, one in enumerate(starts) if file.startswith(one)), 99))
+
+    waiting = in_order(WAITING, [file for file in files if file.startswith(WAITING)])
+    working = in_order(WORKING, [file for file in files if not file.startswith(WAITING)])
+    order = []
+    for at, file in enumerate(waiting):
+        order += [file, *working[at * BESIDE : (at + 1) * BESIDE]]
+    order += working[len(waiting) * BESIDE :]
+    items[:] = [item for file in order for item in files[file]]
 
 
 def pytest_collection_finish() -> None:
