@@ -86,7 +86,7 @@ def test_acts_are_done(page: Any) -> None:
 def test_nothing_found_is_said(page: Any) -> None:
     ask(page, "zzzz")
     page.get_by_text("Nothing here is called “zzzz”").wait_for()
-    assert page.locator("#palette-said").inner_text() == "Nothing found"
+    expect(page.locator("#palette-said")).to_have_text("Nothing found")
     page.keyboard.press("Enter")
     expect(page.locator("#palette")).to_be_visible()
     is_sound_in_both_themes(page, "#palette")
