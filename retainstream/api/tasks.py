@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
-from flask import Response, current_app
+from flask import Response
 
 from retainstream.api.base import (
     API_PREFIX,
@@ -17,7 +17,7 @@ from retainstream.api.base import (
     with_etag,
 )
 from retainstream.api.idempotency import idempotent
-from retainstream.config import Settings
+from retainstream.current import box_settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import InvalidInput
 from retainstream.schemas.paging import page_request
@@ -44,10 +44,6 @@ _HAS_ENDED = "The task has ended."
 _UNCHANGED = "Nothing changed since the ETag that was sent."
 
 
-def _settings() -> Settings:
-    return cast(Settings, current_app.config["RETAINSTREAM"])
-
-
 @blueprint.route("/today", methods=["GET"])
 @requires(Permission.TASKS_READ)
 @blueprint.arguments(TodayQuerySchema, location="query")
@@ -56,7 +52,9 @@ def _settings() -> Settings:
 def today(query: dict[str, Any]) -> Response:
     """Return today's list: due tasks, then tasks and customers worth reaching by expected net gain, within the team's capacity."""
     with read_unit() as session:
-        found = queue.read(session, actor(), _settings(), query["owner"], page_request(query), cells=query["segment"])
+        found = queue.read(
+            session, actor(), box_settings(), query["owner"], page_request(query), cells=query["segment"]
+        )
     return with_etag(found.to_dict())
 
 
@@ -67,7 +65,7 @@ def today(query: dict[str, Any]) -> Response:
 def dates_kept() -> Response:
     """Return what is open and late, and how long ended tasks took, by owner."""
     with read_unit() as session:
-        return with_etag(sla.read(session, actor(), _settings()).to_dict())
+        return with_etag(sla.read(session, actor(), box_settings()).to_dict())
 
 
 @blueprint.route("", methods=["GET"])
@@ -83,7 +81,7 @@ def list_tasks(query: dict[str, Any]) -> Response:
     narrowed = ("state", "user_id", "outcome", "play_id", "due_before", "standing", "ended_after")
     wanted = board.Wanted(owner_id=owner_id, cells=query["segment"], **{name: query[name] for name in narrowed})
     with read_unit() as session:
-        return with_etag(board.listing(session, actor(), _settings(), wanted, page_request(query)).to_dict())
+        return with_etag(board.listing(session, actor(), box_settings(), wanted, page_request(query)).to_dict())
 
 
 @blueprint.route("", methods=["POST"])
@@ -103,7 +101,7 @@ def take(sent: dict[str, Any]) -> Response:
         found = tasks.take(
             session,
             actor(),
-            _settings(),
+            box_settings(),
             sent["user_id"],
             owner=sent.get("owner_id", "me"),
             kind=sent.get("kind"),
@@ -123,7 +121,7 @@ def assign(sent: dict[str, Any]) -> Response:
         found = assigning.assign_many(
             session,
             actor(),
-            _settings(),
+            box_settings(),
             sent["owner_id"],
             user_ids=sent["user_ids"],
             top=sent["top"],
@@ -140,7 +138,7 @@ def assign(sent: dict[str, Any]) -> Response:
 def read(task_id: str) -> Response:
     """Return one task."""
     with read_unit() as session:
-        return with_etag(board.read(session, actor(), _settings(), path_id(task_id, "task")).to_dict())
+        return with_etag(board.read(session, actor(), box_settings(), path_id(task_id, "task")).to_dict())
 
 
 @blueprint.route("/<string:task_id>", methods=["PATCH"])
@@ -160,9 +158,9 @@ def change(sent: dict[str, Any], task_id: str) -> Response:
         raise InvalidInput("Nothing was named that is to change.", fields={"body": ["at least one field"]})
     with unit_of_work() as session:
         if wanted:
-            found = tasks.change(session, actor(), _settings(), one, wanted, only_if_free=sent["only_if_free"])
+            found = tasks.change(session, actor(), box_settings(), one, wanted, only_if_free=sent["only_if_free"])
         for step in steps:
-            found = tasks.tick(session, actor(), _settings(), one, step["step"], done=step["done"])
+            found = tasks.tick(session, actor(), box_settings(), one, step["step"], done=step["done"])
     return json_response(found.to_dict())
 
 
@@ -181,7 +179,7 @@ def end(sent: dict[str, Any], task_id: str) -> Response:
         found = endings.end(
             session,
             actor(),
-            _settings(),
+            box_settings(),
             path_id(task_id, "task"),
             sent["outcome"],
             reason=sent["reason"],
@@ -199,7 +197,7 @@ def end(sent: dict[str, Any], task_id: str) -> Response:
 def drop(sent: dict[str, Any], task_id: str) -> Response:
     """End a task because nothing was done: no act is written down; without a ticked act, what its taking wrote down about the hold-out is voided."""
     with unit_of_work() as session:
-        found = endings.drop(session, actor(), _settings(), path_id(task_id, "task"), reason=sent["reason"])
+        found = endings.drop(session, actor(), box_settings(), path_id(task_id, "task"), reason=sent["reason"])
     return json_response(found.to_dict())
 
 
@@ -211,5 +209,5 @@ def drop(sent: dict[str, Any], task_id: str) -> Response:
 def reopen(task_id: str) -> Response:
     """Take back how a task ended, and the act that its end wrote down."""
     with unit_of_work() as session:
-        found = endings.reopen(session, actor(), _settings(), path_id(task_id, "task"))
+        found = endings.reopen(session, actor(), box_settings(), path_id(task_id, "task"))
     return json_response(found.to_dict())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, current_app, request
+from flask import Blueprint, request
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from retainstream.config import Settings
+from retainstream.current import box_settings
 from retainstream.db import read_unit
 from retainstream.errors import NotReady
 from retainstream.security.permissions import Permission
@@ -25,12 +26,6 @@ _TRENDS = ("month", "complete", "plan", "revenue", "customers", "average", "reve
 _RISK = ("by", "value", "customers", "customers_with_amount", "monthly_revenue", "revenue_at_risk")
 
 
-def settings() -> Settings:
-    """Return the settings of the app."""
-    found: Settings = current_app.config["RETAINSTREAM"]
-    return found
-
-
 @blueprint.get("/revenue")
 @requires_page(Permission.DASHBOARD_READ)
 def show() -> BaseResponse:
@@ -38,7 +33,7 @@ def show() -> BaseResponse:
     asked = request.args.get("month") or ""
     month = calendar.period(asked) if asked else None
     with read_unit() as session:
-        view, nothing = read(session, settings(), month)
+        view, nothing = read(session, box_settings(), month)
         return frame.page(session, "revenue/revenue.html", here="revenue", view=view, nothing=nothing)
 
 
@@ -68,7 +63,7 @@ def _newest(book: Book) -> int:
 def bridge_file() -> BaseResponse:
     """Send the bridge, a month a line, amounts in the main unit of the currency, as in all files."""
     with read_unit() as session:
-        book = bridge.read(session, settings())
+        book = bridge.read(session, box_settings())
     rows = [
         {**row, **{name: major(row[name], book.currency) for name in bridge.FIGURES}, "currency": book.currency}
         for row in bridge.rows(book)
@@ -81,7 +76,7 @@ def bridge_file() -> BaseResponse:
 def trends_file() -> BaseResponse:
     """Send revenue by month: a line for all plans together, with an empty plan, and one for each plan."""
     with read_unit() as session:
-        found = trends.read(session, settings())
+        found = trends.read(session, box_settings())
     lines: list[tuple[object, ...]] = []
     for one in found.months:
         whole = ("all plans", one.revenue, one.customers, one.average, one.at_risk)
@@ -99,7 +94,7 @@ def trends_file() -> BaseResponse:
 def risk_file() -> BaseResponse:
     """Send what is at risk today by band and by plan."""
     with read_unit() as session:
-        found = at_risk.read(session, settings())
+        found = at_risk.read(session, box_settings())
     lines = [
         (
             *(found.currency, by, row.key, row.customers, row.priced),
@@ -116,7 +111,7 @@ def risk_file() -> BaseResponse:
 def sales_file() -> BaseResponse:
     """Send the sales of a shop by month."""
     with read_unit() as session:
-        found = sales.read(session, settings())
+        found = sales.read(session, box_settings())
     if found is None:
         raise NotReady("No sales are on record here: revenue is told by subscriptions, or there is none.")
     rows = [{**row, "sales": major(row["sales"], found.currency), "currency": found.currency} for row in found.rows()]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from flask import Blueprint, flash
 from werkzeug.wrappers import Response as BaseResponse
 
+from retainstream.current import box_settings
 from retainstream.db import read_unit, unit_of_work
 from retainstream.errors import Conflict, InvalidInput, NotFound, NotReady
 from retainstream.lib import clock
@@ -16,7 +17,6 @@ from retainstream.services.revenue.months import MonthView
 from retainstream.web import analyses, csv_files, frame, revenue_months_view
 from retainstream.web.browser_session import go
 from retainstream.web.guards import requires_page, signed_in_actor
-from retainstream.web.revenue import settings
 from retainstream.web.revenue_words import major
 
 blueprint = Blueprint("web_revenue_months", __name__)
@@ -42,7 +42,7 @@ def show() -> BaseResponse:
     person = signed_in_actor()
     with read_unit() as session:
         try:
-            book = bridge.read(session, settings())
+            book = bridge.read(session, box_settings())
         except NotReady as why:
             nothing = (
                 None
@@ -65,7 +65,7 @@ def close(month: str) -> BaseResponse:
     try:
         period = calendar.period(month)
         with unit_of_work() as session:
-            months.close(session, signed_in_actor(), settings(), period)
+            months.close(session, signed_in_actor(), box_settings(), period)
     except (Conflict, InvalidInput, NotFound, NotReady) as refusal:
         flash(refusal.message, "bad")
     else:
@@ -80,7 +80,7 @@ def close(month: str) -> BaseResponse:
 def as_file() -> BaseResponse:
     """Send every figure of the closed months as closed and as corrected, and after them a line for each correction."""
     with read_unit() as session:
-        done = months.closed(session, bridge.read(session, settings()).currency)
+        done = months.closed(session, bridge.read(session, box_settings()).currency)
     lines: list[tuple[object, ...]] = []
     for one in reversed(done):
         closed = (clock.iso(one.closed_at), one.closed_by)

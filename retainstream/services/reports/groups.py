@@ -64,18 +64,7 @@ def survival(asking: Asking) -> Document:
         return _by_group(told)
     hazards: Any = present.tenure(found, curves.tenure(asking.session, asking.settings))
     group = told["groups"][0]
-    steps = [
-        (one["until_months"], one["share"], one["low"], one["high"], one["at_risk"], one["left"])
-        for one in group["steps"]
-    ]
-    headings = (
-        Heading("until_months", "number", "Months"),
-        Heading("share", "share", "Still there"),
-        Heading("low", "share", "From"),
-        Heading("high", "share", "To"),
-        Heading("at_risk", "whole", "Followed so far"),
-        Heading("left", "whole", "Left"),
-    )
+    steps = [[one[heading.name] for heading in _CURVE] for one in group["steps"]]
     rates = [
         (one["after_months"], one["until_months"], one["left"], one["rate"], one["low"], one["high"])
         for one in hazards["items"]
@@ -95,7 +84,7 @@ def survival(asking: Asking) -> Document:
         Figure("Half stay for", NOTHING if median is None else f"{median:.1f} months", _interval(group)),
     )
     tables = (
-        small("How many stay", headings, steps, bar="share", note="Kaplan-Meier with 95% intervals."),
+        small("How many stay", _CURVE, steps, bar="share", note="Kaplan-Meier with 95% intervals."),
         small("Departures by tenure", by_tenure, rates, note="Months with too few customers are left out."),
     )
     lead = "The share of customers who are still there after so many months."
@@ -104,6 +93,14 @@ def survival(asking: Asking) -> Document:
 
 
 _GROUP = Heading("group", title="Group")
+_CURVE = (
+    Heading("until_months", "number", "Months"),
+    Heading("share", "share", "Still there"),
+    Heading("low", "share", "From"),
+    Heading("high", "share", "To"),
+    Heading("at_risk", "whole", "Followed so far"),
+    Heading("left", "whole", "Left"),
+)
 
 
 def _by_group(told: Any) -> Document:
@@ -121,19 +118,10 @@ def _by_group(told: Any) -> Document:
         Heading("to", "number", "To"),
     )
     steps = [
-        (group["label"], *(one[name] for name in ("until_months", "share", "low", "high", "at_risk", "left")))
+        (group["label"], *(one[heading.name] for heading in _CURVE))
         for group in told["groups"]
         for one in group["steps"]
     ]
-    headings = (
-        _GROUP,
-        Heading("until_months", "number", "Months"),
-        Heading("share", "share", "Still there"),
-        Heading("low", "share", "From"),
-        Heading("high", "share", "To"),
-        Heading("at_risk", "whole", "Followed so far"),
-        Heading("left", "whole", "Left"),
-    )
     tests = [
         (" and ".join(one["groups"]) if place else "all groups", one["chi2"], one["df"], one["p"], one["p_holm"])
         for place, one in enumerate([told["log_rank"], *told["pairs"]] if told["log_rank"] else [])
@@ -147,7 +135,7 @@ def _by_group(told: Any) -> Document:
     )
     tables = (
         small("Groups", in_short, groups, bar="customers"),
-        small("How many stay", headings, steps, note="Kaplan-Meier with 95% intervals."),
+        small("How many stay", (_GROUP, *_CURVE), steps, note="Kaplan-Meier with 95% intervals."),
         *([small("Do they differ?", of_tests, tests, note="Log-rank tests.")] if tests else []),
     )
     lead = "The share of customers who are still there after so many months, group by group."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,7 @@ from retainstream.lib.money import to_major
 from retainstream.lib.workbook import Heading
 from retainstream.services.cohorts import grids
 from retainstream.services.reports import parameters
-from retainstream.services.reports.documents import Asking, Document, Figure, amount, small
+from retainstream.services.reports.documents import Asking, Document, Figure, Table, amount, small
 from retainstream.services.revenue import at_risk, bridge, calendar, trends
 
 _MONTHS = 24
@@ -23,15 +24,31 @@ def revenue(asking: Asking) -> Document:
     The months end with the one that the parameter `month` names, otherwise with the newest. What is at risk is that of now.
     """
     session, settings = asking.session, asking.settings
-    book = bridge.read(session, settings)
+    book, risk = bridge.read(session, settings), at_risk.read(session, settings)
     last = parameters.read(asking.query).get("month") or "9999-12"
     rows = [row for row in bridge.rows(book) if str(row["month"]) <= last][-_MONTHS:]
-    currency = book.currency
-    names = [name for name in _BRIDGE if rows and name in rows[0]]
-    money = [Heading(name, "money", name.capitalize()) for name in names]
+    told: Any = trends.answer(session, settings)
+    months = [one for one in told["items"] if one["month"] <= last][-_MONTHS:]
+    tables = (
+        *([_where_it_went(rows, book.currency)] if rows else []),
+        *([_by_month(months, book.currency)] if months else []),
+        _at_risk(risk.plans, book.currency),
+    )
+    figures = (
+        Figure("Monthly revenue", amount(risk.monthly), "of active customers"),
+        Figure("Revenue at risk", amount(risk.at_risk), "a month, weighed by the chance of leaving"),
+        Figure("Customers", f"{risk.customers:,}", "active"),
+    )
+    newest = calendar.name(calendar.period(str(rows[-1]["month"]))) if rows else "no month on record"
+    lead = bridge.WHY_NOT.get(book.lacks) or f"Recurring revenue to {newest}, in the time zone {book.zone}."
+    return Document("Revenue by month", lead, book.as_of, tables, figures)
+
+
+def _where_it_went(rows: Sequence[Mapping[str, object]], currency: str) -> Table:
+    names = [name for name in _BRIDGE if name in rows[0]]
     headings = (
         Heading("month", title="Month"),
-        *money,
+        *(Heading(name, "money", name.capitalize()) for name in names),
         Heading("net_retention", "share", "Net retention"),
         Heading("gross_retention", "share", "Gross retention"),
         Heading("complete", "flag", "Over"),
@@ -46,41 +63,35 @@ def revenue(asking: Asking) -> Document:
         ]
         for row in reversed(rows)
     ]
-    risk = at_risk.read(session, settings)
-    plans = [
-        (row.key or "no plan", row.customers, _major(row.monthly, currency), _major(row.at_risk, currency))
-        for row in risk.plans
-    ]
-    by_plan = (
-        Heading("plan", title="Plan"),
-        Heading("customers", "whole", "Customers"),
-        Heading("monthly_revenue", "money", "Revenue / month"),
-        Heading("revenue_at_risk", "money", "At risk"),
-    )
-    told: Any = trends.answer(session, settings)
-    months = [
-        (one["month"], one["customers"], _major(one["revenue_minor"], currency), _major(one["average_minor"], currency))
-        for one in [one for one in told["items"] if one["month"] <= last][-_MONTHS:]
-    ]
-    by_month = (
+    return small("Where revenue went", headings, lines, note=f"In {currency}, newest month first.")
+
+
+def _by_month(months: Sequence[Mapping[str, object]], currency: str) -> Table:
+    headings = (
         Heading("month", title="Month"),
         Heading("customers", "whole", "Paying customers"),
         Heading("revenue", "money", "Revenue"),
         Heading("average", "money", "For each"),
     )
-    tables = [
-        *([small("Where revenue went", headings, lines, note=f"In {currency}, newest month first.")] if lines else []),
-        *([small("By month", by_month, months[::-1])] if months else []),
-        small("At risk now, by plan", by_plan, plans),
+    lines = [
+        (one["month"], one["customers"], _major(one["revenue_minor"], currency), _major(one["average_minor"], currency))
+        for one in reversed(months)
     ]
-    figures = (
-        Figure("Monthly revenue", amount(risk.monthly), "of active customers"),
-        Figure("Revenue at risk", amount(risk.at_risk), "a month, weighed by the chance of leaving"),
-        Figure("Customers", f"{risk.customers:,}", "active"),
+    return small("By month", headings, lines)
+
+
+def _at_risk(plans: Iterable[at_risk.Row], currency: str) -> Table:
+    headings = (
+        Heading("plan", title="Plan"),
+        Heading("customers", "whole", "Customers"),
+        Heading("monthly_revenue", "money", "Revenue / month"),
+        Heading("revenue_at_risk", "money", "At risk"),
     )
-    newest = calendar.name(calendar.period(str(rows[-1]["month"]))) if rows else "no month on record"
-    lead = bridge.WHY_NOT.get(book.lacks) or f"Recurring revenue to {newest}, in the time zone {book.zone}."
-    return Document("Revenue by month", lead, book.as_of, tuple(tables), figures)
+    lines = [
+        (row.key or "no plan", row.customers, _major(row.monthly, currency), _major(row.at_risk, currency))
+        for row in plans
+    ]
+    return small("At risk now, by plan", headings, lines)
 
 
 def cohorts(asking: Asking) -> Document:
