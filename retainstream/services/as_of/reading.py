@@ -14,6 +14,7 @@ from sqlalchemy import cast as cast_sql
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from retainstream.config import Settings
+from retainstream.lib.levels import Levels
 from retainstream.lib.money import exponent
 from retainstream.ml.asof.columns import NEVER, REASONS, EventLog, History, ProfileLog, SubscriptionLog
 from retainstream.models import (
@@ -167,19 +168,12 @@ class _TextCodes(dict[str | None, int]):
         return code
 
 
-class _Levels(dict[str | None, int]):
-    """Texts to codes in order of appearance; a missing or empty text is -1."""
-
-    def __init__(self) -> None:
-        super().__init__({None: -1, "": -1})
-
-    def __missing__(self, text: str | None) -> int:
-        code = self[text] = len(self) - 2
-        return code
+class _Levels(Levels):
+    """Levels that are renumbered once all are there."""
 
     def sort(self, codes: Array) -> tuple[Array, tuple[str, ...]]:
         """Return the codes renumbered in the order of the sorted texts, and those: they depend on no order of rows."""
-        texts = [text for text, code in self.items() if text is not None and code >= 0]
+        texts = self.texts()
         rank = {text: place for place, text in enumerate(sorted(texts))}
         renumbered = np.array([*(rank[text] for text in texts), -1], np.int32)
         return renumbered[codes], tuple(sorted(texts))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
+from retainstream.lib.levels import Levels
 from retainstream.ml.features import FeatureSpec
 from retainstream.models import AttributeVersion, Customer, Label
 from retainstream.services import churn_definitions
@@ -84,7 +85,7 @@ def read(
         if customer_ids is not None
         else session.scalar(select(func.count()).select_from(Customer).where(*conditions)) or 0
     )
-    codes = [_Codes() if column.spec.kind == "category" else None for column in chosen]
+    codes = [Levels() if column.spec.kind == "category" else None for column in chosen]
     arrays: list[np.ndarray] = [np.empty(total, np.float64 if code is None else np.int32) for code in codes]
     head = [np.empty(total, np.int64), np.empty(total, np.int64)]
     revenue = np.empty(total, np.float64)
@@ -102,9 +103,7 @@ def read(
     for column, code, array in zip(chosen, codes, arrays, strict=True):
         known = array[:start]
         data[column.spec.name] = (
-            known
-            if code is None
-            else pd.Categorical.from_codes(known, categories=pd.Index(code.levels(), dtype=object))
+            known if code is None else pd.Categorical.from_codes(known, categories=pd.Index(code.texts(), dtype=object))
         )
     frame = pd.DataFrame(data, index=pd.RangeIndex(start), copy=False)
     specs = tuple(column.spec for column in chosen)
@@ -162,17 +161,3 @@ def _query(chosen: Sequence[Column], conditions: Sequence[ColumnElement[bool]]) 
         .where(*conditions)
         .order_by(Customer.id)
     )
-
-
-class _Codes(dict[str | None, int]):
-    """Texts to codes in order of appearance; missing is -1."""
-
-    def __init__(self) -> None:
-        super().__init__({None: -1, "": -1})
-
-    def __missing__(self, text: str | None) -> int:
-        code = self[text] = len(self) - 2
-        return code
-
-    def levels(self) -> list[str]:
-        return [text for text, code in self.items() if text is not None and code >= 0]
